@@ -1,0 +1,73 @@
+"""What a training run needs to go on, saved so that a killed process leaves the last good file.
+
+A run's folder holds `run.json`, the record to read, and `checkpoint.pt`, the state to go on from.
+"""
+
+import io
+import os
+import pickle
+import tempfile
+from pathlib import Path
+
+import torch
+
+STATE, RECORD = "checkpoint.pt", "run.json"
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint is missing, damaged or of another run; the message says what to do."""
+
+
+def begin(folder: str | Path, recipe: dict, resume: bool) -> dict | None:
+    """What to go on from: the state saved in `folder`, or None for a new run."""
+    path = Path(folder) / STATE
+    if not path.exists():
+        return None
+    if not resume:
+        raise CheckpointError(
+            f"{folder} already holds a run: pass resume=True to go on with it, or another folder"
+        )
+    saved = load(path)
+    if differing := {name for name in recipe if saved["recipe"].get(name) != recipe[name]}:
+        changes = "; ".join(
+            f"{name} was {saved['recipe'].get(name)!r}, now {recipe[name]!r}"
+            for name in sorted(differing)
+        )
+        raise CheckpointError(f"{path} is of another recipe ({changes}): take another folder")
+    return saved["state"]
+
+
+def save(folder: str | Path, recipe: dict, state: dict) -> None:
+    """Save a run's state, and its record (`state["run"]`, JSON) as a file to read."""
+    buffer = io.BytesIO()
+    torch.save({"recipe": recipe, "state": state}, buffer)
+    write_atomically(Path(folder) / STATE, buffer.getvalue())
+    write_atomically(Path(folder) / RECORD, state["run"].encode())
+
+
+def load(path: str | Path) -> dict:
+    """What `torch.save` wrote, tensors and plain values only; never runs code from the file."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no {path}") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{path} is damaged or not a checkpoint ({reason}): delete it and start again"
+        ) from error
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file at `path` by `content`, entirely or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,492 @@
+"""Fashion-MNIST: found, verified, turned into batches and augmented.
+
+The data is 70,000 grey images of 28x28 pixels in 10 classes (Xiao, Rasul and Vollgraf 2017,
+https://arxiv.org/abs/1708.07747). It is small enough to live in memory as bytes, so whole batches
+are cut, augmented and resized at once, and no worker process is needed.
+"""
+
+import difflib
+import gzip
+import hashlib
+import itertools
+import json
+import lzma
+import os
+import struct
+import time
+import uuid
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import platformdirs
+import requests
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+from torch.utils.data import TensorDataset
+from tqdm import tqdm
+
+# fmt: off
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+# fmt: on
+
+# Of the pixels of the "train" split, scaled to 0..1. From:
+# images = fashion_mnist("train").tensors[0].double() / 255; print(images.mean(), images.std())
+MEAN, STD = 0.2859, 0.3530
+
+SIZES = {"train": 55_000, "val": 5_000, "test": 10_000}
+SAMPLE_SIZES = {"train": 5_000, "val": 1_000, "test": 1_000}
+SAMPLE = Path(__file__).with_name("sample")
+
+VARIABLE = "INCEPTION_COURSE_DATA"
+SYSTEM = Path("/usr/share/datasets/fashion-mnist")  # Debian's package dataset-fashion-mnist
+SOURCES = (
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+)
+# Of the unpacked files: whoever packs the same images again gets another .gz.
+SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+TIMEOUT = (5, 10)  # seconds to connect, and between two pieces of the answer
+PAUSES = (0, 1, 3)  # seconds before each attempt at a source
+
+
+class DataError(Exception):
+    """A data file is missing, damaged or not Fashion-MNIST; names the file and the way out."""
+
+
+class Place(NamedTuple):
+    """A folder with the data, and why it was chosen.
+
+    `kind` is "root" (asked for by argument), "environment" (by $INCEPTION_COURSE_DATA), "cache"
+    (the user's), "system" (Debian's package), or "download": not there yet, to be fetched.
+    """
+
+    kind: str
+    folder: Path
+
+
+def fashion_mnist(
+    split: str, *, sample: int | None = None, root: str | os.PathLike | None = None
+) -> TensorDataset:
+    """Images `uint8 [N, 1, 28, 28]` and labels `int64 [N]` of one split.
+
+    "train" (55,000) and "val" (5,000) part the official training set, see `split_indices`; "test"
+    is the official 10,000. `sample=N` gives the first N of the packaged sample, which is balanced
+    over the classes for every N and needs no download. Otherwise the data comes from `find(root)`,
+    or is fetched into the user's cache.
+
+    Raises ValueError for an unknown split or a sample too large, DataError for unusable data.
+    """
+    if split not in SIZES:
+        raise ValueError(f"split must be one of {', '.join(SIZES)}; not {split!r}")
+    if sample is not None:
+        return _packaged(split, sample, root)
+    names = _names("t10k" if split == "test" else "train")
+    place, contents = _open(names, root)
+    if place.kind == "download":
+        place, contents = _open(names, fetch())
+    images, labels = map(_parse, contents)
+    rows = split_indices(split)
+    return TensorDataset(images[rows].unsqueeze(1), labels[rows].long())
+
+
+def split_indices(split: str) -> Tensor:
+    """Which images of the official training (or test) file make up a split, `int64 [N]`."""
+    sizes = [SIZES["train"], SIZES["val"]]
+    order = torch.randperm(sum(sizes), generator=Generator().manual_seed(2014))
+    train, val = order.split(sizes)
+    return {"train": train, "val": val, "test": torch.arange(SIZES["test"])}[split]
+
+
+def find(root: str | os.PathLike | None = None) -> Place:
+    """Where all four files are, read and verified, without downloading anything.
+
+    Looks in `root`, else in $INCEPTION_COURSE_DATA; a folder named in either way is the only one
+    looked at. Else in the user's cache, then in the system's copy. The files may be packed (.gz)
+    or not, in the folder itself or in torchvision's FashionMNIST/raw below it.
+
+    Raises DataError if a folder was named and is not usable.
+    """
+    return _open(SHA256, root)[0]
+
+
+def _cache() -> Path:
+    return platformdirs.user_cache_path("inception_course")
+
+
+def _names(part: str) -> tuple[str, str]:
+    return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+
+
+def _open(names, root) -> tuple[Place, list[bytes]]:
+    """The first place where these files are good, and what they hold."""
+    if root is not None:
+        places, setting = [Place("root", Path(root).expanduser())], f"root={str(root)!r}"
+    elif named := os.environ.get(VARIABLE):
+        places, setting = [Place("environment", Path(named).expanduser())], f"${VARIABLE}"
+    else:
+        places, setting = [Place("cache", _cache()), Place("system", SYSTEM)], None
+    for place in places:
+        try:
+            return place, [_load(place.folder, name) for name in names]
+        except DataError as error:
+            if setting:
+                raise DataError(
+                    f"{setting}: {error}.\nPut the four files of Fashion-MNIST there, or leave "
+                    "this setting out and they are found or downloaded; sample= needs no files."
+                ) from error
+    return Place("download", _cache()), []
+
+
+def _load(folder: Path, name: str) -> bytes:
+    """Verified contents of one of the four files, unpacked."""
+    try:
+        path = _locate(folder, name)
+        if path is None:
+            raise DataError(_missing(folder, name))
+        return _verified(path.read_bytes(), SHA256[name], path)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error}") from error
+
+
+def _locate(folder: Path, name: str) -> Path | None:
+    folders, files = (folder, folder / "FashionMNIST" / "raw"), (f"{name}.gz", name)
+    paths = (place / file for place, file in itertools.product(folders, files))
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _missing(folder: Path, name: str) -> str:
+    if folder.exists():
+        return f"{folder} holds no {name}.gz" if folder.is_dir() else f"{folder} is not a folder"
+    here = folder.absolute()
+    while not here.parent.is_dir():
+        here = here.parent
+    beside = {path.name.lower(): path for path in here.parent.iterdir()}
+    near = difflib.get_close_matches(here.name.lower(), beside, n=1)
+    return f"there is no folder {folder}" + (f"; is it {beside[near[0]]}?" if near else "")
+
+
+def _verified(content: bytes, sha256: str, origin: Path | str) -> bytes:
+    """`content` unpacked, if it then is what it should be; `origin` is for the error."""
+    try:  # told by the first bytes, since some browsers unpack a .gz and keep its name
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        elif content.startswith(b"\xfd7zXZ"):
+            content = lzma.decompress(content)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise DataError(f"{origin} is damaged: {error}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest == sha256:
+        return content
+    if _is_digits(content):
+        raise DataError(f"{origin} is MNIST, the handwritten digits, which uses the same names")
+    if content.lstrip().startswith(b"<"):
+        raise DataError(f"{origin} is a web page, perhaps of a network that wants a login")
+    raise DataError(f"{origin} is damaged: its SHA-256 is {digest}, not {sha256}")
+
+
+def _is_digits(content: bytes) -> bool:
+    """MNIST's first ten labels are known, and its images darker: mean 0.13; clothing has 0.29."""
+    if content.startswith(b"\0\0\x08\x01"):
+        return content[8:18] in (b"\5\0\4\1\x09\2\1\3\1\4", b"\7\2\1\0\4\1\4\x09\5\x09")
+    if not content.startswith(b"\0\0\x08\x03") or len(content) < 1_000 * 28 * 28:
+        return False
+    some = content[16 : 1_000 * 28 * 28]
+    return 0.1 < sum(some) / len(some) / 255 < 0.2
+
+
+def _parse(content: bytes) -> Tensor:
+    """The idx format: two zeros, type (8 is uint8), rank, big-endian sizes, values."""
+    rank = content[3]
+    shape = struct.unpack_from(f">{rank}I", content, 4)
+    start = 4 + 4 * rank
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).reshape(shape)
+
+
+def _format(values: Tensor) -> bytes:
+    sizes = struct.pack(f">4B{values.dim()}I", 0, 0, 8, values.dim(), *values.shape)
+    return sizes + values.numpy().tobytes()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """All of it or nothing, whoever else writes the same file."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fetch(
+    destination: str | os.PathLike | None = None,
+    sources: Sequence[str] = SOURCES,
+    progress: bool = True,
+) -> Path:
+    """Download what is missing of the four files; returns the folder that then holds them all.
+
+    A damaged file is replaced in the user's cache (the default), but never in a folder that was
+    named. Nothing is written where all is well. `sources` are URLs that end in "/", tried in
+    order; `progress` draws a bar on stderr. Raises DataError, naming what every source said.
+    """
+    folder = _cache() if destination is None else Path(destination).expanduser()
+    missing, said = [], []
+    try:
+        for name in SHA256:
+            try:
+                _load(folder, name)
+            except DataError:
+                if destination is not None and _locate(folder, name):
+                    raise
+                missing.append(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for source in sources:
+            try:
+                for name in tuple(missing):
+                    _write(folder / f"{name}.gz", _download(source, name, progress))
+                    missing.remove(name)
+            except DataError as error:
+                said.append(f"  {source}\n    {error}\n")
+    except OSError as error:
+        raise DataError(
+            f"cannot use {folder}: {error}.\nSet ${VARIABLE} to a folder of yours that holds "
+            f"{', '.join(f'{name}.gz' for name in SHA256)}; sample= needs no files."
+        ) from error
+    if missing:
+        raise DataError(
+            f"Fashion-MNIST could not be downloaded. Tried:\n{''.join(said)}"
+            "Without a network, use sample=, which needs no files; or copy\n  "
+            f"{', '.join(f'{name}.gz' for name in missing)}\nfrom another machine to {folder}"
+        )
+    return folder
+
+
+def _download(source: str, name: str, progress: bool) -> bytes:
+    """One .gz, held in memory (26 MB at most) until it is known to be good."""
+    for pause in PAUSES:
+        time.sleep(pause)
+        try:
+            content = _get(f"{source}{name}.gz", progress)
+            _verified(content, SHA256[name], f"{name}.gz as sent")
+            return content
+        except (OSError, DataError) as error:  # all errors of requests are OSErrors
+            failure = DataError(f"{error}")
+            if isinstance(error, requests.HTTPError) and error.response.status_code < 500:
+                break  # such as 403 and 404: it would say the same again
+    raise failure
+
+
+def _get(url: str, progress: bool) -> bytes:
+    headers = {"Accept-Encoding": "identity"}  # or a server may unpack the .gz on the way
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        response.raise_for_status()
+        size = int(response.headers.get("Content-Length", 0)) or None
+        label = url.rpartition("/")[2]
+        with tqdm(total=size, unit="B", unit_scale=True, desc=label, disable=not progress) as bar:
+            content = bytearray()
+            for piece in response.iter_content(1 << 16):
+                content += piece
+                bar.update(len(piece))
+    return bytes(content)
+
+
+def _packaged(split: str, count: int, root) -> TensorDataset:
+    if root is not None:
+        raise ValueError("sample= reads the packaged sample: leave out either sample or root")
+    if not 1 <= count <= SAMPLE_SIZES[split]:
+        raise ValueError(
+            f"the packaged {split} sample has 1 to {SAMPLE_SIZES[split]} images, not {count}; "
+            f"without sample= there are {SIZES[split]}"
+        )
+    try:
+        sha256 = json.loads((SAMPLE / "sample.json").read_text("utf-8"))["sha256"]
+        paths = {name: SAMPLE / f"{name}.xz" for name in _names(split)}
+        files = [_verified(path.read_bytes(), sha256[n], path) for n, path in paths.items()]
+    except (OSError, ValueError, KeyError, DataError) as error:
+        raise DataError(f"the packaged sample is damaged, install it again: {error}") from error
+    images, labels = (_parse(file)[:count] for file in files)
+    return TensorDataset(images.unsqueeze(1), labels.long())
+
+
+def sample_positions(labels: Tensor, count: int) -> Tensor:
+    """Positions in `labels` of a sample that is balanced in every prefix, `int64 [count]`.
+
+    Every ten are the next image of each class, in shuffled order.
+    """
+    rounds, classes = count // len(CLASSES), range(len(CLASSES))
+    next_of_each = torch.stack([(labels == c).nonzero()[:rounds, 0] for c in classes], dim=1)
+    # [rounds, 10]
+    order = torch.rand(next_of_each.shape, generator=Generator().manual_seed(2014)).argsort(dim=1)
+    return next_of_each.gather(1, order).flatten()
+
+
+def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = None) -> Path:
+    """Cut the packaged sample from the full data (see `find`) into `folder`, and return that.
+
+    Lossless: idx files packed by xz, 2.6 MB in all. "sample.json" has the rule and the hashes.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sha256 = {}
+    for split, count in SAMPLE_SIZES.items():
+        images, labels = fashion_mnist(split, root=root).tensors
+        rows = sample_positions(labels, count)
+        contents = (_format(images[rows].squeeze(1)), _format(labels[rows].byte()))
+        for name, content in zip(_names(split), contents, strict=True):
+            sha256[name] = hashlib.sha256(content).hexdigest()
+            _write(folder / f"{name}.xz", lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
+    notes = {
+        "about": "A sample of Fashion-MNIST, made by: python -m inception_course data sample",
+        "rule": "split_indices(split)[sample_positions(labels, count)], both in data.py",
+        "licence": "MIT, Copyright (c) 2017 Zalando SE, https://tech.zalando.com; see LICENSE.txt",
+        "counts": SAMPLE_SIZES,
+        "sha256": sha256,
+    }
+    _write(folder / "sample.json", (json.dumps(notes, indent=2) + "\n").encode())
+    _write(folder / "LICENSE.txt", (SAMPLE / "LICENSE.txt").read_bytes())
+    return folder
+
+
+Augment = Callable[[Tensor, Generator], Tensor]
+
+
+class Batches:
+    """Normalised batches: `float32 [B, C, H, W]` images and `int64 [B]` labels.
+
+    Pixels become (pixel / 255 - MEAN) / STD, in every channel alike. `augment` changes the bytes
+    at their own size; then the whole batch is resized to `size` pixels square (bilinear,
+    antialiased). That equals torchvision's resize of float images within 1e-6; its resize of bytes
+    rounds, and differs by at most one grey level. A last batch of one joins the one before,
+    because batch norm cannot learn from one value. Batches arrive on `device`; by default they
+    stay where the dataset is.
+
+    `epoch` counts the passes begun. The order of a pass depends on `seed` and `epoch` alone, and so
+    does the augmentation for a given batch size: set it to continue where a training stopped.
+
+    Raises ValueError for a dataset other than `uint8 [N, C, H, W]` with `int64 [N]`.
+    """
+
+    def __init__(
+        self,
+        dataset: TensorDataset,
+        batch_size: int,
+        *,
+        size: int | None = None,
+        augment: Augment | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        device: torch.device | str | None = None,
+    ):
+        _require_images_and_labels(dataset)
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        if size is not None and size < 1:
+            raise ValueError(f"size must be 1 pixel or more, not {size}")
+        self.images, self.labels = dataset.tensors
+        self.size, self.augment, self.shuffle = size, augment, shuffle
+        self.seed, self.device, self.epoch = seed, device, 0
+        count = len(self.labels)
+        self._bounds = [*range(0, count, batch_size), count]
+        if count > batch_size and count % batch_size == 1:
+            del self._bounds[-2]
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        # torch's generator takes 32 bits of a seed; the product keeps (seed, epoch) pairs apart.
+        generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
+        self.epoch += 1
+        return self._one_pass(generator)
+
+    def _one_pass(self, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        count = len(self.labels)
+        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+        for start, stop in itertools.pairwise(self._bounds):
+            rows = order[start:stop]
+            images = self.images[rows]
+            if self.augment:
+                images = self.augment(images, generator)
+            yield self._prepare(images.to(self.device)), self.labels[rows].to(self.device)
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        # Normalising is linear, so it is done while the images are small.
+        images = images.float().mul_(1 / (255 * STD)).sub_(MEAN / STD)
+        if self.size is None or images.shape[2:] == (self.size, self.size):
+            return images
+        return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+
+def _require_images_and_labels(dataset: TensorDataset) -> None:
+    tensors = getattr(dataset, "tensors", ())
+    given = ", ".join(f"{str(t.dtype)[6:]} {list(t.shape)}" for t in tensors)
+    ranks_and_types = [(t.dim(), t.dtype) for t in tensors]
+    if ranks_and_types != [(4, torch.uint8), (1, torch.int64)] or not len(tensors[1]):
+        raise ValueError(
+            "expected a TensorDataset of uint8 [N, C, H, W] images and int64 [N] labels, N > 0; "
+            f"given {type(dataset).__name__} of {given or 'no tensors'}"
+        )
+    if len(tensors[0]) != len(tensors[1]):
+        raise ValueError(f"{len(tensors[0])} images but {len(tensors[1])} labels")
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror each image left to right, with a chance of one half."""
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        flipped = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        return torch.where(flipped.to(images.device), images.flip(3), images)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Move each image up to `pixels` along each axis; what comes into view is black."""
+
+    pixels: int
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, channels, height, width = images.shape
+        reach = 2 * self.pixels + 1
+        down, right = torch.randint(reach, (2, count, 1), generator=generator).to(images.device)
+        rows = down + torch.arange(height, device=images.device)  # [B, H]
+        columns = right + torch.arange(width, device=images.device)  # [B, W]
+        padded = F.pad(images, [self.pixels] * 4)
+        image, channel = torch.arange(count)[:, None, None, None], torch.arange(channels)
+        return padded[image, channel[:, None, None], rows[:, None, :, None], columns[:, None, None]]
+
+
+@dataclass(frozen=True)
+class Erase:
+    """Blacken a square of `pixels` at a random place in each image (cutout, DeVries 2017)."""
+
+    pixels: int
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, _, height, width = images.shape
+        # The square may hang over the border, so that no pixel is safer than another.
+        top = torch.randint(1 - self.pixels, height, (count, 1), generator=generator)
+        left = torch.randint(1 - self.pixels, width, (count, 1), generator=generator)
+        down, right = torch.arange(height) - top, torch.arange(width) - left  # [B, H], [B, W]
+        rows, columns = ((x >= 0) & (x < self.pixels) for x in (down, right))
+        square = (rows[:, :, None] & columns[:, None, :])[:, None]  # [B, 1, H, W]
+        return images.masked_fill(square.to(images.device), 0)
+
+
+class Compose(tuple):
+    """Augmentations applied in order: Compose((Flip(), Shift(2)))."""
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        for augment in self:
+            images = augment(images, generator)
+        return images

@@ -1,0 +1,451 @@
+"""Is this machine ready for the course, and if not, what to do?
+
+`python -m inception_course doctor` prints `report(examine())`; notebooks begin with `summary()`.
+
+A `judge_…` function decides from plain values, so that tests can feed it any machine; an `ask_…`
+function looks at this machine and hands what it finds to the judge.
+"""
+
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+PYTHON = "{}.{}.{}".format(*sys.version_info)
+
+GB = 1e9
+# Bytes for one notebook, `import torch` included: what the largest cell needs, and what is easy.
+LEAST_MEMORY = 1.5 * GB
+GOOD_MEMORY = 2.0 * GB
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One answer: whether `name` is as it should be, what was found, and what to do if not.
+
+    `optional` marks what the course can do without: it is noted, and fails nothing.
+    """
+
+    name: str
+    ok: bool
+    says: str
+    remedy: str = ""
+    optional: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return not (self.ok or self.optional)
+
+
+def examine() -> list[Check]:
+    """Every check in a fixed order. Never raises: a probe that does becomes a check that is off."""
+    return [_ask(name, probe, optional) for name, probe, optional in PROBES]
+
+
+def failed(checks: Sequence[Check]) -> list[str]:
+    """The names of the checks that keep the course from running; empty if it is ready."""
+    return [check.name for check in checks if check.failed]
+
+
+def report(checks: Sequence[Check]) -> str:
+    """A line for each check, with what to do below it where something is off, and a verdict."""
+    lines = []
+    for check in checks:
+        mark = "ok" if check.ok else "FAIL" if check.failed else "note"
+        lines.append(f"{mark:5} {check.name:12} {check.says}")
+        if check.remedy and not check.ok:
+            lines.append(f"{'':18} What to do: {check.remedy}")
+    return "\n".join([*lines, "", verdict(checks)])
+
+
+def verdict(checks: Sequence[Check]) -> str:
+    """One sentence: ready, or what is not."""
+    off = failed(checks)
+    return f"Not ready: {', '.join(off)}." if off else "Ready for the course."
+
+
+def summary() -> str:
+    """The short form in 1 or 2 lines, free of paths: versions, cores, GPU, and the verdict."""
+    checks = examine()
+    gpu = next(check for check in checks if check.name == "gpu")
+    cores = usable_cores()
+    course, torch = _version("inception-course"), _version("torch")
+    first = (
+        f"inception_course {course}, Python {PYTHON}, torch {torch}, "
+        f"{cores} core{'s' if cores > 1 else ''}. "
+        f"{gpu.says if gpu.ok else 'No working GPU: the course runs on the CPU.'}"
+    )
+    if failed(checks):
+        return f"{first}\n{verdict(checks)} `python -m inception_course doctor` says what to do."
+    return f"{first} {verdict(checks)}"
+
+
+# What this process may use: processor cores and memory, inside a container or out
+
+
+def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
+    """How many threads this process should use: the cores it may run on, within its CPU quota.
+
+    `visible` is the number of cores it may run on (asked of the system by default); a cgroup quota
+    of 1.5 cores counts as 2. At least 1. `root` is the file system to read, for tests.
+    """
+    if visible is None:
+        can_ask = hasattr(os, "sched_getaffinity")
+        visible = len(os.sched_getaffinity(0)) if can_ask else os.cpu_count() or 1
+    quota = cpu_quota(root)
+    if quota is not None:
+        visible = min(visible, math.ceil(quota))
+    return max(1, visible)
+
+
+def cpu_quota(root: Path = Path("/")) -> float | None:
+    """The tightest cgroup limit on processor time, in cores; None if there is none."""
+    quotas = []
+    for group in _control_groups(root, "cpu"):
+        words = _text(group / "cpu.max").split()  # version 2: "max 100000" or "150000 100000"
+        words = words or [_text(group / f"cpu.cfs_{part}_us") for part in ("quota", "period")]
+        # No limit is "max" in version 2 and "-1" in version 1.
+        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
+            quotas.append(int(words[0]) / int(words[1]))
+    return min(quotas, default=None)
+
+
+def memory_for_notebook(root: Path = Path("/")) -> float | None:
+    """Bytes that this process can hold in all, with what it holds now; None if not known.
+
+    The least of what the machine has available and what is left under each cgroup limit.
+    """
+    available = _kilobytes(root / "proc/meminfo", "MemAvailable")
+    held = _kilobytes(root / "proc/self/status", "VmRSS")
+    if available is None:
+        if util.find_spec("psutil") is None:
+            return None
+        import psutil
+
+        return psutil.virtual_memory().available + psutil.Process().memory_info().rss
+    return min([available, *_memory_left(root)]) + (held or 0)
+
+
+def _memory_left(root: Path) -> Iterator[int]:
+    """Bytes left under each cgroup limit; file cache counts as free, since it is given up."""
+    for group in _control_groups(root, "memory"):
+        for limit, used, cache in (
+            ("memory.max", "memory.current", "inactive_file"),  # version 2
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),  # 1
+        ):
+            limit, used = _text(group / limit), _text(group / used)
+            if limit.isdigit() and used.isdigit():
+                pairs = (line.split() for line in _text(group / "memory.stat").splitlines())
+                statistics = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
+                yield int(limit) - int(used) + statistics.get(cache, 0)
+
+
+def _control_groups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's cgroup and of those around it, for cgroup versions 1 and 2."""
+    mount = root / "sys/fs/cgroup"
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if not controllers:  # version 2
+            top = mount
+        elif controller in controllers.split(","):
+            top = mount / controllers if (mount / controllers).is_dir() else mount / controller
+        else:
+            continue
+        # In a container the path may be the host's; then only the top exists, and is the container.
+        inside = Path(path.strip("/"))
+        for folder in (inside, *inside.parents):
+            if ".." not in folder.parts and (top / folder).is_dir():
+                yield top / folder
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _kilobytes(file: Path, key: str) -> int | None:
+    """A line such as `MemAvailable:  123 kB`, in bytes."""
+    for line in _text(file).splitlines():
+        if line.startswith(f"{key}:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def pick_device() -> tuple[str, str]:
+    """The device to train on ("cuda", "mps" or "cpu") and a sentence on why.
+
+    A GPU counts only if a small convolution runs on it: it may be present and too new or too old
+    for this torch.
+    """
+    import torch
+
+    for device, backend in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
+        try:
+            with warnings.catch_warnings():  # the sentence says it
+                warnings.simplefilter("ignore")
+                if not backend.is_available():
+                    continue
+                ones = torch.ones(1, 1, 3, 3, device=device)
+                torch.nn.functional.conv2d(ones, ones).item()
+                model = torch.cuda.get_device_name() if device == "cuda" else "Apple GPU"
+        except Exception as error:  # drivers raise whatever they like
+            return "cpu", (
+                f"A GPU is present ({device}), but a small test on it failed, "
+                f"so the course runs on the CPU. {_first_line(error)}"
+            )
+        return device, f"GPU: {model} ({device})."
+    return "cpu", "No GPU: the course runs on the CPU."
+
+
+# Judges: from plain values to a Check
+
+
+def judge_python(version: str, wanted: str) -> Check:
+    """`wanted` is the package's requires-python, for example ">=3.10"."""
+    return Check(
+        "python",
+        Version(version) in SpecifierSet(wanted, prereleases=True),
+        f"Python {version}; the course needs {wanted}",
+        "make a new environment with another Python, for example: make clean, then "
+        "make lab PYTHON=python3.12",
+    )
+
+
+def judge_torch(
+    torch: str,
+    torchvision: str,
+    requires: Sequence[str] = (),
+    tested: Sequence[str] = (),
+    import_error: str = "",
+) -> Check:
+    """Whether torch and torchvision are a pair.
+
+    `requires` is torchvision's own list of requirements, `tested` the pair to install instead, and
+    `import_error` what importing them said.
+    """
+    wanted = [Requirement(line) for line in requires]
+    wanted = next((str(one.specifier) for one in wanted if one.name == "torch"), "")
+    says = f"torch {torch}, torchvision {torchvision}"
+    ok = not import_error and Version(torch) in SpecifierSet(wanted, prereleases=True)
+    if import_error:
+        says += f" do not work together: {import_error}"
+    elif not ok:
+        says += f" do not match: this torchvision needs torch{wanted}"
+    pair = " ".join(tested or ("torch", "torchvision"))
+    return Check("torch", ok, says, _pip(f"install --force-reinstall {pair}"))
+
+
+def judge_figures(matplotlib: str, ipython: str) -> Check:
+    """Matplotlib before 3.9 asks IPython for a name that 9.16 removed; then figures stay text."""
+    return Check(
+        "figures",
+        not (Version(matplotlib) < Version("3.9") and Version(ipython) >= Version("9.16")),
+        f"matplotlib {matplotlib}, IPython {ipython}",
+        "figures would show as text; " + _pip("install 'ipython<9.16'"),
+    )
+
+
+def judge_kernel(command: str, interpreter: str) -> Check:
+    """Whether `command`, which starts the kernel `python3`, is in `interpreter`'s environment.
+
+    A bare name is: Jupyter puts its own interpreter in its place.
+    """
+    # Links are not followed: those of all environments end at the same Python.
+    if Path(command).parent in (Path(), Path(interpreter).parent):
+        return Check("kernel", True, "notebooks run in this environment")
+    return Check(
+        "kernel",
+        False,
+        f"notebooks would run in another environment: {command}",
+        f"{_command()} -m ipykernel install --sys-prefix, and start JupyterLab with make lab",
+    )
+
+
+def judge_threads(threads: int, cores: int) -> Check:
+    """More threads than cores wait for each other: measured, half again as long per step."""
+    return Check(
+        "threads",
+        threads <= cores,
+        f"torch uses {threads} thread{'s' if threads > 1 else ''}; usable cores: {cores}",
+        f"before starting Jupyter, set the environment variable OMP_NUM_THREADS={cores}",
+        optional=True,
+    )
+
+
+def judge_memory(room: float | None) -> Check:
+    """`room`: the bytes that one notebook can hold, or None where the system does not say."""
+    if room is None:
+        return Check("memory", True, "not known on this system")
+    return Check(
+        "memory",
+        room >= GOOD_MEMORY,
+        f"{room / GB:.1f} GB for a notebook; {GOOD_MEMORY / GB:.0f} GB are recommended, "
+        f"{LEAST_MEMORY / GB:.1f} GB the least",
+        "shut down other kernels and close programs, or use a machine with more memory",
+        optional=room >= LEAST_MEMORY,
+    )
+
+
+# Probes: look at this machine
+
+
+def ask_python() -> Check:
+    wanted = metadata.metadata("inception-course")["Requires-Python"]
+    return judge_python(PYTHON, wanted)
+
+
+def ask_course() -> Check:
+    try:
+        return Check("course", True, f"inception_course {metadata.version('inception-course')}")
+    except metadata.PackageNotFoundError:
+        says = "the course's package is not installed in this environment"
+        return Check("course", False, says, f"in the course's folder: {_pip('install -e .')}")
+
+
+def ask_torch() -> Check:
+    error = ""
+    try:
+        import torch
+        import torchvision
+
+        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except (ImportError, OSError, RuntimeError, AttributeError) as problem:
+        error = _first_line(problem)
+    requires = metadata.requires("torchvision") or ()
+    pair = tested_pair(Path(__file__).parents[1] / "requirements.txt")
+    return judge_torch(_version("torch"), _version("torchvision"), requires, pair, error)
+
+
+def ask_gpu() -> Check:
+    device, sentence = pick_device()
+    ok = device != "cpu" or sentence.startswith("No GPU")
+    remedy = "nothing, if the CPU is fast enough; else update the GPU's driver, then torch"
+    return Check("gpu", ok, sentence, remedy, optional=True)
+
+
+def ask_threads() -> Check:
+    import torch
+
+    return judge_threads(torch.get_num_threads(), usable_cores())
+
+
+def ask_memory() -> Check:
+    return judge_memory(memory_for_notebook())
+
+
+def ask_kernel() -> Check:
+    if in_kernel():
+        return Check("kernel", True, "this notebook runs in this environment")
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+    except ImportError:
+        says = "Jupyter is not installed in this environment"
+        return Check("kernel", False, says, _pip("install -r requirements.txt"))
+    try:
+        command = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        says = "Jupyter knows no kernel named python3"
+        return Check("kernel", False, says, f"{_command()} -m ipykernel install --sys-prefix")
+    return judge_kernel(command, sys.executable)
+
+
+def ask_figures() -> Check:
+    return judge_figures(metadata.version("matplotlib"), metadata.version("ipython"))
+
+
+def ask_data() -> Check:
+    from inception_course import data
+
+    try:
+        place = data.find()
+    except data.DataError as error:  # the folder was named by the reader, so it counts
+        return Check("data", False, _first_line(error), f"correct or unset ${data.VARIABLE}")
+    if place.kind == "download":
+        says = "full Fashion-MNIST not found: the packaged sample works"
+        return Check("data", False, says, f"{_command()} -m inception_course data fetch", True)
+    return Check("data", True, f"full Fashion-MNIST, verified ({place.kind}): {place.folder}")
+
+
+def ask_widgets() -> Check:
+    if util.find_spec("ipywidgets"):
+        return Check("widgets", True, f"ipywidgets {_version('ipywidgets')}")
+    says = "sliders are not shown, static figures remain"
+    return Check("widgets", False, says, _pip("install ipywidgets"), optional=True)
+
+
+def ask_d2l() -> Check:
+    if util.find_spec("d2l"):
+        return Check("d2l", True, f"d2l {_version('d2l')}")
+    says = "not installed: the cells that compare with it are left out"
+    return Check("d2l", False, says, _pip("install --no-deps d2l==1.0.3"), optional=True)
+
+
+def in_kernel() -> bool:
+    """Whether this code runs in a notebook's kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+def tested_pair(requirements: Path) -> list[str]:
+    """The lines for torch and torchvision, such as "torch==2.14.1"; empty without the file."""
+    lines = (line.split("#")[0].strip() for line in _text(requirements).splitlines())
+    return [line for line in lines if line.startswith(("torch==", "torchvision=="))]
+
+
+PROBES: tuple[tuple[str, Callable[[], Check], bool], ...] = (
+    # name, probe, whether the course can do without
+    ("python", ask_python, False),
+    ("course", ask_course, False),
+    ("torch", ask_torch, False),
+    ("gpu", ask_gpu, True),
+    ("threads", ask_threads, True),
+    ("memory", ask_memory, False),
+    ("kernel", ask_kernel, False),
+    ("figures", ask_figures, False),
+    ("data", ask_data, True),
+    ("widgets", ask_widgets, True),
+    ("d2l", ask_d2l, True),
+)
+
+
+def _ask(name: str, probe: Callable[[], Check], optional: bool) -> Check:
+    try:
+        return probe()
+    except Exception as error:  # a check that cannot be made is itself news
+        says = f"{type(error).__name__}: {_first_line(error)}"
+        remedy = _pip("install -r requirements.txt") if isinstance(error, ImportError) else ""
+        return Check(name, False, says, remedy, optional)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _command() -> str:
+    """How to call this Python: as seen from the course's folder if it is in there."""
+    try:
+        return str(Path(sys.executable).relative_to(Path(__file__).parents[1]))
+    except ValueError:
+        return "python"
+
+
+def _pip(arguments: str) -> str:
+    return f"{_command()} -m pip {arguments}"

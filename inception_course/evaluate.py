@@ -1,0 +1,60 @@
+"""Questions to a trained network: what does it answer, how often is it right, what does it mix up?
+
+Each function asks in eval mode, without gradients, and leaves the model in the mode it was in.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from .data import Batches
+
+BATCH_SIZE = 500  # images asked at once; the answers do not depend on it
+
+
+@contextmanager
+def asking(model: nn.Module):
+    """Eval mode and no gradients inside; every module's own mode as before afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def predict(
+    model: nn.Module,
+    dataset: TensorDataset,
+    *,
+    size: int | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Tensor:
+    """The logits of every image, [N, num_classes], on the CPU.
+
+    `size` is the side, in pixels, to which the images are resized; None leaves them as they are.
+    """
+    device = next(model.parameters()).device
+    batches = Batches(dataset, BATCH_SIZE, size=size, device=device)
+    with asking(model):
+        return torch.cat([model(images).float().cpu() for images, _ in progress(batches)])
+
+
+def accuracy(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> float:
+    """The fraction of images (0 to 1) whose largest logit is that of their label."""
+    _, labels = dataset.tensors
+    return (predict(model, dataset, size=size).argmax(dim=1) == labels).float().mean().item()
+
+
+def confusion(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> Tensor:
+    """How many images of class i (row) were called class j (column): int64 [classes, classes]."""
+    _, labels = dataset.tensors
+    logits = predict(model, dataset, size=size)
+    classes = logits.shape[1]
+    cells = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2)
+    return cells.view(classes, classes)

@@ -1,0 +1,457 @@
+"""Training: a recipe is everything that decides a run, `fit` runs it, a `Run` is what remains."""
+
+import copy
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import TensorDataset
+
+from . import checkpoint as checkpoints
+from .data import Batches, Compose, Erase, Flip, Shift
+from .doctor import usable_cores
+from .evaluate import predict
+from .layers import Logits
+
+SCHEDULES = ("constant", "one-cycle", "2014")
+PRECISIONS = ("float32", "bfloat16", "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides a run besides the network and the data."""
+
+    name: str
+    epochs: int
+    batch_size: int  # images
+    learning_rate: float  # at its highest
+    image_size: int = 28  # pixels a side; the images are resized to it
+    network: dict = field(default_factory=dict)  # options for `models.create`; `fit` ignores them
+
+    optimizer: str = "sgd"  # or "adamw"
+    momentum: float = 0.0
+    weight_decay: float = 0.0  # of weights only, not of biases or normalisations
+    schedule: str = "constant"  # or "one-cycle", or "2014": 4 % less every 8 epochs
+    warmup: float = 0.25  # the part of a one-cycle run in which the rate rises
+    label_smoothing: float = 0.0
+    auxiliary_weight: float = 0.3  # of each auxiliary head's loss
+    weight_averaging: float = 0.0  # the average's memory, such as 0.99 per step; 0 keeps none
+
+    flip: bool = False  # mirror every other image
+    shift: int = 0  # move by up to so many pixels
+    erase: int = 0  # blacken a square of so many pixels
+
+    precision: str = "float32"  # or "bfloat16", or "auto": the faster of the two on this machine
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, valid in {"schedule": SCHEDULES, "precision": PRECISIONS}.items():
+            if getattr(self, name) not in valid:
+                raise ValueError(f"{name} is one of {valid}, not {getattr(self, name)!r}")
+        if self.optimizer not in ("sgd", "adamw"):
+            raise ValueError(f"optimizer is 'sgd' or 'adamw', not {self.optimizer!r}")
+        if self.epochs < 1 or self.learning_rate <= 0:
+            raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
+
+    def augmentation(self) -> Compose | None:
+        """What `data.Batches` does to the training images."""
+        steps = (
+            self.flip and Flip(),
+            self.shift and Shift(self.shift),
+            self.erase and Erase(self.erase),
+        )
+        return Compose(step for step in steps if step) or None
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "quick",
+            epochs=2,
+            batch_size=128,
+            learning_rate=0.2,
+            network={"stem": "small", "width": 0.25},
+            momentum=0.9,
+            weight_decay=5e-4,
+            schedule="one-cycle",
+            weight_averaging=0.99,
+            precision="auto",
+        ),
+        Recipe("d2l", epochs=10, batch_size=128, learning_rate=0.1, image_size=96),
+        Recipe(
+            "modern",
+            epochs=20,
+            batch_size=128,
+            learning_rate=0.2,
+            network={"stem": "small", "width": 0.5},
+            momentum=0.9,
+            weight_decay=5e-4,
+            schedule="one-cycle",
+            label_smoothing=0.1,
+            weight_averaging=0.999,
+            flip=True,
+            shift=2,
+            erase=8,
+            precision="auto",
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One pass through the training data, and what the validation data said after it.
+
+    Losses are mean cross-entropies in nats of the main head, without label smoothing; accuracies
+    are fractions of 1. Training means are taken while the network learns, validation means of the
+    network at the end of the pass (its averaged weights, if the recipe averages).
+    """
+
+    number: int
+    learning_rate: float  # at the end
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float  # training and validation
+    images_per_second: float  # while training
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a training left behind: one `Epoch` per pass, the recipe, and where it ran."""
+
+    epochs: tuple[Epoch, ...]
+    recipe: Recipe
+    environment: dict
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch with the highest validation accuracy."""
+        return max(self.epochs, key=lambda epoch: epoch.val_accuracy)
+
+    @property
+    def last(self) -> Epoch:
+        return self.epochs[-1]
+
+    @property
+    def seconds(self) -> float:
+        return sum(epoch.seconds for epoch in self.epochs)
+
+    @property
+    def images_per_second(self) -> float:
+        """While training, over the whole run."""
+        return len(self.epochs) / sum(1 / epoch.images_per_second for epoch in self.epochs)
+
+    @property
+    def diagnosis(self) -> str | None:
+        """What is wrong with the run, in words; None if nothing is."""
+        classes = self.environment["classes"]
+        chance = math.log(classes)
+        if not self.epochs or abs(self.last.train_loss - chance) > 0.01 * chance:
+            return None
+        return (
+            f"stuck at chance: after {self.last.number} epochs the loss is "
+            f"{self.last.train_loss:.3f}, and a network that knows nothing has "
+            f"ln({classes}) = {chance:.3f}. Use a network with batch normalization, "
+            "or another learning rate, or another seed."
+        )
+
+    def __str__(self) -> str:
+        if not self.epochs:
+            return f"{self.recipe.name}: no epoch finished"
+        best = self.best
+        text = (
+            f"{self.recipe.name}: {len(self.epochs)} of {self.recipe.epochs} epochs in "
+            f"{self.seconds:.0f} s ({self.images_per_second:.0f} images/s), "
+            f"best validation accuracy {best.val_accuracy:.4f} after epoch {best.number}"
+        )
+        return f"{text}\n{self.diagnosis}" if self.diagnosis else text
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Run":
+        """Raises `ValueError` if `text` is not the record of a run."""
+        try:
+            record = json.loads(text)
+            record["epochs"] = tuple(Epoch(**epoch) for epoch in record["epochs"])
+            record["recipe"] = Recipe(**record["recipe"])
+            return cls(**record)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"this is not the record of a run: {error}") from error
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer a number; `run` has the epochs finished before."""
+
+    def __init__(self, message: str, run: Run):
+        super().__init__(message)
+        self.run = run
+
+
+def fit(
+    model: nn.Module,
+    train_set: TensorDataset,
+    val_set: TensorDataset,
+    recipe: Recipe,
+    *,
+    watch: Callable[[Epoch], object] | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+) -> Run:
+    """Train `model` in place on `train_set` by `recipe`, and judge it on `val_set` every epoch.
+
+    `watch` is called with each finished epoch; `progress` wraps each pass over the batches, as
+    `tqdm` does. With `checkpoint`, a folder, the record of the run and all that is needed to go on
+    are saved there after every epoch, and `resume=True` goes on from there. At the end the model
+    holds the averaged weights, if the recipe averages. The caller's random state is left alone.
+
+    Raises `Diverged` when the loss is no longer a number, `CheckpointError` when the folder holds
+    another run or one that cannot be read.
+    """
+    saved = checkpoints.begin(checkpoint, asdict(recipe), resume) if checkpoint else None
+    device = next(model.parameters()).device
+    batches = Batches(
+        train_set,
+        recipe.batch_size,
+        size=recipe.image_size,
+        augment=recipe.augmentation(),
+        shuffle=True,
+        seed=recipe.seed,
+        device=device,
+    )
+    with torch.random.fork_rng(), using_threads(usable_cores()):
+        speed = Speed(*saved["speed"]) if saved else choose_speed(model, batches, recipe)
+        model.to(memory_format=speed.memory_format)
+        optimizer = make_optimizer(model, recipe)
+        average = make_average(model, recipe)
+        run = Run((), recipe, describe(device, speed, train_set, val_set))
+        if saved:
+            run = Run.from_json(saved["run"])
+            model.load_state_dict(saved["model"])
+            optimizer.load_state_dict(saved["optimizer"])
+            average.load_state_dict(saved["average"])
+
+        for number in range(len(run.epochs) + 1, recipe.epochs + 1):
+            torch.manual_seed(1_000_003 * recipe.seed + number)  # dropout, alike after a resume
+            batches.epoch = number - 1
+            start = time.perf_counter()
+            seen = Means()
+            model.train()
+            for step, (images, labels) in enumerate(progress(batches)):
+                rate = learning_rate(recipe, number - 1 + step / len(batches))
+                set_learning_rate(optimizer, rate)
+
+                with speed.autocast(device):
+                    outputs = model(images.to(memory_format=speed.memory_format))
+                loss = objective(outputs, labels, recipe)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+                average.update_parameters(model)
+                seen.add(outputs, labels)
+                if not math.isfinite(loss.item()):
+                    where = f"epoch {number}, step {step + 1} of {len(batches)}"
+                    raise Diverged(
+                        f"the loss is {loss.item()} in {where}, at learning rate {rate:.3g}: "
+                        "try a smaller one, or a network with batch normalization",
+                        run,
+                    )
+            trained = time.perf_counter() - start
+            checked = Means()
+            checked.add(
+                predict(average.module, val_set, size=recipe.image_size), val_set.tensors[1]
+            )
+            epoch = Epoch(
+                number=number,
+                learning_rate=rate,
+                train_loss=seen.loss,
+                train_accuracy=seen.accuracy,
+                val_loss=checked.loss,
+                val_accuracy=checked.accuracy,
+                seconds=time.perf_counter() - start,
+                images_per_second=seen.count / trained,
+            )
+            run = replace(run, epochs=(*run.epochs, epoch))
+            if checkpoint:
+                state = {"speed": tuple(speed), "run": run.to_json(), "model": model.state_dict()}
+                state |= {"optimizer": optimizer.state_dict(), "average": average.state_dict()}
+                checkpoints.save(checkpoint, asdict(recipe), state)
+            if watch:
+                watch(epoch)
+        model.load_state_dict(average.module.state_dict())
+    return run
+
+
+class Means:
+    """Mean loss and accuracy over images, however they were divided into batches."""
+
+    def __init__(self):
+        self.loss_sum = self.correct = self.count = 0
+
+    def add(self, outputs: Tensor | Logits, labels: Tensor) -> None:
+        logits = heads(outputs).main.detach().float()
+        self.loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
+        self.correct += (logits.argmax(dim=1) == labels).sum().item()
+        self.count += len(labels)
+
+    @property
+    def loss(self) -> float:
+        return self.loss_sum / self.count
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.count
+
+
+def heads(outputs: Tensor | Logits) -> Logits:
+    return outputs if isinstance(outputs, Logits) else Logits(outputs, ())
+
+
+def objective(outputs: Tensor | Logits, labels: Tensor, recipe: Recipe) -> Tensor:
+    """Cross-entropy of the main head, plus `auxiliary_weight` times that of each auxiliary head."""
+    main, *auxiliary = (
+        F.cross_entropy(logits.float(), labels, label_smoothing=recipe.label_smoothing)
+        for logits in (heads(outputs).main, *heads(outputs).aux)
+    )
+    return main + recipe.auxiliary_weight * sum(auxiliary)
+
+
+def learning_rate(recipe: Recipe, epoch: float) -> float:
+    """The learning rate after `epoch` passes, fractions included.
+
+    "one-cycle" rises linearly from 0 in the first part of the run and falls to 0 along a cosine;
+    "2014" is the GoogLeNet paper's (section 6): 4 % less every 8 epochs.
+    """
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if recipe.schedule == "2014":
+        return recipe.learning_rate * 0.96 ** (epoch // 8)
+    done = epoch / recipe.epochs
+    if done < recipe.warmup:
+        return recipe.learning_rate * done / recipe.warmup
+    falling = (done - recipe.warmup) / (1 - recipe.warmup)
+    return recipe.learning_rate * (1 + math.cos(math.pi * falling)) / 2
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Weight decay pulls on weights only: a bias or a normalisation's scale has one dimension."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1]},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    decay = recipe.weight_decay
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=decay)
+    return torch.optim.SGD(
+        groups,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        nesterov=recipe.momentum > 0,
+        weight_decay=decay,
+    )
+
+
+def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel:
+    """A running mean of weights and statistics; with `weight_averaging=0` a copy of the last."""
+    mean = get_ema_multi_avg_fn(recipe.weight_averaging)
+    return AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+
+
+class Speed(NamedTuple):
+    """How the arithmetic is done; only the pace depends on it, and the last digits."""
+
+    precision: str  # "float32" or "bfloat16"
+    layout: str  # the torch memory format of images and weights
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return getattr(torch, self.layout)
+
+    def autocast(self, device: torch.device) -> torch.autocast:
+        return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+
+def choose_speed(model: nn.Module, batches: Batches, recipe: Recipe) -> Speed:
+    """The fastest of the candidates in a short probe on a copy of the model.
+
+    The first candidate stays unless another is at least a tenth faster, so that noise does not
+    decide. A precision that the recipe names is not probed.
+    """
+    if recipe.precision != "auto":
+        return Speed(recipe.precision, "channels_last")
+    images, labels = next(iter(batches))
+    candidates = [Speed("float32", "channels_last"), Speed("float32", "contiguous_format")]
+    if images.device.type in ("cpu", "cuda"):
+        candidates.insert(1, Speed("bfloat16", "channels_last"))
+    best, best_seconds = None, math.inf
+    for candidate in candidates:
+        seconds = probe(model, images[:64], labels[:64], recipe, candidate)
+        if seconds < 0.9 * best_seconds:
+            best, best_seconds = candidate, seconds
+    return best
+
+
+def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -> float:
+    """Seconds of one training step, without the optimizer, at the better of two tries."""
+    model = copy.deepcopy(model).to(memory_format=speed.memory_format).train()
+    images = images.to(memory_format=speed.memory_format)
+    times = []
+    for _ in range(3):  # the first one sets up kernels
+        start = time.perf_counter()
+        with speed.autocast(images.device):
+            outputs = model(images)
+        objective(outputs, labels, recipe).backward()
+        if images.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times[1:])
+
+
+def describe(device: torch.device, speed: Speed, train_set, val_set) -> dict:
+    """What a reader of the record needs to compare it with another."""
+    return {
+        "course": version("inception-course"),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "precision": speed.precision,
+        "layout": speed.layout,
+        "train_images": len(train_set),
+        "val_images": len(val_set),
+        "classes": int(train_set.tensors[1].max()) + 1,
+    }
+
+
+@contextmanager
+def using_threads(count: int) -> Iterator[None]:
+    """So many threads inside, as before afterwards: more threads than cores are slower than few."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

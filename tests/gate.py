@@ -1,0 +1,116 @@
+"""Rules of every test run: no network, and nothing left out silently.
+
+A plugin rather than a conftest.py, so that it also holds for the notebooks, which are outside
+this folder (`-p gate` in pyproject.toml).
+"""
+
+import functools
+import importlib.util
+import os
+import runpy
+import shutil
+from pathlib import Path
+
+import pytest
+
+OFFLINE = Path(__file__).parent / "offline"
+LEFT_OUT = pytest.StashKey[list]()
+
+
+def chromium():
+    """The path of a Chromium or Chrome on this machine, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def has_full_data():
+    from inception_course import data
+
+    try:
+        return data.find().kind != "download"
+    except data.DataError:
+        return False
+
+
+# What `@pytest.mark.needs(name)` and the cell tag `needs-name` can ask for:
+# is it here, and if not, how to get it.
+CAPABILITIES = {
+    "data": (
+        has_full_data,
+        "the full Fashion-MNIST: python -m inception_course data, "
+        "or apt-get install dataset-fashion-mnist",
+    ),
+    "chromium": (
+        lambda: chromium() and importlib.util.find_spec("playwright"),
+        "Chromium and playwright: apt-get install chromium (or install Google Chrome), "
+        "pip install -r requirements.txt",
+    ),
+    "d2l": (
+        lambda: importlib.util.find_spec("d2l"),
+        "d2l: pip install --no-deps d2l==1.0.3",
+    ),
+}
+
+
+@functools.cache
+def missing(name):
+    """What to install for a capability that this machine lacks, or None if it is there."""
+    if name not in CAPABILITIES:
+        raise pytest.UsageError(f"needs({name!r}): known are {', '.join(CAPABILITIES)}")
+    is_here, how = CAPABILITIES[name]
+    return None if is_here() else f"needs {how}"
+
+
+def in_ci():
+    return bool(os.environ.get("CI"))
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "needs(name, ...): what the test needs; left out where that is missing"
+    )
+    config.stash[LEFT_OUT] = []
+    # In this process, and through the environment in kernels and subprocesses.
+    runpy.run_path(str(OFFLINE / "sitecustomize.py"))
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), inherited]))
+
+
+def pytest_runtest_setup(item):
+    for marker in item.iter_markers("needs"):
+        for name in marker.args:
+            if reason := missing(name):
+                pytest.skip(reason)
+
+
+def fail_if_left_out(report):
+    """In CI a skip is a failure, whoever asked for it; elsewhere it is listed at the end."""
+    if report.skipped and in_ci() and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"In CI nothing may be left out: {skip_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport():
+    return fail_if_left_out((yield))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_make_collect_report():
+    return fail_if_left_out((yield))
+
+
+def skip_reason(report):
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return reason.removeprefix("Skipped: ")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    skipped = terminalreporter.stats.get("skipped", [])
+    left_out = [(report.nodeid, skip_reason(report)) for report in skipped]
+    left_out += config.stash[LEFT_OUT]
+    if left_out:
+        terminalreporter.section("Left out here")
+        for nodeid, reason in left_out:
+            terminalreporter.line(f"{nodeid}: {reason}")

@@ -1,0 +1,261 @@
+"""The files that make the environment agree with each other and with the code."""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # Python 3.10 has no tomllib; pytest brings tomli there
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = [line for extra in PROJECT["optional-dependencies"].values() for line in extra]
+DECLARED = {
+    canonicalize_name(one.name): one.specifier
+    for one in map(Requirement, PROJECT["dependencies"] + EXTRAS)
+}
+REQUIREMENTS = [
+    line
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
+]
+MODULES = sorted((ROOT / "inception_course").rglob("*.py"))
+
+
+def test_the_package_has_lower_bounds_only():
+    operators = {spec.operator for specifier in DECLARED.values() for spec in specifier}
+    assert operators <= {">=", "!="}
+    assert PROJECT["requires-python"].startswith(">=")
+    assert "," not in PROJECT["requires-python"]
+
+
+def test_the_lowest_python_is_the_same_everywhere():
+    lowest = PROJECT["requires-python"].removeprefix(">=")
+    assert metadata.metadata("inception-course")["Requires-Python"] == f">={lowest}"
+    assert f"Python {lowest}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python {lowest} " in (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    compared = f"sys.version_info < ({lowest.replace('.', ', ')})"
+    for file in ("Makefile", ".ci/run"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert compared in text
+        assert set(re.findall(r"sys\.version_info < \(3, \d+\)", text)) <= {
+            compared,
+            "sys.version_info < (3, 12)",  # where d2l needs its own line
+        }
+
+
+def test_requirements_say_what_each_line_is_for_and_end_in_the_package():
+    assert REQUIREMENTS[-1] == "-e ."
+    for line in REQUIREMENTS[:-1]:
+        assert re.search(r"  # \w+", line), f"what uses it? {line}"
+
+
+def test_the_tested_versions_are_within_the_packages_bounds():
+    for line in REQUIREMENTS[:-1]:
+        tested = Requirement(line.split("#")[0])
+        for spec in tested.specifier:
+            if spec.operator == "==" and tested.name in DECLARED:
+                assert DECLARED[tested.name].contains(spec.version), line
+
+
+def test_torch_and_torchvision_are_pinned_together():
+    pinned = {line.split("==")[0] for line in REQUIREMENTS if "==" in line}
+    assert {"torch", "torchvision"} <= pinned
+
+
+def test_conda_repeats_nothing():
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    entries = re.findall(r"^ *- (.*)$", text, flags=re.MULTILINE)
+    assert entries == ["python=3.11", "pip", "pip:", "-r requirements.txt"]
+
+
+def imports(module):
+    """Top-level names of everything that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
+def test_what_the_package_imports_is_declared(module):
+    foreign = set(imports(module)) - set(sys.stdlib_module_names) - {"inception_course"}
+    assert not foreign & {"d2l", "triton", "nvidia"}, "the course must work without"
+    owners = metadata.packages_distributions()
+    for name in foreign:
+        # A name may come from several distributions; one of them must be declared.
+        assert {canonicalize_name(owner) for owner in owners[name]} & set(DECLARED), name
+
+
+def test_the_packages_data_and_folders_are_packaged():
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    setup = setup["tool"]["setuptools"]
+    folders = {str(m.parent.relative_to(ROOT)).replace(os.sep, ".") for m in MODULES}
+    assert set(setup["packages"]) == folders
+    assert "sample/*" in setup["package-data"]["inception_course"]
+
+
+def test_citation_and_licence_fit_the_package():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {PROJECT['version']}\n" in citation
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for part in ("MIT License", "creativecommons.org/licenses/by/4.0/", "2017 Zalando SE"):
+        assert part in licence
+
+
+# The Makefile, with a stand-in for Python that writes down how it was called
+
+PYTHON = """#!/bin/sh
+echo "$@" >> calls
+case "$*" in
+*"sys.version_info < (3, 10)"*) exit ${OLD:-0} ;;
+*ensurepip*) exit ${NO_VENV:-0} ;;
+*"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+*--no-deps*) exit ${NO_D2L:-0} ;;
+*"-m pip install"*) exit ${NO_PIP:-0} ;;
+esac
+"""
+needs_make = pytest.mark.skipif(
+    not shutil.which("make") or os.name == "nt", reason="needs make: apt-get install make"
+)
+
+
+class Course:
+    """A copy of the files that the Makefile reads, set up by a stand-in for Python."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.ready = folder / ".venv/ready"
+        for name in ("Makefile", "requirements.txt", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder)
+            os.utime(folder / name, (1e9, 1e9))
+        self.python = folder / "fake-python"
+        self.python.write_text(PYTHON)
+        self.python.chmod(0o755)
+
+    def make(self, *arguments, python=None, **faults):
+        """Run make; `faults` are exit statuses of the stand-in, such as NO_PIP="1"."""
+        (self.folder / "calls").write_text("")
+        # These tests may themselves have been started by make, which must not show.
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("M")}
+        return subprocess.run(
+            ["make", *arguments, f"PYTHON={python or self.python}"],
+            cwd=self.folder,
+            env=environment | faults,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    @property
+    def installs(self):
+        calls = (self.folder / "calls").read_text().splitlines()
+        return [call for call in calls if "pip install" in call]
+
+
+@pytest.fixture
+def course(tmp_path):
+    return Course(tmp_path)
+
+
+@needs_make
+def test_make_alone_lists_what_there_is(course):
+    lines = course.make().stdout.splitlines()
+    targets = ["help", "lab", "test", "train", "notebooks", "clean"]
+    assert [line.split()[:2] for line in lines] == [["make", name] for name in targets]
+    assert not course.ready.exists()
+
+
+@needs_make
+def test_the_environment_is_made_once(course):
+    done = course.make(".venv/ready")
+    assert done.returncode == 0, done.stdout
+    assert course.ready.exists()
+    assert len(course.installs) == 2
+    assert "-r requirements.txt" in course.installs[0]
+    assert re.search(r"--no-deps d2l==[\d.]+$", course.installs[1])
+    assert "up to date" in course.make(".venv/ready").stdout
+    assert course.installs == []
+
+
+@needs_make
+@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml"])
+def test_the_environment_is_brought_up_to_date_when_its_files_change(course, name):
+    course.make(".venv/ready")
+    os.utime(course.ready, (2e8, 2e8))
+    os.utime(course.folder / name, (3e8, 3e8))
+    assert course.make(".venv/ready").returncode == 0
+    assert len(course.installs) == 2
+    calls = (course.folder / "calls").read_text()
+    assert "-m venv" not in calls, "what is installed already is kept"
+
+
+@needs_make
+def test_a_failed_install_leaves_nothing_that_looks_complete(course):
+    assert course.make(".venv/ready", NO_PIP="1").returncode != 0
+    assert not course.ready.exists()
+    assert course.make(".venv/ready").returncode == 0
+    os.utime(course.ready, (2e8, 2e8))
+    assert course.make(".venv/ready", NO_PIP="1").returncode != 0
+    assert not course.ready.exists()
+
+
+@needs_make
+def test_without_d2l_the_course_goes_on(course):
+    done = course.make(".venv/ready", NO_D2L="1")
+    assert done.returncode == 0
+    assert "d2l could not be added; only the cells that compare" in done.stdout
+    assert course.ready.exists()
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("python", "faults", "sentence"),
+    [
+        ("no-such-python", {}, "make lab PYTHON=python3.12"),
+        (None, {"OLD": "1"}, "needs Python 3.10 or later"),
+        (None, {"NO_VENV": "1"}, "sudo apt install python3-venv"),
+    ],
+)
+def test_a_python_that_will_not_do_is_refused_in_words(course, python, faults, sentence):
+    done = course.make("lab", python=python, **faults)
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert not (course.folder / ".venv").exists()
+
+
+@needs_make
+def test_make_lab_passes_its_flags_and_finds_the_environments_programs(course):
+    course.make(".venv/ready")
+    done = course.make("-n", "lab", "LABFLAGS=--no-browser --port=8890")
+    assert done.stdout.startswith(f'PATH="{course.folder}/.venv/bin:$PATH" .venv/bin/python')
+    assert done.stdout.endswith("notebooks/00_start_here.ipynb --no-browser --port=8890\n")
+
+
+@needs_make
+def test_the_tests_come_last_in_make_test(course):
+    course.make(".venv/ready")
+    lines = course.make("-n", "test").stdout.splitlines()
+    assert [re.sub(r".*-m ", "", line) for line in lines] == [
+        "ruff check .",
+        "ruff format --check .",
+        "pytest",
+    ]
+
+
+def test_the_gate_runs_make_test_and_nothing_after_it():
+    gate = ROOT / ".ci/run"
+    assert gate.stat().st_mode & 0o100 or os.name == "nt"
+    assert gate.read_text(encoding="utf-8").splitlines()[-1].startswith("exec make test")

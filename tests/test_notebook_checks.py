@@ -1,0 +1,347 @@
+"""The checks that notebooks go through, tried on toy notebooks: right, or wrong in one way."""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import gate
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+ROOT = Path(__file__).parent.parent
+PNG = (  # one pixel
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def cell(source, *outputs, tags=(), count=...):
+    made = new_code_cell(source, outputs=list(outputs), metadata={"tags": list(tags)})
+    made.execution_count = count
+    return made
+
+
+def notebook(*cells, minutes=1, memory_gb=1):
+    """A notebook that says it was run from the top."""
+    course = {"minutes": minutes, "memory_gb": memory_gb}
+    for number, each in enumerate(cells, start=1):
+        if each.execution_count is ...:
+            each.execution_count = number
+    return new_notebook(cells=list(cells), metadata={"course": course})
+
+
+def printed(text):
+    return new_output("stream", name="stdout", text=text)
+
+
+def value(text, count=1):
+    return new_output("execute_result", {"text/plain": text}, execution_count=count)
+
+
+def shown(**data):
+    return new_output("display_data", {key.replace("_", "/"): data[key] for key in data})
+
+
+SHOW = "from IPython.display import HTML, display, clear_output, update_display\n"
+OUTPUT_WIDGET = shown(text_plain="Output()")
+
+RIGHT = {
+    "same_text": notebook(cell("print(6 * 7)", printed("42\n"))),
+    "times_dates_and_addresses_differ": notebook(
+        cell(
+            "import time\nprint(f'{time.perf_counter():.3f} s')\nprint(time.strftime('%Y-%m-%d'))",
+            printed("0.125 s\n2014-09-17\n"),
+        ),
+        cell("object()", value("<object at 0x7f0123456789>", 2)),
+    ),
+    "semicolon_hides_the_value": notebook(cell("6 * 7;")),
+    "cleared_output_is_gone": notebook(
+        cell(SHOW + "print('old')\nclear_output(wait=True)\nprint('new')", printed("new\n"))
+    ),
+    "redrawn_display_shows_the_last_state": notebook(
+        cell(
+            SHOW + "h = display('first', display_id='x')\nupdate_display('last', display_id='x')",
+            shown(text_plain="'last'"),
+        )
+    ),
+    "widget_catches_what_it_prints": notebook(
+        cell(
+            SHOW + "import ipywidgets\nout = ipywidgets.Output()\ndisplay(out)\n"
+            "with out:\n    print('inside')\nprint('outside')",
+            shown(text_plain="Output()"),
+            printed("outside\n"),
+        )
+    ),
+    "pixels_differ": notebook(
+        cell(
+            SHOW + f"display(HTML('<img alt=\"dot\" src=\"data:image/png;base64,{PNG}\">'))",
+            shown(
+                text_html='<img alt="dot" src="data:image/png;base64,AAAA">',
+                text_plain="<IPython.core.display.HTML object>",
+            ),
+        )
+    ),
+    "expected_error": notebook(
+        cell(
+            "1 / 0",
+            new_output("error", ename="ZeroDivisionError", evalue="division by zero", traceback=[]),
+            tags=["raises-exception"],
+        )
+    ),
+    "network_is_refused": notebook(
+        cell(
+            "import socket\n"
+            "try:\n    socket.create_connection(('192.0.2.1', 80), timeout=5)\n"
+            "except RuntimeError as error:\n    print(error)",
+            printed(
+                "socket.getaddrinfo to '192.0.2.1' refused: the tests run without the network\n"
+            ),
+        )
+    ),
+}
+
+# The number of the cell that is at fault, and what the report has to say of it.
+WRONG = {
+    "wrong_text": (notebook(cell("print(6 * 7)", printed("41\n"))), 0, "Cell outputs differ"),
+    "wrong_html": (
+        notebook(
+            cell(
+                SHOW + "display(HTML('<b>42</b>'))",
+                shown(text_html="<b>41</b>", text_plain="<IPython.core.display.HTML object>"),
+            )
+        ),
+        0,
+        "Cell outputs differ",
+    ),
+    "raises": (notebook(cell("1 / 0"), cell("1")), 0, "ZeroDivisionError"),
+    "does_not_raise": (
+        notebook(cell("1;", tags=["raises-exception"])),
+        0,
+        "tagged raises-exception and raised nothing",
+    ),
+    "dies_by_exit": (
+        notebook(cell("1;"), cell("import os\nos._exit(3)"), cell("2;")),
+        1,
+        "The kernel died (exit code 3, after using",
+    ),
+    "dies_by_signal": (
+        notebook(cell("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")),
+        0,
+        "The kernel died (signal SIGKILL",
+    ),
+    "hangs": (
+        notebook(cell("import time\ntime.sleep(60)"), cell("2;")),
+        0,
+        "Timeout of 3 seconds exceeded",
+    ),
+    "writes_to_stderr": (
+        notebook(cell("import sys\nprint('careful', file=sys.stderr)")),
+        0,
+        "careful",
+    ),
+    "writes_to_stderr_in_an_ignored_cell": (
+        notebook(cell("import warnings\nwarnings.warn('odd')", tags=["nbval-ignore-output"])),
+        0,
+        "odd",
+    ),
+    "fails_inside_a_widget": (
+        notebook(
+            cell(
+                SHOW + "import ipywidgets\nipywidgets.interact(lambda x: 1 / 0, x=3);",
+                tags=["nbval-ignore-output"],
+            )
+        ),
+        0,
+        "ZeroDivisionError",
+    ),
+    "loses_a_picture": (
+        notebook(
+            cell("6 * 7", new_output("execute_result", {"text/plain": "42", "image/png": PNG}))
+        ),
+        0,
+        "Pictures stored: 1; pictures produced: 0",
+    ),
+    "was_not_run": (
+        notebook(cell("1;"), cell("2;", count=None)),
+        1,
+        "stored with execution count None; run from the top it has 2",
+    ),
+    "was_run_out_of_order": (
+        notebook(cell("1;", count=7)),
+        0,
+        "stored with execution count 7; run from the top it has 1",
+    ),
+    "takes_too_long": (
+        notebook(cell("import time\ntime.sleep(1)"), cell("2;"), minutes=0.01),
+        0,
+        "promised are 0.01 minutes",
+    ),
+    "takes_too_much_memory": (
+        notebook(cell("big = bytearray(300_000_000)"), cell("2;"), memory_gb=0.25),
+        0,
+        "promised are 0.25 GB",
+    ),
+}
+
+
+def run_pytest(folder, *arguments, **environment):
+    """The course's own pytest command, on other files."""
+    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", folder]
+    return subprocess.run(
+        [*command, "--color=no", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"CI": ""} | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory):
+    """All toy notebooks, run once: {toy: {cell number: (failure or "", seconds)}}, and stdout."""
+    folder = tmp_path_factory.mktemp("toys")
+    for name, toy in (RIGHT | {name: toy for name, (toy, *_) in WRONG.items()}).items():
+        nbformat.write(toy, folder / f"{name}.ipynb")
+    report = folder / "report.xml"
+    done = run_pytest(folder, "--nbval-cell-timeout=3", f"--junitxml={report}", folder)
+    found = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = case.get("classname").removesuffix(".ipynb")
+        number = int(case.get("name").removeprefix("Cell "))
+        failure = case.findtext("failure") or case.findtext("error") or ""
+        found.setdefault(name, {})[number] = failure, float(case.get("time"))
+    return found, done.stdout
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_notebook_passes(toys, name):
+    found, _ = toys
+    assert [failure for failure, _ in found[name].values()] == [""] * len(RIGHT[name].cells)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_notebook_fails_at_the_cell_and_for_the_reason(toys, name):
+    found, _ = toys
+    _, number, reason = WRONG[name]
+    assert reason in found[name][number][0]
+    assert all(failure == "" for cell, (failure, _) in found[name].items() if cell < number)
+
+
+@pytest.mark.parametrize("name", ["raises", "dies_by_exit", "hangs"])
+def test_cells_after_a_failure_are_reported_as_not_run(toys, name):
+    found, _ = toys
+    number = WRONG[name][1]
+    assert f"Not run: Cell {number} failed first" in found[name][number + 1][0]
+
+
+@pytest.mark.parametrize("name", ["takes_too_long", "takes_too_much_memory"])
+def test_a_broken_promise_is_told_once(toys, name):
+    found, _ = toys
+    assert found[name][1][0] == ""
+
+
+def test_a_dead_kernel_is_noticed_at_once(toys):
+    found, _ = toys
+    assert found["dies_by_exit"][1][1] < 2.5
+
+
+def test_the_summary_compares_each_notebook_with_its_promise(toys):
+    _, stdout = toys
+    pattern = r"hangs\.ipynb: 3\.\d s, \d+ MB \(promised: 1 minutes, 1 GB\)"
+    assert re.search(pattern, stdout)
+
+
+# What is left out, and the network
+
+LEAVES_OUT = """
+import pytest
+
+@pytest.mark.needs("chromium")
+def test_browser():
+    pass
+
+def test_skips():
+    pytest.skip("no time")
+
+def test_holds():
+    pass
+"""
+COMPARES_WITH_D2L = notebook(cell("1;", printed("from d2l\n"), tags=["needs-d2l"]))
+NOTHING_IS_HERE = """
+import gate
+
+gate.CAPABILITIES = {
+    name: (lambda: False, how) for name, (_, how) in gate.CAPABILITIES.items()
+}
+"""
+
+
+@pytest.fixture
+def bare_machine(tmp_path):
+    """A folder of tests and a notebook, on a machine that lacks everything optional."""
+    (tmp_path / "test_it.py").write_text(LEAVES_OUT)
+    (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such')")
+    (tmp_path / "conftest.py").write_text(NOTHING_IS_HERE)
+    nbformat.write(COMPARES_WITH_D2L, tmp_path / "compares.ipynb")
+    return tmp_path
+
+
+def test_what_a_machine_lacks_is_left_out_and_listed(bare_machine):
+    done = run_pytest(bare_machine, bare_machine)
+    assert done.returncode == 0, done.stdout
+    listed = done.stdout[done.stdout.index("Left out here") :]
+    assert re.search(r"test_browser: needs Chromium .* apt-get install chromium", listed)
+    assert "test_it.py::test_skips: no time" in listed
+    assert "compares.ipynb::Cell 0: not compared: needs d2l" in listed
+    assert "test_module.py: could not import" in listed
+
+
+def test_in_ci_nothing_may_be_left_out(bare_machine):
+    outcome = run_pytest(bare_machine, "--continue-on-collection-errors", bare_machine, CI="true")
+    assert outcome.returncode == 1
+    assert "2 failed, 1 passed, 2 errors" in outcome.stdout
+    assert outcome.stdout.count("In CI nothing may be left out: needs") >= 2
+
+
+def test_an_unknown_need_is_refused():
+    with pytest.raises(pytest.UsageError, match="known are data, chromium, d2l"):
+        gate.missing("chrome")
+
+
+CONNECT = """
+import socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+socket.create_connection(("localhost", listener.getsockname()[1])).close()
+print("loopback works")
+{action}
+"""
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "socket.create_connection(('192.0.2.1', 80), timeout=5)",
+        "socket.socket().connect(('192.0.2.1', 80))",
+        "socket.socket(socket.AF_INET6).connect(('2001:db8::1', 80))",
+        "socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))",
+        "socket.getaddrinfo('example.org', 443)",
+        "socket.gethostbyname('example.org')",
+    ],
+)
+def test_a_subprocess_reaches_this_machine_only(action):
+    done = subprocess.run(
+        [sys.executable, "-c", CONNECT.format(action=action)], capture_output=True, text=True
+    )
+    assert done.stdout == "loopback works\n"
+    assert "the tests run without the network" in done.stderr
+
+
+def test_the_tests_themselves_reach_this_machine_only():
+    with pytest.raises(RuntimeError, match="refused"):
+        socket.create_connection(("192.0.2.1", 80), timeout=5)
