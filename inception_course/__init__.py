@@ -1,0 +1,1 @@
+"""The Inception Course: the models, the training and the measurements behind the notebooks."""

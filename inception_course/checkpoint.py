@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import nn
+
+from . import models
 
 STATE, RECORD = "checkpoint.pt", "run.json"
 
@@ -56,6 +59,21 @@ def load(path: str | Path) -> dict:
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({reason}): delete it and start again"
         ) from error
+
+
+def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -> None:
+    """Save a trained network with what `models.create` needs to build it again."""
+    buffer = io.BytesIO()
+    torch.save({"name": name, "options": options, "weights": model.state_dict()}, buffer)
+    write_atomically(Path(path), buffer.getvalue())
+
+
+def load_weights(path: str | Path) -> nn.Module:
+    """The network that `save_weights` saved, on the CPU, in eval mode."""
+    saved = load(path)
+    model = models.create(saved["name"], **saved["options"])
+    model.load_state_dict(saved["weights"])
+    return model.eval()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from .data import CLASSES
-from .train import Run
+from .train import Epoch, Run
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
@@ -49,6 +49,11 @@ class Picture(Figure):
             self.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
         return buffer.getvalue()
 
+    def draw(self, function, *arguments) -> None:
+        """Call `function(figure, *arguments)` with letters and lines for a projector."""
+        with matplotlib.rc_context(PROJECTOR):
+            function(self, *arguments)
+
     def bundle(self) -> tuple[dict, dict]:
         """What a notebook stores: the picture, and its description as text and as `alt`."""
         picture = {"image/png": base64.b64encode(self.png()).decode()}
@@ -63,6 +68,16 @@ class Picture(Figure):
         display(Markdown(f"*Figure: {self.description}*"))
 
 
+class Note:
+    """A sentence in place of something that cannot be shown."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def describe(figure: Figure) -> str:
     """What a screen reader says in place of the figure."""
     if description := getattr(figure, "description", ""):
@@ -72,6 +87,16 @@ def describe(figure: Figure) -> str:
 
 
 # The data
+
+
+def image(pixels: Tensor, name: str) -> Figure:
+    """One image, `uint8 [H, W]`, large."""
+    figure = Picture(3.4, 3.4, f"an image of the class {name}")
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        axes.imshow(255 - pixels, cmap="gray", vmin=0, vmax=255)
+        axes.set(title=name, xticks=[], yticks=[])
+    return figure
 
 
 def classes(dataset: TensorDataset, per_class: int = 8) -> Figure:
@@ -133,7 +158,9 @@ def pixels(dataset: TensorDataset) -> Figure:
         counts = torch.histc(images, 32, 0, 1) / images.numel()
         left.stairs(counts, torch.linspace(0, 1, 33), fill=True, color=BLUE)
         left.axvline(mean, color=VERMILION, linestyle="--", label=f"mean {mean:.3f}")
-        left.set(xlabel="pixel value, 0 black to 1 white", ylabel="fraction of pixels", yscale="log")
+        left.set(
+            xlabel="pixel value, 0 black to 1 white", ylabel="fraction of pixels", yscale="log"
+        )
         left.legend()
         shown = right.imshow(images.mean(dim=(0, 1)), cmap="gray", vmin=0)
         right.set(title="mean image", xticks=[], yticks=[])
@@ -145,28 +172,158 @@ def pixels(dataset: TensorDataset) -> Figure:
 
 
 class Member(NamedTuple):
-    """A network of the family: millions of parameters and of multiply-adds, ImageNet error."""
+    """A network of the family, for 224-pixel images and 1000 classes, where it has such a form."""
 
     name: str
     year: int
-    parameters: float
-    multiply_adds: float
-    top5_error: float  # per cent, one network
-    protocol: str  # of the error: crops, and where it is printed
-    column: float  # where it stands in the picture
-    parents: tuple[str, ...] = ()
+    place: tuple[int, int]  # column and row in the picture
+    parents: tuple[str, ...]
+    top5_error: float | None = None  # per cent, one network, as its own paper prints it
+    parameters: float | None = None  # millions
+    multiply_adds: float | None = None  # billions
+
+    def facts(self) -> tuple[str, ...]:
+        if self.top5_error is None:
+            return ("no ImageNet result",)
+        return (
+            f"top-5 error {self.top5_error} %",
+            f"{self.parameters:.1f} M parameters",
+            f"{self.multiply_adds:.1f} G multiply-adds",
+        )
 
 
-# Parameters and multiply-adds are counted on networks built from the papers' tables, 1000 classes.
+# Parameters and multiply-adds: counted on networks built from the papers' tables (ZFNet's padding
+# is assumed). Top-5 errors are as printed: AlexNet paper, one CNN, validation; ZFNet paper, one
+# net; VGG paper, configuration D, one scale; GoogLeNet paper, Table 3; BN paper, Figure 4;
+# Rethinking paper, Table 3; ResNet paper, ten crops. They differ in crops and scales.
 # fmt: off
 FAMILY = (
-    #       name            year  par. M  mult-adds M  top-5   measured, printed in                 column
-    Member("AlexNet",       2012,  60.97,    724,      18.2,  "10 crops, AlexNet Table 2",          0.0),
-    Member("ZFNet",         2013,  62.36,   1168,      16.5,  "10 crops, ZFNet Table 2",            0.0, ("AlexNet",)),
-    Member("VGG-16",        2014, 138.36,  15470,       8.1,  "1 crop, VGG Table 3",                -1.1, ("ZFNet",)),
-    Member("GoogLeNet",     2014,   7.00,   1583,      10.07, "1 crop, GoogLeNet Table 3",          0.6, ("ZFNet", "NiN")),
-    Member("BN-Inception",  2015,  11.19,   2019,       7.82, "1 crop, BN paper Figure 4",          0.6, ("GoogLeNet",)),
-    Member("Inception-v3",  2015,  23.83,   5713,       5.6,  "1 crop, Rethinking Table 3",         1.2, ("BN-Inception",)),
-    Member("ResNet-50",     2015,  25.56,   4089,       6.71, "10 crops, ResNet Table 3",          -0.6, ("VGG-16", "BN-Inception")),
+    #       name           year   place   from                        top-5   params  mult-adds
+    Member("AlexNet",      2012, (0, 1), (),                          18.2,    60.97,   0.72),
+    Member("ZFNet",        2013, (1, 2), ("AlexNet",),                16.5,    62.36,   1.17),
+    Member("NiN",          2013, (1, 0), ("AlexNet",)),
+    Member("VGG-16",       2014, (2, 2), ("ZFNet",),                   8.1,   138.36,  15.47),
+    Member("GoogLeNet",    2014, (2, 0), ("NiN",),                    10.07,    7.00,   1.58),
+    Member("BN-Inception", 2015, (3, 0), ("GoogLeNet",),               7.82,   11.19,   2.02),
+    Member("Inception-v3", 2015, (4, 0), ("BN-Inception",),            5.6,    23.83,   5.71),
+    Member("ResNet-50",    2015, (4, 2), ("VGG-16", "BN-Inception"),   6.71,   25.56,   4.09),
 )
 # fmt: on
+
+
+def family_tree() -> Figure:
+    """The networks of the course, what came from what, what each costs and how often it errs."""
+    said = "; ".join(
+        f"{member.name} {member.year}"
+        + (f" from {' and '.join(member.parents)}" if member.parents else "")
+        + f" ({', '.join(member.facts())})"
+        for member in FAMILY
+    )
+    figure = Picture(15, 6.4, f"the family tree: {said}")
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
+        axes.set_axis_off()
+        boxes = {}
+        for member in FAMILY:
+            inception = member.name in ("GoogLeNet", "BN-Inception", "Inception-v3")
+            boxes[member.name] = axes.text(
+                *member.place,
+                "\n".join((f"{member.name} ({member.year})", *member.facts())),
+                ha="center",
+                va="center",
+                fontsize=13,
+                linespacing=1.5,
+                bbox={
+                    "boxstyle": "round,pad=0.5",
+                    "facecolor": "#FFF3D6" if inception else "#EEF4F8",
+                    "edgecolor": ORANGE if inception else BLUE,
+                    "linewidth": 3 if inception else 1.5,
+                },
+            )
+        for member in FAMILY:
+            for parent in member.parents:
+                start, end = boxes[parent], boxes[member.name]
+                arrow = {"arrowstyle": "-|>", "color": "#777777", "lw": 2.5}
+                arrow |= {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
+                axes.annotate("", member.place, start.get_position(), arrowprops=arrow, zorder=5)
+    return figure
+
+
+# Runs
+
+
+def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
+    """Loss and accuracy per epoch, while training and on the validation data."""
+    runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
+    said = "; ".join(
+        f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
+        for name, run in runs.items()
+    )
+    figure = Picture(13, 4.8, f"loss (left) and accuracy (right) per epoch: {said}")
+    figure.draw(draw_curves, {name: run.epochs for name, run in runs.items()})
+    return figure
+
+
+def draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for (name, epochs), color in zip(runs.items(), (BLUE, VERMILION, GREEN), strict=False):
+            numbers = [epoch.number for epoch in epochs]
+            for part, line in (("train", "o--"), ("val", "s-")):
+                values = [getattr(epoch, f"{part}_{quantity}") for epoch in epochs]
+                label = f"{name}: {'training' if part == 'train' else 'validation'}"
+                axes.plot(numbers, values, line, color=color, label=label)
+        axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+
+
+def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Figure:
+    """The confusion matrix, row by row in per cent of the images of that class."""
+    share = cells / cells.sum(dim=1, keepdim=True)
+    wrong = share - torch.diag(share.diag())
+    true, called = divmod(wrong.argmax().item(), len(names))
+    figure = Picture(
+        10.5,
+        8.6,
+        f"{share.diag().mean():.0%} of the images stand on the diagonal; the most frequent mistake "
+        f"is {names[true]} called {names[called]}, {share[true, called]:.0%} of its images",
+    )
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for row, column in (share > 0.005).nonzero().tolist():
+            dark = share[row, column] > 0.5
+            text = f"{100 * share[row, column]:.0f}"
+            axes.text(column, row, text, ha="center", va="center", color="w" if dark else "k")
+        axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        axes.set(xlabel="called", ylabel="is", title="per cent of each class")
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Figure:
+    """The wrong answers that were given with the most confidence."""
+    images, labels = dataset.tensors
+    confidence, called = logits.softmax(dim=1).max(dim=1)
+    order = (confidence * (called != labels)).argsort(descending=True)[:count].tolist()
+    order = [index for index in order if called[index] != labels[index]]
+    worst = order[0] if order else None
+    figure = Picture(
+        13,
+        2.9 * -(-count // 6),
+        f"the {len(order)} mistakes made with the most confidence; the first is a "
+        f"{CLASSES[labels[worst]]} called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
+        if order
+        else "there is no mistake to show",
+    )
+    with matplotlib.rc_context(PROJECTOR):
+        for axes in figure.subplots(-(-count // 6), 6).flat:
+            axes.set_axis_off()
+        for axes, index in zip(figure.axes, order, strict=False):
+            axes.imshow(255 - images[index, 0], cmap="gray", vmin=0, vmax=255)
+            text = f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
+            axes.set_title(f"{text}{confidence[index]:.0%} sure", fontsize=12)
+    return figure

@@ -79,7 +79,7 @@ RECIPES = {
     for recipe in (
         Recipe(
             "quick",
-            epochs=2,
+            epochs=1,
             batch_size=128,
             learning_rate=0.2,
             network={"stem": "small", "width": 0.25},
@@ -92,7 +92,7 @@ RECIPES = {
         Recipe("d2l", epochs=10, batch_size=128, learning_rate=0.1, image_size=96),
         Recipe(
             "modern",
-            epochs=20,
+            epochs=15,
             batch_size=128,
             learning_rate=0.2,
             network={"stem": "small", "width": 0.5},

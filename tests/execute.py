@@ -62,10 +62,11 @@ def execute(path):
     started = time.perf_counter()
     client.execute()
     seconds = time.perf_counter() - started
-    caught = [
-        output for state in client.widget_state.values() for output in state.get("outputs", [])
-    ]
-    refuse_noise([*(output for cell in code(notebook) for output in cell.outputs), *caught])
+    for cell in code(notebook):
+        refuse_stderr(cell.outputs)
+    for widget in client.widget_state.values():
+        refuse_stderr(widget.get("outputs", []))
+        refuse_error(widget.get("outputs", []))
     clean(notebook)
     replace(path, nbformat.writes(notebook) + "\n")
     return seconds, max(filter(None, peaks), default=None)
@@ -75,11 +76,17 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def refuse_noise(outputs):
-    """`outputs` are those of the cells, and those that an Output widget has caught."""
+def refuse_stderr(outputs):
     for output in outputs:
         if output["output_type"] == "stream" and output["name"] == "stderr":
             raise NotClean(f"a cell wrote to stderr:\n{output['text']}")
+
+
+def refuse_error(outputs):
+    """Of an Output widget, which catches errors too, so that the cell seems to have ended well."""
+    for output in outputs:
+        if output["output_type"] == "error":
+            raise NotClean(f"inside a widget: {output['ename']}: {output['evalue']}")
 
 
 def clean(notebook):
@@ -100,7 +107,7 @@ def replace(path, text):
     ) as draft:
         draft.write(text)
     Path(draft.name).chmod(path.stat().st_mode)
-    os.replace(draft.name, path)
+    Path(draft.name).replace(path)
 
 
 def main(paths):

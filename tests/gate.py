@@ -76,6 +76,7 @@ def pytest_configure(config):
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), inherited]))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the fixtures, which may need the same
 def pytest_runtest_setup(item):
     for marker in item.iter_markers("needs"):
         for name in marker.args:

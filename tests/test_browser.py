@@ -33,7 +33,11 @@ SETTINGS = {
         "doNotDisturbMode": True,
     },
     # A kernel without asking for it, and every cell in the page, not only those in sight.
-    "notebook-extension/tracker": {"autoStartDefaultKernel": True, "windowingMode": "none"},
+    "notebook-extension/tracker": {
+        "autoStartDefaultKernel": True,
+        "windowingMode": "none",
+        "scrollPastEnd": False,
+    },
 }
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -76,6 +80,7 @@ BESIDE_SLIDER = """() => {
   return shown.textContent + [...shown.querySelectorAll('img')].map(i => i.src).join();
 }"""
 LENGTH = f"() => {CURRENT}.content.outerNode.scrollHeight"
+TO_THE_TOP = f"() => {CURRENT}.content.outerNode.scrollTo(0, 0)"
 
 
 @contextmanager
@@ -168,6 +173,7 @@ def photograph(page, file):
     """The whole notebook as one picture, without the side bar."""
     page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     page.set_viewport_size({"width": WIDTH, "height": page.evaluate(LENGTH) + 150})
+    page.evaluate(TO_THE_TOP)
     page.wait_for_timeout(1000)
     page.screenshot(path=file)
     page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
@@ -211,4 +217,4 @@ if __name__ == "__main__":
         open_notebook(page, address, notebook.name)
         run_all(page)
         photograph(page, picture)
-        sys.exit("\n".join(page.locator(BAD).all_inner_texts()))
+        sys.exit("\n".join(page.locator(BAD).all_inner_texts()) or None)

@@ -1,5 +1,7 @@
 """The checks that notebooks go through, tried on toy notebooks: right, or wrong in one way."""
 
+import copy
+import inspect
 import os
 import re
 import socket
@@ -8,10 +10,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
+import execute
 import gate
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook, new_output
+import test_notebooks as rules
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).parent.parent
 PNG = (  # one pixel
@@ -79,9 +83,9 @@ RIGHT = {
     ),
     "pixels_differ": notebook(
         cell(
-            SHOW + f"display(HTML('<img alt=\"dot\" src=\"data:image/png;base64,{PNG}\">'))",
+            SHOW + f"display(HTML('<img alt=dot src=data:image/png;base64,{PNG}>'))",
             shown(
-                text_html='<img alt="dot" src="data:image/png;base64,AAAA">',
+                text_html="<img alt=dot src=data:image/png;base64,AAAA>",
                 text_plain="<IPython.core.display.HTML object>",
             ),
         )
@@ -345,3 +349,187 @@ def test_a_subprocess_reaches_this_machine_only(action):
 def test_the_tests_themselves_reach_this_machine_only():
     with pytest.raises(RuntimeError, match="refused"):
         socket.create_connection(("192.0.2.1", 80), timeout=5)
+
+
+# Running and storing
+
+NOISY = notebook(cell("import sys\nprint('careful', file=sys.stderr)"))
+CATCHES = cell(
+    SHOW + "import ipywidgets\n@ipywidgets.interact(x=3)\ndef square(x):\n    print(x * x)"
+)
+
+
+def test_a_notebook_is_stored_clean_and_the_same_each_time(tmp_path):
+    path = tmp_path / "toy.ipynb"
+    toy = notebook(CATCHES, cell("6 * 7", tags=["kept"], count=5), minutes=3)
+    toy.metadata["widgets"] = {}
+    toy.cells[1].metadata["execution"] = {"iopub.execute_input": "2014-09-17T00:00:00Z"}
+    nbformat.write(toy, path)
+    execute.execute(path)
+    first = path.read_text()
+    execute.execute(path)
+    assert path.read_text() == first
+    stored = nbformat.reads(first, as_version=4)
+    assert stored.metadata == execute.METADATA | {"course": {"minutes": 3, "memory_gb": 1}}
+    assert [cell.id for cell in stored.cells] == [cell.id for cell in toy.cells]
+    assert [cell.execution_count for cell in stored.cells] == [1, 2]
+    assert list(stored.cells[0].outputs[0].data) == ["text/plain"]
+    assert stored.cells[1].metadata == {"tags": ["kept"]}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("toy", "reason"),
+    [
+        (NOISY, "wrote to stderr:\ncareful"),
+        (WRONG["writes_to_stderr_in_an_ignored_cell"][0], "wrote to stderr"),
+        (WRONG["raises"][0], "ZeroDivisionError"),
+        (WRONG["fails_inside_a_widget"][0], "ZeroDivisionError"),
+    ],
+)
+def test_a_notebook_that_fails_is_left_as_it_was(tmp_path, capsys, toy, reason):
+    path = tmp_path / "toy.ipynb"
+    nbformat.write(toy, path)
+    before = path.read_bytes()
+    assert execute.main([path]) == 1
+    assert reason in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+# The rules of form: a notebook that keeps them all, and copies that break one each
+
+IMPORT = "from inception_course import data\n"
+LESSON = """## Count something
+
+**Claim.** The paper says four.
+
+**Predict.** How many are there?
+
+**Measure.** We count."""
+
+
+def text(source):
+    return new_markdown_cell(source)
+
+
+def well_formed():
+    lesson = [
+        text(LESSON),
+        cell(f"{IMPORT}len(data.CLASSES)", value("10")),
+        text("**Read it.** There are ten."),
+    ]
+    learned = [
+        text("It differs from run to run."),
+        cell("accuracy = 0.9\nprint(accuracy)", printed("0.9"), tags=["nbval-ignore-output"]),
+        text("It is good enough."),
+        cell("assert accuracy > 0.8"),
+    ]
+    exercises = [text("## Exercises\n\nAsk for `ch00.q1.hint()` and so on.")]
+    for number in (1, 2, 3):
+        question = f"ch00.q{number}"
+        exercises.append(text(f"Stuck? `{question}.hint()`, `{question}.solution()`"))
+        exercises.append(cell(f"{question}.check(...)"))
+    closing = [text(f"## {title}") for title in rules.CLOSING[1:]]
+    header = "# Toy\n\nDoes it hold?\n\n| takes |\n|---|\n| 3 minutes, 1.5 GB |"
+    figure = shown(text_html='<img alt="a dot" src="data:image/png;base64,AAAA">')
+    made = [
+        *(text(header), cell("import inception_course")),
+        *(lesson * 4 + learned),
+        *(text("![a tree](tree.svg)"), cell("figure", figure)),
+        *(exercises + closing),
+    ]
+    made = [copy.deepcopy(each) for each in made]
+    for number, each in enumerate(made):
+        each.id = f"cell-{number}"
+    for number, each in enumerate(rules.code(made), start=1):
+        each.execution_count = number
+    course = {"minutes": 3, "memory_gb": 1.5}
+    return new_notebook(cells=made, metadata=copy.deepcopy(execute.METADATA) | {"course": course})
+
+
+def spoil(rule, number, **changes):
+    """A way to break a rule: in the cell of that number, set source, outputs, ..."""
+    return pytest.param(rule, number, changes, id=rule.__name__)
+
+
+SPOILED = [
+    spoil(rules.test_it_is_a_valid_notebook_with_cell_ids, 1, id="cell-0"),
+    spoil(rules.test_nothing_of_the_machine_is_stored, 1, metadata={"scrolled": True}),
+    spoil(rules.test_no_path_of_a_machine_is_shown, 1, source="open('/home/me/data')"),
+    spoil(rules.test_no_path_of_a_machine_is_shown, 1, outputs=[printed("C:\\Users\\me")]),
+    spoil(rules.test_it_was_run_from_top_to_bottom, 1, execution_count=2),
+    spoil(rules.test_it_was_run_from_top_to_bottom, 1, execution_count=None),
+    spoil(rules.test_no_cell_is_empty, 1, source=" "),
+    spoil(
+        rules.test_no_stored_error_or_stderr,
+        1,
+        outputs=[new_output("stream", name="stderr", text="careful")],
+    ),
+    spoil(
+        rules.test_no_stored_error_or_stderr,
+        1,
+        outputs=[new_output("error", ename="E", evalue="no", traceback=[])],
+    ),
+    spoil(
+        rules.test_no_widget_is_stored,
+        1,
+        outputs=[new_output("display_data", {execute.WIDGET_VIEW: {"model_id": "a"}})],
+    ),
+    spoil(rules.test_stored_output_is_small, 1, outputs=[printed("x" * 200_000)]),
+    spoil(rules.test_stored_output_is_small, 1, outputs=[printed("x\n" * 101)]),
+    spoil(rules.test_it_starts_with_a_title_a_question_and_a_table, 0, source="# Title\n\nWhy?"),
+    spoil(rules.test_it_starts_with_a_title_a_question_and_a_table, 2, source="# Second"),
+    spoil(rules.test_the_header_promises_what_is_measured, 0, source="# T\n\n30 minutes, 1.5 GB"),
+    spoil(rules.test_the_header_promises_what_is_measured, 0, source="# T\n\n3 minutes, 1 GB"),
+    spoil(rules.test_the_setup_cell_comes_first_and_once, 3, source="import inception_course"),
+    spoil(rules.test_the_setup_cell_comes_first_and_once, 0, source="## Early"),
+    spoil(rules.test_the_sections_have_the_form_of_the_course, 2, source="No heading"),
+    spoil(rules.test_the_sections_have_the_form_of_the_course, -1, source="## Sources"),
+    spoil(rules.test_a_section_claims_predicts_measures_and_reads, 4, source="Ten."),
+    spoil(rules.test_prediction_comes_before_measurement, 2, source="## Look\n\n**Claim.**"),
+    spoil(rules.test_text_comes_before_every_code_cell, 2, **cell("1", count=1)),
+    spoil(rules.test_there_are_exercises_with_check_hint_and_solution, -4, source="ch00.q3"),
+    spoil(rules.test_there_are_exercises_with_check_hint_and_solution, -5, source="Help yourself"),
+    spoil(rules.test_every_picture_has_a_text_alternative, 0, source="![](tree.svg)"),
+    spoil(rules.test_every_picture_has_a_text_alternative, 0, source='<img src="tree.svg">'),
+    spoil(rules.test_every_picture_has_a_text_alternative, 1, outputs=[shown(image_png=PNG)]),
+    spoil(rules.test_every_picture_has_a_text_alternative, 1, outputs=[shown(text_html="<img>")]),
+    spoil(rules.test_code_cells_are_short, 1, source="1\n" * 21),
+    spoil(rules.test_one_statement_a_line, 1, source="a = 1; b = 2"),
+    spoil(rules.test_nothing_is_installed_by_a_cell, 1, source="%pip install d2l"),
+    spoil(rules.test_what_is_not_compared_is_asserted, 17, source="print(accuracy)"),
+    spoil(
+        rules.test_what_is_not_compared_is_asserted, 17, metadata={"tags": ["nbval-ignore-output"]}
+    ),
+    spoil(rules.test_no_cell_is_skipped, 1, metadata={"tags": ["nbval-skip"]}),
+    spoil(rules.test_no_cell_is_skipped, 1, source="# NBVAL_SKIP\n1"),
+    spoil(rules.test_the_test_split_is_for_the_final_evaluation, 3, source="split = 'test'"),
+    spoil(
+        rules.test_everything_used_from_the_package_exists, 3, source=f"{IMPORT}data.no_such_name"
+    ),
+    spoil(
+        rules.test_everything_used_from_the_package_exists,
+        3,
+        source="from inception_course import no_such_module",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rule", "number", "changes"), SPOILED)
+def test_a_rule_refuses_a_notebook_that_breaks_it(rule, number, changes):
+    toy = well_formed()
+    rule(rules.Notebook("00_toy.ipynb", toy))
+    toy.cells[number].update(copy.deepcopy(changes))
+    toy.cells = [nbformat.from_dict(each) for each in toy.cells]
+    with pytest.raises((AssertionError, pytest.fail.Exception)):
+        rule(rules.Notebook("00_toy.ipynb", toy))
+
+
+def test_every_rule_is_tried():
+    tried = {parameters.values[0] for parameters in SPOILED}
+    every = {
+        rule
+        for name, rule in vars(rules).items()
+        if name.startswith("test_") and "notebook" in inspect.signature(rule).parameters
+    }
+    assert every == tried

@@ -6,12 +6,12 @@ from difflib import get_close_matches
 
 from torch import nn
 
-from .googlenet import googlenet, googlenet_bn, googlenet_d2l
+from . import googlenet
 
 NETWORKS = {
-    "googlenet": googlenet,
-    "googlenet_bn": googlenet_bn,
-    "googlenet_d2l": googlenet_d2l,
+    "googlenet": googlenet.googlenet,
+    "googlenet_bn": googlenet.googlenet_bn,
+    "googlenet_d2l": googlenet.googlenet_d2l,
 }
 
 

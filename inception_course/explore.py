@@ -1,0 +1,123 @@
+"""What moves in a notebook: the explorers with sliders, and curves that grow while training.
+
+Everything here has a static twin in `plots`; without ipywidgets, or outside a notebook, it says so
+in a sentence and the lesson goes on.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+
+from torch.utils.data import TensorDataset
+
+from . import plots
+from .data import CLASSES
+from .train import Epoch, Recipe
+
+NO_WIDGETS = (
+    "ipywidgets is not installed, so there is no slider here; the figure above shows the same."
+)
+SECONDS_BETWEEN_UPDATES = 0.5
+
+
+def browse(dataset: TensorDataset):
+    """A slider over the images of `dataset`, one image at a time with its class."""
+    images, labels = dataset.tensors
+
+    def show(index: int) -> tuple[bytes, str]:
+        figure = plots.image(images[index, 0], CLASSES[labels[index]])
+        return figure.png(), plots.describe(figure)
+
+    return slider_panel("image", len(labels), show)
+
+
+def slider_panel(name: str, count: int, show):
+    """A panel with one slider from 0 to `count` - 1; `show(value)` gives a PNG and its sentence.
+
+    Only the picture and the sentence change, so that nothing is printed and nothing flickers.
+    """
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        return plots.Note(NO_WIDGETS)
+
+    class Panel(widgets.VBox):
+        def __repr__(self) -> str:
+            return "A panel with a slider: run this cell to move it."
+
+    slider = widgets.IntSlider(0, 0, count - 1, description=name, continuous_update=False)
+    picture, sentence = widgets.Image(format="png"), widgets.HTML()
+
+    def update(_=None) -> None:
+        picture.value, sentence.value = show(slider.value)
+
+    slider.observe(update, "value")
+    update()
+    return Panel([slider, picture, sentence])
+
+
+class LiveCurves:
+    """Curves that grow while `fit` trains, in one place of the notebook.
+
+        live = explore.LiveCurves(recipe)
+        run = train.fit(model, train_set, val_set, recipe, watch=live, progress=live.progress)
+
+    Redraws once per epoch and says in between how far it is, at most twice a second. Outside a
+    notebook it prints a line per epoch.
+    """
+
+    def __init__(self, recipe: Recipe):
+        self.recipe, self.epochs = recipe, []
+        self.started = time.perf_counter()
+        self._picture = self._line = None
+        if in_notebook():
+            from IPython.display import display
+
+            text = {"text/plain": "Learning curves appear after the first epoch."}
+            self._line = display(text, raw=True, display_id=True)
+
+    def progress(self, batches: Iterable) -> Iterator:
+        """Wrap one pass over the batches, and say how far the whole run is."""
+        told = 0.0
+        for number, batch in enumerate(batches):
+            yield batch
+            now = time.perf_counter()
+            if now - told > SECONDS_BETWEEN_UPDATES:
+                done = len(self.epochs) + (number + 1) / len(batches)
+                left = (now - self.started) * (self.recipe.epochs / done - 1)
+                self._say(
+                    f"epoch {len(self.epochs) + 1} of {self.recipe.epochs}, {left:.0f} s left"
+                )
+                told = now
+
+    def __call__(self, epoch: Epoch) -> None:
+        self.epochs.append(epoch)
+        line = (
+            f"epoch {epoch.number} of {self.recipe.epochs}: validation accuracy "
+            f"{epoch.val_accuracy:.3f}, {epoch.images_per_second:.0f} images/s"
+        )
+        self._say(line)
+        if self._line is None:
+            print(line)
+            return
+        from IPython.display import display
+
+        figure = plots.Picture(13, 4.8, "loss (left) and accuracy (right) per epoch so far")
+        figure.draw(plots.draw_curves, {self.recipe.name: self.epochs})
+        data, metadata = figure.bundle()
+        if self._picture is None:
+            self._picture = display(data, metadata=metadata, raw=True, display_id=True)
+        else:
+            self._picture.update(data, metadata=metadata, raw=True)
+
+    def _say(self, line: str) -> None:
+        if self._line is not None:
+            self._line.update({"text/plain": line}, raw=True)
+
+
+def in_notebook() -> bool:
+    """Whether a Jupyter kernel runs this code."""
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+    return getattr(get_ipython(), "kernel", None) is not None
