@@ -89,7 +89,7 @@ def train(
         resume=resume,
     )
     checkpoint.save_weights(folder / "weights.pt", network, model, chosen.network)
-    checkpoint.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
+    data.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
     typer.echo(f"{run}\nRecord, weights and curves are in {folder}.")
     if run.diagnosis:
         raise typer.Exit(1)

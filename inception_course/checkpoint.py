@@ -4,15 +4,14 @@ A run's folder holds `run.json`, the record to read, and `checkpoint.pt`, the st
 """
 
 import io
-import os
 import pickle
-import tempfile
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from . import models
+from .data import write_atomically
 
 STATE, RECORD = "checkpoint.pt", "run.json"
 
@@ -42,6 +41,7 @@ def begin(folder: str | Path, recipe: dict, resume: bool) -> dict | None:
 
 def save(folder: str | Path, recipe: dict, state: dict) -> None:
     """Save a run's state, and its record (`state["run"]`, JSON) as a file to read."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save({"recipe": recipe, "state": state}, buffer)
     write_atomically(Path(folder) / STATE, buffer.getvalue())
@@ -54,7 +54,7 @@ def load(path: str | Path) -> dict:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise CheckpointError(
             f"{path} is damaged or not a checkpoint ({reason}): delete it and start again"
@@ -74,18 +74,3 @@ def load_weights(path: str | Path) -> nn.Module:
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
     return model.eval()
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace the file at `path` by `content`, entirely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -218,11 +218,14 @@ def _format(values: Tensor) -> bytes:
     return sizes + values.numpy().tobytes()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing, whoever else writes the same file."""
+def write_atomically(path: Path, content: bytes) -> None:
+    """All of it or nothing, whoever else writes the same file and whenever the process ends."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -253,7 +256,7 @@ def fetch(
         for source in sources:
             try:
                 for name in tuple(missing):
-                    _write(folder / f"{name}.gz", _download(source, name, progress))
+                    write_atomically(folder / f"{name}.gz", _download(source, name, progress))
                     missing.remove(name)
             except DataError as error:
                 said.append(f"  {source}\n    {error}\n")
@@ -344,7 +347,9 @@ def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = Non
         contents = (_format(images[rows].squeeze(1)), _format(labels[rows].byte()))
         for name, content in zip(_names(split), contents, strict=True):
             sha256[name] = hashlib.sha256(content).hexdigest()
-            _write(folder / f"{name}.xz", lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
+            write_atomically(
+                folder / f"{name}.xz", lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)
+            )
     notes = {
         "about": "A sample of Fashion-MNIST, made by: python -m inception_course data sample",
         "rule": "split_indices(split)[sample_positions(labels, count)], both in data.py",
@@ -352,8 +357,8 @@ def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = Non
         "counts": SAMPLE_SIZES,
         "sha256": sha256,
     }
-    _write(folder / "sample.json", (json.dumps(notes, indent=2) + "\n").encode())
-    _write(folder / "LICENSE.txt", (SAMPLE / "LICENSE.txt").read_bytes())
+    write_atomically(folder / "sample.json", (json.dumps(notes, indent=2) + "\n").encode())
+    write_atomically(folder / "LICENSE.txt", (SAMPLE / "LICENSE.txt").read_bytes())
     return folder
 
 

@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 
 from .data import Batches
 
-BATCH_SIZE = 500  # images asked at once; the answers do not depend on it
+BATCH_SIZE = 250  # images asked at once; the answers do not depend on it
 
 
 @contextmanager
@@ -42,7 +42,11 @@ def predict(
     device = next(model.parameters()).device
     batches = Batches(dataset, BATCH_SIZE, size=size, device=device)
     with asking(model):
-        return torch.cat([model(images).float().cpu() for images, _ in progress(batches)])
+        answers = [
+            model(images.to(memory_format=torch.channels_last)).float().cpu()  # the faster layout
+            for images, _ in progress(batches)
+        ]
+    return torch.cat(answers)
 
 
 def accuracy(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> float:

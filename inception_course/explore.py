@@ -45,7 +45,7 @@ def slider_panel(name: str, count: int, show):
             return "A panel with a slider: run this cell to move it."
 
     slider = widgets.IntSlider(0, 0, count - 1, description=name, continuous_update=False)
-    picture, sentence = widgets.Image(format="png"), widgets.HTML()
+    picture, sentence = widgets.Image(format="png", layout={"width": "340px"}), widgets.HTML()
 
     def update(_=None) -> None:
         picture.value, sentence.value = show(slider.value)
@@ -101,8 +101,8 @@ class LiveCurves:
             return
         from IPython.display import display
 
-        figure = plots.Picture(13, 4.8, "loss (left) and accuracy (right) per epoch so far")
-        figure.draw(plots.draw_curves, {self.recipe.name: self.epochs})
+        said = "loss (left) and accuracy (right) per epoch so far"
+        figure = plots.epoch_curves({self.recipe.name: self.epochs}, said)
         data, metadata = figure.bundle()
         if self._picture is None:
             self._picture = display(data, metadata=metadata, raw=True, display_id=True)

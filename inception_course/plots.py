@@ -49,11 +49,6 @@ class Picture(Figure):
             self.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
         return buffer.getvalue()
 
-    def draw(self, function, *arguments) -> None:
-        """Call `function(figure, *arguments)` with letters and lines for a projector."""
-        with matplotlib.rc_context(PROJECTOR):
-            function(self, *arguments)
-
     def bundle(self) -> tuple[dict, dict]:
         """What a notebook stores: the picture, and its description as text and as `alt`."""
         picture = {"image/png": base64.b64encode(self.png()).decode()}
@@ -95,7 +90,8 @@ def image(pixels: Tensor, name: str) -> Figure:
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
         axes.imshow(255 - pixels, cmap="gray", vmin=0, vmax=255)
-        axes.set(title=name, xticks=[], yticks=[])
+        axes.set(title=name)
+        axes.set_axis_off()
     return figure
 
 
@@ -219,7 +215,7 @@ def family_tree() -> Figure:
         + f" ({', '.join(member.facts())})"
         for member in FAMILY
     )
-    figure = Picture(15, 6.4, f"the family tree: {said}")
+    figure = Picture(13.5, 6.4, f"the family tree: {said}")
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
         axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
@@ -232,7 +228,6 @@ def family_tree() -> Figure:
                 "\n".join((f"{member.name} ({member.year})", *member.facts())),
                 ha="center",
                 va="center",
-                fontsize=13,
                 linespacing=1.5,
                 bbox={
                     "boxstyle": "round,pad=0.5",
@@ -260,12 +255,19 @@ def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
         f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
         for name, run in runs.items()
     )
-    figure = Picture(13, 4.8, f"loss (left) and accuracy (right) per epoch: {said}")
-    figure.draw(draw_curves, {name: run.epochs for name, run in runs.items()})
+    description = f"loss (left) and accuracy (right) per epoch: {said}"
+    return epoch_curves({name: run.epochs for name, run in runs.items()}, description)
+
+
+def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
+    """The figure of `learning_curves`, also for runs that are not finished."""
+    figure = Picture(13, 4.8, description)
+    with matplotlib.rc_context(PROJECTOR):
+        _draw_curves(figure, runs)
     return figure
 
 
-def draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
+def _draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for (name, epochs), color in zip(runs.items(), (BLUE, VERMILION, GREEN), strict=False):
             numbers = [epoch.number for epoch in epochs]

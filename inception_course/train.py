@@ -25,6 +25,7 @@ from .evaluate import predict
 from .layers import Logits
 
 SCHEDULES = ("constant", "one-cycle", "2014")
+PROBED_PIXELS = 2**18  # in all images of a probe, so that it takes as long at any image size
 PRECISIONS = ("float32", "bfloat16", "auto")
 
 
@@ -402,23 +403,24 @@ def choose_speed(model: nn.Module, batches: Batches, recipe: Recipe) -> Speed:
     if recipe.precision != "auto":
         return Speed(recipe.precision, "channels_last")
     images, labels = next(iter(batches))
+    count = max(2, PROBED_PIXELS // images[0, 0].numel())
     candidates = [Speed("float32", "channels_last"), Speed("float32", "contiguous_format")]
     if images.device.type in ("cpu", "cuda"):
         candidates.insert(1, Speed("bfloat16", "channels_last"))
     best, best_seconds = None, math.inf
     for candidate in candidates:
-        seconds = probe(model, images[:64], labels[:64], recipe, candidate)
+        seconds = probe(model, images[:count], labels[:count], recipe, candidate)
         if seconds < 0.9 * best_seconds:
             best, best_seconds = candidate, seconds
     return best
 
 
 def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -> float:
-    """Seconds of one training step, without the optimizer, at the better of two tries."""
+    """Seconds of one training step, without the optimizer, at the best of three tries."""
     model = copy.deepcopy(model).to(memory_format=speed.memory_format).train()
     images = images.to(memory_format=speed.memory_format)
     times = []
-    for _ in range(3):  # the first one sets up kernels
+    for _ in range(4):  # the first one sets up kernels
         start = time.perf_counter()
         with speed.autocast(images.device):
             outputs = model(images)

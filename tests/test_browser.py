@@ -61,8 +61,9 @@ START = f"""async () => {{
   window.jupyterapp.commands.execute('notebook:run-all-cells');  // not awaited: may take long
   return left.length;
 }}"""
+# JupyterLab shows an error in the same way as stderr; after one the later cells are not run.
 BAD = '[data-mime-type$="jupyter.error"], [data-mime-type$="jupyter.stderr"]'
-ENDED = f"""() => document.querySelector('[data-mime-type$="jupyter.error"]') ||
+ENDED = f"""() => document.querySelector('{BAD}') ||
   {CURRENT}.content.widgets.filter(c => c.model.type === 'code').every(
     c => c.model.executionState === 'idle' && c.model.executionCount)"""
 # JupyterLab gives a picture in HTML or Markdown that has no alt text the alt text "Image".

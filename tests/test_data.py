@@ -491,7 +491,7 @@ def test_a_write_that_fails_leaves_no_part_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        data._write(tmp_path / "file", b"content")
+        data.write_atomically(tmp_path / "file", b"content")
     assert not list(tmp_path.iterdir())
 
 

@@ -7,24 +7,28 @@ import torch
 from . import Exercise, Solution, choice, number, written
 
 
-def _constant_answer(answer):
+def _check_shoes(answer):
     given = number(answer)
-    if math.isclose(given, 0.1, abs_tol=1e-9):
+    if math.isclose(given, 0.2, abs_tol=0.001):
         return None
-    if math.isclose(given, 10, abs_tol=1e-9):
+    if math.isclose(given, 20, abs_tol=0.1):
         return "that is per cent; an accuracy is a fraction between 0 and 1."
-    if math.isclose(given, 0.5, abs_tol=1e-9):
-        return "one half would be right for two classes; how many are there?"
-    return "how many of 100 images, balanced over the classes, are coats?"
+    if math.isclose(given, 0.1, abs_tol=0.001):
+        return "that is chance without any knowledge; this program knows a shoe when it sees one."
+    if math.isclose(given, (1 / 3 + 1 / 7) / 2, abs_tol=0.002):
+        return "the two groups are not equally frequent: three classes of ten are shoes."
+    if math.isclose(given, 1 / 3, abs_tol=0.005) or math.isclose(given, 1 / 7, abs_tol=0.005):
+        return "that is its accuracy within one group; weigh both groups by how frequent they are."
+    return "find the accuracy within each group, and how frequent the group is."
 
 
 q1 = Exercise(
-    _constant_answer,
+    _check_shoes,
     (
-        "The test set holds equally many images of each class.",
-        "Whatever the image is, the answer is the same; it is right for one class out of ten.",
+        "Three classes are shoes: such an image is guessed right once in three.",
+        "Shoes are 3/10 of the images, the rest 7/10: 3/10 * 1/3 + 7/10 * 1/7.",
     ),
-    Solution(0.1, "0.1: a tenth of the images are coats, and those are the right answers."),
+    Solution(0.2, "0.2: shoes give 3/10 * 1/3 = 0.1 and the rest 7/10 * 1/7 = 0.1."),
 )
 
 

@@ -1,0 +1,97 @@
+"""What moves in a notebook, seen from outside one."""
+
+import builtins
+
+import pytest
+
+from inception_course import data, explore, plots, train
+from inception_course.train import Epoch, Recipe
+
+RECIPE = Recipe("made", epochs=3, batch_size=8, learning_rate=0.1)
+
+
+def epoch(number):
+    return Epoch(number, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
+
+
+def test_the_slider_shows_the_image_it_stands_at():
+    sample = data.fashion_mnist("val", sample=20)
+    slider, picture, sentence = explore.browse(sample).children
+    first = bytes(picture.value)
+    slider.value = 3
+    assert bytes(picture.value) != first
+    assert bytes(picture.value).startswith(b"\x89PNG")
+    assert data.CLASSES[sample.tensors[1][3]] in sentence.value
+    assert slider.max == 19
+
+
+def test_without_widgets_a_sentence_stands_in(monkeypatch):
+    real = builtins.__import__
+
+    def without_ipywidgets(name, *arguments, **options):
+        if name == "ipywidgets":
+            raise ImportError(name)
+        return real(name, *arguments, **options)
+
+    monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
+    assert repr(explore.browse(data.fashion_mnist("val", sample=5))) == explore.NO_WIDGETS
+
+
+def test_outside_a_notebook_curves_are_lines(capsys):
+    live = explore.LiveCurves(RECIPE)
+    assert list(live.progress(["a", "b"])) == ["a", "b"]
+    live(epoch(1))
+    assert capsys.readouterr().out == ("epoch 1 of 3: validation accuracy 0.600, 800 images/s\n")
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    """Stands in for the front end: what is displayed, and how often it is redrawn."""
+    import IPython.display
+
+    shown = []
+
+    class Handle:
+        def __init__(self, content):
+            self.contents = [content]
+            shown.append(self)
+
+        def update(self, content, **options):
+            self.contents.append(content)
+
+    monkeypatch.setattr(explore, "in_notebook", lambda: True)
+    monkeypatch.setattr(IPython.display, "display", lambda content, **options: Handle(content))
+    return shown
+
+
+def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(explore.time, "perf_counter", lambda: float(next(clock)))
+    live = explore.LiveCurves(RECIPE)
+    for number in (1, 2):
+        assert list(live.progress(["a", "b"])) == ["a", "b"]
+        live(epoch(number))
+    line, picture = notebook
+    said = [content["text/plain"] for content in line.contents]
+    assert "epoch 1 of 3, " in said[1]
+    assert said[1].endswith(" s left")
+    assert said[-1].startswith("epoch 2 of 3: validation accuracy 0.600")
+    assert len(picture.contents) == 2
+    assert all("image/png" in content for content in picture.contents)
+
+
+def test_the_line_is_not_redrawn_at_every_batch(notebook):
+    live = explore.LiveCurves(RECIPE)
+    assert len(list(live.progress([0] * 1000))) == 1000
+    (line,) = notebook
+    assert len(line.contents) < 20
+
+
+def test_a_real_run_can_be_watched(capsys):
+    from test_train import TINY, dots, small_net
+
+    live = explore.LiveCurves(TINY)
+    run = train.fit(small_net(), dots(), dots(32), TINY, watch=live, progress=live.progress)
+    assert tuple(live.epochs) == run.epochs
+    assert capsys.readouterr().out.count("\n") == len(run.epochs)
+    assert plots.learning_curves(run)

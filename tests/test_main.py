@@ -1,0 +1,104 @@
+"""The command line, called as a reader calls it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from inception_course import data, train
+
+
+def course(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "inception_course", *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "first"
+    done = course("train", "--sample", 200, "--epochs", 1, "--out", folder)
+    return folder, done
+
+
+def test_train_leaves_record_weights_and_curves(trained):
+    folder, done = trained
+    assert done.returncode in (0, 1), done.stderr  # 1: so short a run may be stuck, and says so
+    assert "epoch 1: training loss" in done.stdout
+    assert "batch/s" in done.stderr
+    record = train.Run.from_json((folder / "run.json").read_text())
+    assert record.environment["train_images"] == 200
+    assert {path.name for path in folder.iterdir()} == {
+        "run.json",
+        "checkpoint.pt",
+        "weights.pt",
+        "curves.png",
+    }
+
+
+def test_evaluate_reads_what_train_left(trained):
+    folder, _ = trained
+    done = course("evaluate", folder, "--split", "val", "--sample", 100)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("val: accuracy 0.")
+    assert done.stdout.count("\n") == 11
+
+
+def test_a_run_is_not_overwritten(trained):
+    folder, _ = trained
+    done = course("train", "--sample", 200, "--epochs", 1, "--out", folder)
+    assert done.returncode == 1
+    assert "already holds a run" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_finished_run_can_be_resumed(trained):
+    folder, _ = trained
+    done = course("train", "--sample", 200, "--epochs", 1, "--out", folder, "--resume")
+    assert done.returncode in (0, 1)
+    assert "1 of 1 epochs" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("train", "--recipe", "fast"), "valid are quick, d2l, modern"),
+        (("train", "--model", "gogglenet", "--sample", 20), "did you mean 'googlenet'"),
+        (("train", "--sample", 10**6), "1 to 5000 images"),
+        (("evaluate", "no-such-folder"), "there is no"),
+        (("data", "where", "--root", "no-such-folder"), "there is no folder"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_sentence(arguments, said):
+    done = course(*arguments)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_doctor_reports_and_exits_accordingly(tmp_path):
+    done = course("doctor")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.strip().endswith("Ready for the course.")
+    broken = course("doctor", **{data.VARIABLE: str(tmp_path / "nowhere")})
+    assert broken.returncode == 1
+    assert "Not ready: data." in broken.stdout
+
+
+def test_every_command_explains_itself():
+    for command in ((), ("train",)):
+        done = course(*command, "--help")
+        assert done.returncode == 0
+        assert "Usage" in done.stdout
+
+
+@pytest.mark.needs("data")
+def test_data_says_where_it_is():
+    done = course("data", "where")
+    assert done.returncode == 0
+    assert done.stdout.split(":")[0] in ("environment", "cache", "system")
