@@ -30,6 +30,8 @@ def begin(folder: str | Path, recipe: dict, resume: bool) -> dict | None:
             f"{folder} already holds a run: pass resume=True to go on with it, or another folder"
         )
     saved = load(path)
+    if not isinstance(saved, dict) or not {"recipe", "state"} <= saved.keys():
+        raise CheckpointError(f"{path} is not the state of a run: take another folder")
     if differing := {name for name in recipe if saved["recipe"].get(name) != recipe[name]}:
         changes = "; ".join(
             f"{name} was {saved['recipe'].get(name)!r}, now {recipe[name]!r}"

@@ -5,7 +5,7 @@ in a sentence and the lesson goes on.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from torch.utils.data import TensorDataset
 
@@ -23,17 +23,16 @@ def browse(dataset: TensorDataset):
     """A slider over the images of `dataset`, one image at a time with its class."""
     images, labels = dataset.tensors
 
-    def show(index: int) -> tuple[bytes, str]:
-        figure = plots.image(images[index, 0], CLASSES[labels[index]])
-        return figure.png(), plots.describe(figure)
+    def show(index: int) -> plots.Picture:
+        return plots.image(images[index, 0], CLASSES[labels[index]])
 
     return slider_panel("image", len(labels), show)
 
 
-def slider_panel(name: str, count: int, show):
-    """A panel with one slider from 0 to `count` - 1; `show(value)` gives a PNG and its sentence.
+def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
+    """A panel with one slider from 0 to `count` - 1; `show(value)` gives the picture for a value.
 
-    Only the picture and the sentence change, so that nothing is printed and nothing flickers.
+    Only the picture changes, so that nothing is printed and nothing flickers.
     """
     try:
         import ipywidgets as widgets
@@ -45,14 +44,14 @@ def slider_panel(name: str, count: int, show):
             return "A panel with a slider: run this cell to move it."
 
     slider = widgets.IntSlider(0, 0, count - 1, description=name, continuous_update=False)
-    picture, sentence = widgets.Image(format="png", layout={"width": "340px"}), widgets.HTML()
+    picture = widgets.HTML()
 
     def update(_=None) -> None:
-        picture.value, sentence.value = show(slider.value)
+        picture.value = show(slider.value).html()
 
     slider.observe(update, "value")
     update()
-    return Panel([slider, picture, sentence])
+    return Panel([slider, picture])
 
 
 class LiveCurves:
@@ -99,14 +98,12 @@ class LiveCurves:
         if self._line is None:
             print(line)
             return
-        from IPython.display import display
-
         said = "loss (left) and accuracy (right) per epoch so far"
         figure = plots.epoch_curves({self.recipe.name: self.epochs}, said)
-        data, metadata = figure.bundle()
         if self._picture is None:
-            self._picture = display(data, metadata=metadata, raw=True, display_id=True)
+            self._picture = figure.show()
         else:
+            data, metadata = figure.bundle()
             self._picture.update(data, metadata=metadata, raw=True)
 
     def _say(self, line: str) -> None:

@@ -6,6 +6,7 @@ apart, and lines differ in more than colour. Nothing here changes matplotlib's s
 """
 
 import base64
+import html
 import io
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -34,6 +35,7 @@ PROJECTOR = {
     "legend.frameon": False,
 }
 DOTS_PER_INCH = 100
+GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 
 
 class Picture(Figure):
@@ -49,18 +51,31 @@ class Picture(Figure):
             self.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
         return buffer.getvalue()
 
+    def html(self) -> str:
+        source = base64.b64encode(self.png()).decode()
+        alt = html.escape(self.description)
+        return f'<img alt="{alt}" src="data:image/png;base64,{source}">'
+
     def bundle(self) -> tuple[dict, dict]:
         """What a notebook stores: the picture, and its description as text and as `alt`."""
         picture = {"image/png": base64.b64encode(self.png()).decode()}
         return picture | {"text/plain": self.description}, {"image/png": {"alt": self.description}}
 
-    def _ipython_display_(self) -> None:
-        # JupyterLab leaves `alt` out of the page, so the sentence also stands below the picture.
+    def show(self):
+        """Display the picture and its sentence; gives the picture's handle, for redrawing.
+
+        JupyterLab leaves `alt` out of the page, so the sentence also stands below the picture. An
+        <img> of HTML would keep it, but not everywhere that shows stored notebooks.
+        """
         from IPython.display import Markdown, display
 
         data, metadata = self.bundle()
-        display(data, metadata=metadata, raw=True)
-        display(Markdown(f"*Figure: {self.description}*"))
+        handle = display(data, metadata=metadata, raw=True, display_id=True)
+        display(Markdown(f"*Figure: {self.description}.*"))
+        return handle
+
+    def _ipython_display_(self) -> None:
+        self.show()
 
 
 class Note:
@@ -89,7 +104,7 @@ def image(pixels: Tensor, name: str) -> Figure:
     figure = Picture(3.4, 3.4, f"an image of the class {name}")
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        axes.imshow(255 - pixels, cmap="gray", vmin=0, vmax=255)
+        axes.imshow(255 - pixels, **GREY)
         axes.set(title=name)
         axes.set_axis_off()
     return figure
@@ -109,7 +124,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Figure:
         for label, row in enumerate(grid):
             chosen = images[labels == label][:per_class, 0]
             for axes, image in zip(row, chosen, strict=False):
-                axes.imshow(255 - image, cmap="gray", vmin=0, vmax=255)
+                axes.imshow(255 - image, **GREY)
             for axes in row:
                 axes.set_axis_off()
             row[0].text(-4, 14, CLASSES[label], ha="right", va="center")
@@ -325,7 +340,7 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Figure:
         for axes in figure.subplots(-(-count // 6), 6).flat:
             axes.set_axis_off()
         for axes, index in zip(figure.axes, order, strict=False):
-            axes.imshow(255 - images[index, 0], cmap="gray", vmin=0, vmax=255)
+            axes.imshow(255 - images[index, 0], **GREY)
             text = f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
             axes.set_title(f"{text}{confidence[index]:.0%} sure", fontsize=12)
     return figure

@@ -93,7 +93,7 @@ RECIPES = {
         Recipe("d2l", epochs=10, batch_size=128, learning_rate=0.1, image_size=96),
         Recipe(
             "modern",
-            epochs=15,
+            epochs=6,
             batch_size=128,
             learning_rate=0.2,
             network={"stem": "small", "width": 0.5},
@@ -101,7 +101,7 @@ RECIPES = {
             weight_decay=5e-4,
             schedule="one-cycle",
             label_smoothing=0.1,
-            weight_averaging=0.999,
+            weight_averaging=0.998,
             flip=True,
             shift=2,
             erase=8,
@@ -164,10 +164,9 @@ class Run:
         if not self.epochs or abs(self.last.train_loss - chance) > 0.01 * chance:
             return None
         return (
-            f"stuck at chance: after {self.last.number} epochs the loss is "
-            f"{self.last.train_loss:.3f}, and a network that knows nothing has "
-            f"ln({classes}) = {chance:.3f}. Use a network with batch normalization, "
-            "or another learning rate, or another seed."
+            f"stuck at chance: the loss of epoch {self.last.number} is {self.last.train_loss:.3f}, "
+            f"and a network that knows nothing has ln({classes}) = {chance:.3f}. Use a network "
+            "with batch normalization, or another learning rate, or another seed."
         )
 
     def __str__(self) -> str:
@@ -199,8 +198,11 @@ class Run:
 class Diverged(ArithmeticError):
     """The loss is no longer a number; `run` has the epochs finished before."""
 
-    def __init__(self, message: str, run: Run):
-        super().__init__(message)
+    def __init__(self, loss: float, where: str, rate: float, run: Run):
+        super().__init__(
+            f"the loss is {loss} in {where}, at learning rate {rate:.3g}: try a smaller one, or a "
+            "network with batch normalization"
+        )
         self.run = run
 
 
@@ -243,10 +245,16 @@ def fit(
         average = make_average(model, recipe)
         run = Run((), recipe, describe(device, speed, train_set, val_set))
         if saved:
-            run = Run.from_json(saved["run"])
-            model.load_state_dict(saved["model"])
-            optimizer.load_state_dict(saved["optimizer"])
-            average.load_state_dict(saved["average"])
+            try:
+                run = Run.from_json(saved["run"])
+                model.load_state_dict(saved["model"])
+                optimizer.load_state_dict(saved["optimizer"])
+                average.load_state_dict(saved["average"])
+            except (RuntimeError, ValueError) as error:
+                reason = str(error).partition("\n")[0]
+                raise checkpoints.CheckpointError(
+                    f"{checkpoint} holds the run of another network ({reason}): take another folder"
+                ) from error
 
         for number in range(len(run.epochs) + 1, recipe.epochs + 1):
             torch.manual_seed(1_000_003 * recipe.seed + number)  # dropout, alike after a resume
@@ -261,24 +269,19 @@ def fit(
                 with speed.autocast(device):
                     outputs = model(images.to(memory_format=speed.memory_format))
                 loss = objective(outputs, labels, recipe)
+                if not math.isfinite(loss.item()):
+                    where = f"epoch {number}, step {step + 1} of {len(batches)}"
+                    raise Diverged(loss.item(), where, rate, run)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
 
                 average.update_parameters(model)
                 seen.add(outputs, labels)
-                if not math.isfinite(loss.item()):
-                    where = f"epoch {number}, step {step + 1} of {len(batches)}"
-                    raise Diverged(
-                        f"the loss is {loss.item()} in {where}, at learning rate {rate:.3g}: "
-                        "try a smaller one, or a network with batch normalization",
-                        run,
-                    )
             trained = time.perf_counter() - start
             checked = Means()
-            checked.add(
-                predict(average.module, val_set, size=recipe.image_size), val_set.tensors[1]
-            )
+            answers = predict(average.module, val_set, size=recipe.image_size)
+            checked.add(answers, val_set.tensors[1])
             epoch = Epoch(
                 number=number,
                 learning_rate=rate,

@@ -230,7 +230,7 @@ class Explosive(nn.Module):
 
 def test_a_run_stuck_at_chance_says_so():
     run = train.fit(Constant(), dots(), dots(32), replace(TINY, epochs=1))
-    assert run.diagnosis.startswith("stuck at chance: after 1 epoch")
+    assert run.diagnosis.startswith("stuck at chance: the loss of epoch 1 is 1.386")
     assert "ln(4) = 1.386" in run.diagnosis
     assert run.diagnosis in str(run)
 
@@ -241,8 +241,10 @@ def test_a_run_that_learns_has_nothing_to_say():
 
 
 def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
+    model = Explosive()
     with pytest.raises(train.Diverged, match=r"nan in epoch 2, step 3 of 4, at learning") as error:
-        train.fit(Explosive(), dots(), dots(32), replace(TINY, epochs=3))
+        train.fit(model, dots(), dots(32), replace(TINY, epochs=3))
+    assert model.weight.isfinite().all()
     assert [epoch.number for epoch in error.value.run.epochs] == [1]
 
 
@@ -342,6 +344,16 @@ def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, damage):
     with pytest.raises(checkpoint.CheckpointError, match="damaged or not a checkpoint"):
         train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
     assert path.read_bytes() == kept
+
+
+def test_the_run_of_another_network_is_refused(tmp_path):
+    train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path)
+    other = nn.Sequential(nn.Flatten(), nn.Linear(144, 4))
+    with pytest.raises(checkpoint.CheckpointError, match="another network"):
+        train.fit(other, dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
+    torch.save({"something": 1}, tmp_path / "checkpoint.pt")
+    with pytest.raises(checkpoint.CheckpointError, match="not the state of a run"):
+        train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path):
