@@ -53,4 +53,6 @@ $(READY): requirements.txt pyproject.toml
 	  $(RUN) -m pip install --disable-pip-version-check --no-deps $(D2L) || \
 	  echo "d2l could not be added; only the cells that compare with it will be left out."
 	$(RUN) -m ipykernel install --sys-prefix
+	@# matplotlib looks for fonts once; left to the first notebook, it would say so there.
+	@$(RUN) -c 'import matplotlib.font_manager'
 	@touch $@

@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 
 from . import plots
 from .data import CLASSES
+from .doctor import in_kernel
 from .train import Epoch, Recipe
 
 NO_WIDGETS = (
@@ -68,7 +69,7 @@ class LiveCurves:
         self.recipe, self.epochs = recipe, []
         self.started = time.perf_counter()
         self._picture = self._line = None
-        if in_notebook():
+        if in_kernel():
             from IPython.display import display
 
             text = {"text/plain": "Learning curves appear after the first epoch."}
@@ -109,12 +110,3 @@ class LiveCurves:
     def _say(self, line: str) -> None:
         if self._line is not None:
             self._line.update({"text/plain": line}, raw=True)
-
-
-def in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this code."""
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return False
-    return getattr(get_ipython(), "kernel", None) is not None

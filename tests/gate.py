@@ -37,7 +37,7 @@ def has_full_data():
 CAPABILITIES = {
     "data": (
         has_full_data,
-        "the full Fashion-MNIST: python -m inception_course data, "
+        "the full Fashion-MNIST: python -m inception_course data fetch, "
         "or apt-get install dataset-fashion-mnist",
     ),
     "chromium": (

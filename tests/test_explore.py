@@ -58,7 +58,7 @@ def notebook(monkeypatch):
         def update(self, content, **options):
             self.contents.append(content)
 
-    monkeypatch.setattr(explore, "in_notebook", lambda: True)
+    monkeypatch.setattr(explore, "in_kernel", lambda: True)
     monkeypatch.setattr(IPython.display, "display", lambda content, **options: Handle(content))
     return shown
 
