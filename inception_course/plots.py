@@ -302,21 +302,21 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Figure:
     wrong = share - torch.diag(share.diag())
     true, called = divmod(wrong.argmax().item(), len(names))
     figure = Picture(
-        10.5,
-        8.6,
+        9.6,
+        7,
         f"{share.diag().mean():.0%} of the images stand on the diagonal; the most frequent mistake "
         f"is {names[true]} called {names[called]}, {share[true, called]:.0%} of its images",
     )
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for row, column in (share > 0.005).nonzero().tolist():
             dark = share[row, column] > 0.5
             text = f"{100 * share[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", color="w" if dark else "k")
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
         axes.set_yticks(range(len(names)), names)
-        axes.set(xlabel="called", ylabel="is", title="per cent of each class")
+        axes.set(xlabel="answer", ylabel="true class", title="per cent of each class")
         axes.spines[:].set_visible(False)
     return figure
 
