@@ -104,7 +104,7 @@ def image(pixels: Tensor, name: str) -> Figure:
     figure = Picture(3.4, 3.4, f"an image of the class {name}")
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        axes.imshow(255 - pixels, **GREY)
+        axes.imshow(255 - pixels.numpy(), **GREY)
         axes.set(title=name)
         axes.set_axis_off()
     return figure
@@ -124,7 +124,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Figure:
         for label, row in enumerate(grid):
             chosen = images[labels == label][:per_class, 0]
             for axes, image in zip(row, chosen, strict=False):
-                axes.imshow(255 - image, **GREY)
+                axes.imshow(255 - image.numpy(), **GREY)
             for axes in row:
                 axes.set_axis_off()
             row[0].text(-4, 14, CLASSES[label], ha="right", va="center")
@@ -147,7 +147,9 @@ def class_balance(datasets: Mapping[str, TensorDataset]) -> Figure:
         for number, (name, count) in enumerate(counts.items()):
             style = {"color": (BLUE, ORANGE, GREEN)[number], "hatch": ("", "//", "..")[number]}
             places = [x + (number - (len(counts) - 1) / 2) * 0.8 / len(counts) for x in range(10)]
-            axes.bar(places, count, 0.8 / len(counts), label=name, edgecolor="white", **style)
+            axes.bar(
+                places, count.tolist(), 0.8 / len(counts), label=name, edgecolor="white", **style
+            )
         axes.set_xticks(range(10), CLASSES, rotation=30, ha="right")
         axes.set(ylabel="images")
         axes.legend(ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1))
@@ -167,13 +169,13 @@ def pixels(dataset: TensorDataset) -> Figure:
     with matplotlib.rc_context(PROJECTOR):
         left, right = figure.subplots(1, 2, width_ratios=(2, 1))
         counts = torch.histc(images, 32, 0, 1) / images.numel()
-        left.stairs(counts, torch.linspace(0, 1, 33), fill=True, color=BLUE)
-        left.axvline(mean, color=VERMILION, linestyle="--", label=f"mean {mean:.3f}")
+        left.stairs(counts.numpy(), torch.linspace(0, 1, 33).numpy(), fill=True, color=BLUE)
+        left.axvline(mean.item(), color=VERMILION, linestyle="--", label=f"mean {mean:.3f}")
         left.set(
             xlabel="pixel value, 0 black to 1 white", ylabel="fraction of pixels", yscale="log"
         )
         left.legend()
-        shown = right.imshow(images.mean(dim=(0, 1)), cmap="gray", vmin=0)
+        shown = right.imshow(images.mean(dim=(0, 1)).numpy(), cmap="gray", vmin=0)
         right.set(title="mean image", xticks=[], yticks=[])
         figure.colorbar(shown, ax=right, label="pixel value")
     return figure
@@ -309,7 +311,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Figure:
     )
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for row, column in (share > 0.005).nonzero().tolist():
             dark = share[row, column] > 0.5
             text = f"{100 * share[row, column]:.0f}"
@@ -340,7 +342,7 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Figure:
         for axes in figure.subplots(-(-count // 6), 6).flat:
             axes.set_axis_off()
         for axes, index in zip(figure.axes, order, strict=False):
-            axes.imshow(255 - images[index, 0], **GREY)
+            axes.imshow(255 - images[index, 0].numpy(), **GREY)
             text = f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
             axes.set_title(f"{text}{confidence[index]:.0%} sure", fontsize=12)
     return figure
