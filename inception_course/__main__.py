@@ -1,7 +1,6 @@
 """The command line: python -m inception_course doctor | train | evaluate | data."""
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +56,7 @@ def train(
     chosen = replace(training.RECIPES[recipe], seed=seed)
     if epochs is not None:
         chosen = replace(chosen, epochs=epochs)
-    folder = out or Path("runs", f"{model}-{recipe}-{datetime.now():%Y-%m-%d-%H%M%S}")
+    folder = out or checkpoint.new_folder(f"{model}-{recipe}")
 
     torch.manual_seed(seed)
     device, sentence = doctor.pick_device()

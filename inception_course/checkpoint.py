@@ -5,6 +5,7 @@ A run's folder holds `run.json`, the record to read, and `checkpoint.pt`, the st
 
 import io
 import pickle
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -18,6 +19,11 @@ STATE, RECORD = "checkpoint.pt", "run.json"
 
 class CheckpointError(RuntimeError):
     """A checkpoint is missing, damaged or of another run; the message says what to do."""
+
+
+def new_folder(name: str) -> Path:
+    """Where a run of this name goes: runs/NAME-DATE-TIME, below the working folder."""
+    return Path("runs", f"{name}-{datetime.now():%Y-%m-%d-%H%M%S}")
 
 
 def begin(folder: str | Path, recipe: dict, resume: bool) -> dict | None:
