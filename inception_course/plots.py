@@ -185,7 +185,7 @@ def pixels(dataset: TensorDataset) -> Figure:
 
 
 class Member(NamedTuple):
-    """A network of the family, for 224-pixel images and 1000 classes, where it has such a form."""
+    """A network of the family, in its form for ImageNet, if it has one."""
 
     name: str
     year: int
@@ -205,10 +205,12 @@ class Member(NamedTuple):
         )
 
 
-# Parameters and multiply-adds: counted on networks built from the papers' tables (ZFNet's padding
-# is assumed). Top-5 errors are as printed: AlexNet paper, one CNN, validation; ZFNet paper, one
-# net; VGG paper, configuration D, one scale; GoogLeNet paper, Table 3; BN paper, Figure 4;
-# Rethinking paper, Table 3; ResNet paper, ten crops. They differ in crops and scales.
+# Parameters and multiply-adds, for images of 224x224 (AlexNet 227, Inception-v3 299): counted on
+# networks built from the papers' tables (ZFNet's padding is assumed), and on torchvision's
+# Inception-v3 and ResNet-50, whose forms differ a little from the papers'. Top-5 errors are as
+# printed: AlexNet paper, one CNN, validation; ZFNet paper, one net; VGG paper, configuration D,
+# one scale; GoogLeNet paper, Table 3; BN paper, Figure 4; Rethinking paper, Table 3; ResNet paper,
+# ten crops. They differ in crops and scales.
 # fmt: off
 FAMILY = (
     #       name           year   place   from                        top-5   params  mult-adds
