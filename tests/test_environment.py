@@ -1,11 +1,13 @@
 """The files that make the environment agree with each other and with the code."""
 
 import ast
+import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from importlib import metadata
 from pathlib import Path
 
@@ -89,14 +91,27 @@ def imports(module):
             yield node.module.split(".")[0]
 
 
+@functools.cache
+def owners():
+    """Which distributions each top-level name comes from, by the files that they installed.
+
+    Not metadata.packages_distributions(), which on Python 3.10 misses those without a
+    top_level.txt, such as torch.
+    """
+    found = defaultdict(set)
+    for distribution in metadata.distributions():
+        for file in distribution.files or ():
+            found[file.parts[0].removesuffix(".py")].add(canonicalize_name(distribution.name))
+    return found
+
+
 @pytest.mark.parametrize("module", MODULES, ids=lambda m: str(m.relative_to(ROOT)))
 def test_what_the_package_imports_is_declared(module):
     foreign = set(imports(module)) - set(sys.stdlib_module_names) - {"inception_course"}
     assert not foreign & {"d2l", "triton", "nvidia"}, "the course must work without"
-    owners = metadata.packages_distributions()
     for name in foreign:
         # A name may come from several distributions; one of them must be declared.
-        assert {canonicalize_name(owner) for owner in owners[name]} & set(DECLARED), name
+        assert owners()[name] & set(DECLARED), name
 
 
 def test_the_packages_data_and_folders_are_packaged():
