@@ -1,95 +1,15 @@
 """Every exercise accepts its solution and refuses plausible wrong answers, saying why."""
 
 import importlib
-import math
 import pkgutil
 
 import pytest
 import torch
-from torch.nn import functional as F
+import wrong_answers
 
 from inception_course import exercises
 from inception_course.exercises import Exercise, Solution, ch06
 
-
-def unscaled(images, mean, std):
-    return (images.float() - mean) / std
-
-
-def undivided(images, mean, std):
-    return images.float() / 255 - mean
-
-
-def wrong_order(images, mean, std):
-    return images.float() / 255 / std - mean
-
-
-def in_place(images, mean, std):
-    images.sub_(1)
-    return (images.float() / 255 - mean) / std
-
-
-def still_bytes(images, mean, std):
-    return images
-
-
-def nothing(*arguments):
-    forgotten = len(arguments)  # noqa: F841 - computed, and not returned
-
-
-def idle(model, optimizer, images, labels):
-    F.cross_entropy(model(images), labels).backward()
-
-
-def mean_of_means(batches):
-    means = [(logits.argmax(1) == labels).float().mean().item() for logits, labels in batches]
-    return sum(means) / len(means)
-
-
-def only_the_last(batches):
-    logits, labels = batches[-1]
-    return (logits.argmax(1) == labels).float().mean().item()
-
-
-def only_counted(batches):
-    return sum((logits.argmax(1) == labels).sum().item() for logits, labels in batches)
-
-
-# exercise: wrong answers, each with a part of what is said to it
-WRONG = {
-    "ch00.q1": [
-        (0.1, "knows a shoe"),
-        (20, "per cent"),
-        (5 / 21, "frequent"),
-        (1 / 3, "one group"),
-    ],
-    "ch00.q2": [
-        (unscaled, "divide by 255"),
-        (undivided, "divide by std"),
-        (wrong_order, "order"),
-        (in_place, "changed the images"),
-        (still_bytes, "floats"),
-        (nothing, "returns nothing"),
-    ],
-    "ch00.q3": [(12, "papers print"), (0.115, "inverse"), (54, "difference"), (2, "divide")],
-    "ch00.q4": [("train", "by heart"), ("test", "too good"), ("all", "choose one of")],
-    "ch06.q1": [(math.log2(10), "bits"), (1.0, "base 10"), (0.1, "probability"), (10, "minus")],
-    "ch06.q2": [
-        (idle, "did not change"),
-        (ch06._step_accumulating, "still there"),
-        (ch06._step_softmax, "logits"),
-        (ch06._step_sum, "mean over the images"),
-        (ch06._step_late_zero, "did not change"),
-    ],
-    "ch06.q3": [(469, "one epoch"), (4687.5, "round up"), (4680, "smaller"), (600_000, "seen")],
-    "ch06.q4": [("bag", "easiest"), ("trouser", "easiest"), ("sandal", "shoes"), ("hat", "choose")],
-    "ch06.q5": [
-        (mean_of_means, "weighs an image"),
-        (only_the_last, "last batch"),
-        (only_counted, "divide by how many"),
-        (nothing, "returns nothing"),
-    ],
-}
 NEVER_RIGHT = [None, "", "yes", True, [], float("nan"), torch.zeros(3), print, object()]
 
 
@@ -101,7 +21,15 @@ def everything():
                 yield f"{module.name}.{name}", value
 
 
+def all_wrong():
+    for module in pkgutil.iter_modules(wrong_answers.__path__):
+        chapter = importlib.import_module(f"{wrong_answers.__name__}.{module.name}")
+        for question, answers in chapter.WRONG.items():
+            yield f"{module.name}.{question}", answers
+
+
 EXERCISES = dict(everything())
+WRONG = dict(all_wrong())
 
 
 def test_every_exercise_has_wrong_answers_here():
