@@ -1,4 +1,4 @@
-"""The command line: python -m inception_course doctor | train | evaluate | data."""
+"""The command line: python -m inception_course doctor | train | evaluate | cost | data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from . import checkpoint, data, doctor
 
 app = typer.Typer(
-    help="The Inception Course: check this machine, train, evaluate, find the data.",
+    help="The Inception Course: check this machine, train, evaluate, count, find the data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -119,6 +119,35 @@ def evaluate(
     for label, name in enumerate(data.CLASSES):
         if (labels == label).any():
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
+
+
+@app.command("cost")
+def cost_command(
+    model: Annotated[str, typer.Argument(help="A network, such as googlenet.")],
+    size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels; default the paper's.")
+    ] = None,
+    channels: Annotated[int, typer.Option(help="3 for colour, 1 for grey.")] = 3,
+    classes: Annotated[int, typer.Option(help="Classes to tell apart.")] = 1000,
+) -> None:
+    """What does a network cost, layer by layer, and what does its paper say?"""
+    import torch
+
+    from . import cost, models
+
+    options = {"image_size": size} if size and "image_size" in models.options_of(model) else {}
+    with torch.device("meta"):
+        network = models.create(model, num_classes=classes, in_channels=channels, **options)
+    size = size or network.image_size
+    printed = models.googlenet.PRINTED if model == "googlenet" else None
+    typer.echo(f"{model}, images of {channels} x {size} x {size}, {classes} classes")
+    typer.echo(cost.report(cost.table(network, (channels, size, size)), printed))
+    typer.echo("sees: the receptive field in pixels, on the widest way; memory: float32, one image")
+    if printed:
+        typer.echo(
+            "paper: Table 1 for 3 x 224 x 224 and 1000 classes, without biases; K is 1,024, and "
+            "conv2 includes conv2_reduce"
+        )
 
 
 @data_app.command()

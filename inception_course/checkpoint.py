@@ -79,6 +79,8 @@ def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -
 def load_weights(path: str | Path) -> nn.Module:
     """The network that `save_weights` saved, on the CPU, in eval mode."""
     saved = load(path)
+    if not isinstance(saved, dict) or not {"name", "options", "weights"} <= saved.keys():
+        raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
     return model.eval()

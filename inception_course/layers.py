@@ -6,7 +6,8 @@ the size of the map, and how to build its module; input channels are derived, ne
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import NamedTuple
@@ -20,8 +21,9 @@ relu = partial(nn.ReLU, inplace=True)
 class ConvUnit(nn.Sequential):
     """Convolution, then normalisation if there is one, then the activation.
 
-    The map keeps its size (divided by `stride`, rounded up). A normalisation subtracts the mean,
-    which would cancel a bias, so that the convolution has one only without it (BN paper, 3.2).
+    `kernel` is the side of a square window, or its height and width. Without `padding` the map
+    keeps its size (divided by `stride`, rounded up). A normalisation subtracts the mean, which
+    would cancel a bias, so that the convolution has one only without it (BN paper, 3.2).
 
     Shape: [B, c_in, H, W] -> [B, c_out, ceil(H / stride), ceil(W / stride)]
     """
@@ -30,15 +32,25 @@ class ConvUnit(nn.Sequential):
         self,
         c_in: int,
         c_out: int,
-        kernel: int,
+        kernel: int | tuple[int, int],
         *,
         stride: int = 1,
+        padding: int | None = None,
+        groups: int = 1,
         norm: Callable[[int], nn.Module] | None = None,
         act: Callable[[], nn.Module] = relu,
     ):
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        same = (height // 2, width // 2)
         units = OrderedDict()
         units["convolution"] = nn.Conv2d(
-            c_in, c_out, kernel, stride, padding=kernel // 2, bias=norm is None
+            c_in,
+            c_out,
+            (height, width),
+            stride,
+            padding=same if padding is None else padding,
+            groups=groups,
+            bias=norm is None,
         )
         if norm is not None:
             units["norm"] = norm(c_out)
@@ -59,18 +71,33 @@ class LocalResponseNorm(nn.LocalResponseNorm):
 
 
 class Conv(NamedTuple):
-    """A square convolution unit."""
+    """A convolution unit."""
 
     name: str
-    kernel: int
+    kernel: int | tuple[int, int]
     channels: int
     stride: int = 1
+    padding: int | None = None  # None: the map keeps its size, divided by the stride
+    groups: int = 1
+    linear: bool = False  # without activation
 
     def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
-        return unit(c_in, self.channels, self.kernel, stride=self.stride), self.channels
+        options = {"act": nn.Identity} if self.linear else {}
+        module = unit(
+            c_in,
+            self.channels,
+            self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            **options,
+        )
+        return module, self.channels
 
     def size_after(self, size: int) -> int:
-        return (size - 1) // self.stride + 1
+        if self.padding is None:
+            return (size - 1) // self.stride + 1
+        return (size + 2 * self.padding - self.kernel) // self.stride + 1
 
     def scaled(self, width: float) -> "Conv":
         return self._replace(channels=scale(self.channels, width))
@@ -100,6 +127,22 @@ class MaxPool(NamedTuple):
         return size if self.stride == 1 else math.ceil((size - self.kernel) / self.stride) + 1
 
     def scaled(self, width: float) -> "MaxPool":
+        return self
+
+
+class AveragePool(NamedTuple):
+    """Average pooling at stride 1; the map keeps its size, and padding counts as zeros."""
+
+    name: str
+    kernel: int
+
+    def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
+        return nn.AvgPool2d(self.kernel, 1, padding=self.kernel // 2), c_in
+
+    def size_after(self, size: int) -> int:
+        return size
+
+    def scaled(self, width: float) -> "AveragePool":
         return self
 
 
@@ -143,12 +186,27 @@ def smallest_input(steps: Iterable) -> int:
     return next(size for size in count(1) if size_after(steps, size) > 0)
 
 
+class Concatenate(nn.Module):
+    """Stack the answers of several branches as channels, in their order."""
+
+    def forward(self, answers: Mapping[str, Tensor]) -> Tensor:
+        return torch.cat(list(answers.values()), dim=1)
+
+
+class Add(nn.Module):
+    """Add the answers of several branches."""
+
+    def forward(self, answers: Mapping[str, Tensor]) -> Tensor:
+        return sum(answers.values())
+
+
 class InceptionBlock(nn.Module):
     """Look at the same map in several ways and stack the answers as channels.
 
     `branches` maps the name of a branch to its steps.
 
-    Shape: [B, c_in, H, W] -> [B, self.channels, H, W], the branches' channels in their order
+    Shape: [B, c_in, H, W] -> [B, self.channels, H, W], the branches' channels in their order; a
+    block whose branches have stride 2 halves H and W.
     """
 
     def __init__(self, c_in: int, branches: dict[str, tuple], unit: Callable[..., nn.Module]):
@@ -158,9 +216,66 @@ class InceptionBlock(nn.Module):
         for name, steps in branches.items():
             self.branches[name], c_out = sequence(steps, c_in, unit)
             self.channels += c_out
+        self.join = Concatenate()
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([branch(x) for branch in self.branches.values()], dim=1)
+        return self.join({name: branch(x) for name, branch in self.branches.items()})
+
+
+@dataclass(frozen=True)
+class Row:
+    """A block as a row of its paper's table: its columns are fields, its branches follow."""
+
+    name: str
+
+    def branches(self) -> dict[str, tuple]:
+        """The steps of each branch, by the branch's name."""
+        raise NotImplementedError
+
+    def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
+        block = InceptionBlock(c_in, self.branches(), unit)
+        return block, block.channels
+
+    def size_after(self, size: int) -> int:
+        return min(size_after(steps, size) for steps in self.branches().values())
+
+    def scaled(self, width: float) -> "Block":
+        return Block(
+            self.name,
+            {
+                name: tuple(step.scaled(width) for step in steps)
+                for name, steps in self.branches().items()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Block(Row):
+    """A block with its branches written out."""
+
+    steps: dict[str, tuple]
+
+    def branches(self) -> dict[str, tuple]:
+        return self.steps
+
+
+class ResidualBlock(nn.Module):
+    """Add what `main` makes of a map to the map itself, then the activation (ResNet paper, 3.2).
+
+    `shortcut` brings the map to the shape that is needed, or leaves it as it is.
+
+    Shape: [B, c_in, H, W] -> that of `main`
+    """
+
+    def __init__(self, main: nn.Module, shortcut: nn.Module, act: Callable[[], nn.Module]):
+        super().__init__()
+        self.branches = nn.ModuleDict({"main": main, "shortcut": shortcut})
+        self.join = Add()
+        self.activation = act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        answers = {name: branch(x) for name, branch in self.branches.items()}
+        return self.activation(self.join(answers))
 
 
 class Logits(NamedTuple):
@@ -213,6 +328,123 @@ class AuxiliaryHead(nn.Sequential):
         )
 
 
+class AverageHead(nn.Sequential):
+    """Average each channel over the whole map, then one linear layer: for images of any size.
+
+    Shape: [B, c_in, H, W] -> [B, num_classes]
+    """
+
+    def __init__(self, c_in: int, num_classes: int, dropout: float):
+        super().__init__(
+            OrderedDict(
+                pool=nn.AdaptiveAvgPool2d(1),
+                flatten=nn.Flatten(),
+                dropout=nn.Dropout(dropout),
+                linear=nn.Linear(c_in, num_classes),
+            )
+        )
+
+
+class DenseHead(nn.Sequential):
+    """Flatten the map and go through two hidden fully connected layers, as AlexNet and VGG do.
+
+    Dropout silences a part of each hidden layer. The first layer ties the net to one size of image.
+
+    Shape: [B, c_in, grid, grid] -> [B, num_classes]
+    """
+
+    def __init__(
+        self,
+        c_in: int,
+        grid: int,
+        num_classes: int,
+        *,
+        hidden: int,
+        dropout: float,
+        act: Callable[[], nn.Module] = relu,
+    ):
+        super().__init__(
+            OrderedDict(
+                flatten=nn.Flatten(),
+                fc6=nn.Linear(c_in * grid**2, hidden),
+                activation6=act(),
+                dropout6=nn.Dropout(dropout),
+                fc7=nn.Linear(hidden, hidden),
+                activation7=act(),
+                dropout7=nn.Dropout(dropout),
+                fc8=nn.Linear(hidden, num_classes),
+            )
+        )
+
+
+class Network(nn.Module):
+    """A stem, a body of named stages, and a head; every network of the course.
+
+    `stem` and `body` are steps. `head` makes the head from a number of channels and the side of
+    the last map, and `auxiliary` maps the name of a stage to what makes the auxiliary head at its
+    output. Heads that are tied to one size of map are built for square images of `image_size`
+    pixels: `sized` says that the main head is; auxiliary heads are, and answer in training mode
+    only.
+
+    Shape: [B, in_channels, H, W] -> [B, num_classes]; in training mode, with auxiliary heads,
+    `Logits(main, aux)`.
+    """
+
+    def __init__(
+        self,
+        stem: Iterable,
+        body: Iterable,
+        head: Callable[[int, int], nn.Module],
+        *,
+        in_channels: int,
+        image_size: int,
+        unit: Callable[..., nn.Module],
+        sized: bool = False,
+        auxiliary: Mapping[str, Callable[[int, int], nn.Module]] | None = None,
+        width: float = 1.0,
+    ):
+        super().__init__()
+        stem, body = ([step.scaled(width) for step in part] for part in (stem, body))
+        self.in_channels = in_channels
+        self.image_size = image_size
+        self.sized = sized
+        self.smallest = smallest_input(stem + body)
+        if sized and image_size < self.smallest:
+            raise ValueError(
+                f"image_size={image_size} is too small: this net needs at least {self.smallest}"
+            )
+        auxiliary = auxiliary or {}
+        self.stem, channels = sequence(stem, in_channels, unit)
+        self.body = nn.ModuleDict()
+        self.auxiliary = nn.ModuleDict()
+        size = size_after(stem, image_size)
+        for step in body:
+            self.body[step.name], channels = step.build(channels, unit)
+            size = step.size_after(size)
+            if step.name in auxiliary:
+                self.auxiliary[step.name] = auxiliary[step.name](channels, size)
+        self.head = head(channels, size)
+
+    def forward(self, images: Tensor) -> Tensor | Logits:
+        check_images(images, self.in_channels, self.smallest)
+        asks_aux = self.training and len(self.auxiliary) > 0
+        if (self.sized or asks_aux) and images.shape[2:] != (self.image_size, self.image_size):
+            raise ValueError(
+                f"this net was built for images of {self.image_size}x{self.image_size} pixels, "
+                f"these are {images.shape[2]}x{images.shape[3]}: create it with "
+                f"image_size={images.shape[2]}"
+                + ("" if self.sized else ", or with aux=False for images of any size")
+            )
+        x = self.stem(images)
+        auxiliary = []
+        for name, stage in self.body.items():
+            x = stage(x)
+            if asks_aux and name in self.auxiliary:
+                auxiliary.append(self.auxiliary[name](x))
+        logits = self.head(x)
+        return Logits(logits, tuple(auxiliary)) if asks_aux else logits
+
+
 def check_images(images: Tensor, in_channels: int, smallest: int) -> None:
     """Raise `ValueError` unless `images` is [B, in_channels, H, W] with H and W large enough."""
     shape = list(images.shape)
@@ -225,7 +457,7 @@ def check_images(images: Tensor, in_channels: int, smallest: int) -> None:
     if min(shape[2:]) < smallest:
         raise ValueError(
             f"images of {shape[2]}x{shape[3]} pixels are too small: this net needs at least "
-            f"{smallest}x{smallest}; resize them, or for 28x28 take a net with stem='small'"
+            f"{smallest}x{smallest}; resize them, or take a net with stem='small'"
         )
 
 

@@ -1,59 +1,65 @@
 """GoogLeNet, from the table of its paper: Szegedy et al., Going Deeper with Convolutions, 2015."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..layers import (
     AuxiliaryHead,
+    AverageHead,
     Conv,
     ConvUnit,
-    InceptionBlock,
     LocalResponse,
-    Logits,
     MaxPool,
-    check_images,
+    Network,
+    Row,
     he_initialise,
     relu,
-    scale,
-    sequence,
-    size_after,
-    smallest_input,
     xavier_initialise,
 )
 
 
-class Inception(NamedTuple):
+@dataclass(frozen=True)
+class Inception(Row):
     """One Inception row, in the column order of the paper's Table 1."""
 
-    name: str
     conv_1x1: int
     reduce_3x3: int
     conv_3x3: int
     reduce_5x5: int
     conv_5x5: int
     pool_projection: int
+    window_5x5: int = 5  # torchvision's net has 3 there
 
     def branches(self) -> dict[str, tuple]:
         return {
             "1x1": (Conv("conv_1x1", 1, self.conv_1x1),),
             "3x3": (Conv("reduce_3x3", 1, self.reduce_3x3), Conv("conv_3x3", 3, self.conv_3x3)),
-            "5x5": (Conv("reduce_5x5", 1, self.reduce_5x5), Conv("conv_5x5", 5, self.conv_5x5)),
+            "5x5": (
+                Conv("reduce_5x5", 1, self.reduce_5x5),
+                Conv("conv_5x5", self.window_5x5, self.conv_5x5),
+            ),
             "pool": (MaxPool("pool", 3), Conv("pool_projection", 1, self.pool_projection)),
         }
 
-    def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
-        block = InceptionBlock(c_in, self.branches(), unit)
-        return block, block.channels
 
-    def size_after(self, size: int) -> int:
-        return size
+class Naive(Inception):
+    """The same row without reductions (Figure 2a), its pooling branch with the projection."""
 
-    def scaled(self, width: float) -> "Inception":
-        return Inception(self.name, *(scale(channels, width) for channels in self[1:]))
+    def branches(self) -> dict[str, tuple]:
+        reduced = super().branches()
+        return {name: steps[-1:] for name, steps in reduced.items() if name != "pool"} | {
+            "pool": reduced["pool"]
+        }
+
+
+class NaiveChained(Naive):
+    """The naive row whose pooling branch passes on every channel that comes in."""
+
+    def branches(self) -> dict[str, tuple]:
+        return super().branches() | {"pool": (MaxPool("pool", 3),)}
 
 
 # Table 1 of the paper. Table 1 leaves out the two local response normalisations of its Figure 3.
@@ -95,77 +101,31 @@ BODY = (
 # fmt: on
 AUXILIARY_AT = ("4a", "4d")  # section 5
 
+# What Table 1 prints: parameters in K, which is 1,024, and operations (multiply-adds) in M.
+PRINTED = {
+    "conv1": (2.7, 34),
+    "conv2": (112, 360),  # its reduction included
+    "3a": (159, 128),
+    "3b": (380, 304),
+    "4a": (364, 73),
+    "4b": (437, 88),
+    "4c": (463, 100),
+    "4d": (580, 119),
+    "4e": (840, 170),
+    "5a": (1072, 54),
+    "5b": (1388, 71),
+    "linear": (1000, 1),
+}
+
 STEMS = {"imagenet": STEM, "small": SMALL_STEM}
 IMAGE_SIZE = {"imagenet": 224, "small": 28}
 
 
-class GoogLeNet(nn.Module):
-    """Stem, nine Inception blocks, global average pooling and one linear layer.
-
-    With `aux` an auxiliary head stands at the output of 4a and one at 4d, built for square images
-    of `image_size` pixels.
-
-    Shape: [B, in_channels, H, W] -> [B, num_classes]; in training mode, with auxiliary heads,
-    `Logits(main, aux)`.
-    """
-
-    def __init__(
-        self,
-        stem: tuple,
-        *,
-        body: tuple = BODY,
-        in_channels: int,
-        num_classes: int,
-        image_size: int,
-        dropout: float,
-        aux: bool,
-        width: float,
-        unit: Callable[..., nn.Module],
-        act: Callable[[], nn.Module],
-    ):
-        super().__init__()
-        stem, body = ([step.scaled(width) for step in part] for part in (stem, body))
-        self.in_channels = in_channels
-        self.image_size = image_size
-        self.smallest = smallest_input(stem + body)
-
-        self.stem, channels = sequence(stem, in_channels, unit)
-        self.body = nn.ModuleDict()
-        self.auxiliary = nn.ModuleDict()
-        size = size_after(stem, image_size)
-        for step in body:
-            self.body[step.name], channels = step.build(channels, unit)
-            size = step.size_after(size)
-            if aux and step.name in AUXILIARY_AT:
-                self.auxiliary[step.name] = AuxiliaryHead(
-                    channels, size, num_classes, unit=unit, act=act, width=width
-                )
-        self.head = nn.Sequential(
-            OrderedDict(
-                pool=nn.AdaptiveAvgPool2d(1),
-                flatten=nn.Flatten(),
-                dropout=nn.Dropout(dropout),
-                linear=nn.Linear(channels, num_classes),
-            )
-        )
-
-    def forward(self, images: Tensor) -> Tensor | Logits:
-        check_images(images, self.in_channels, self.smallest)
-        asks_aux = self.training and len(self.auxiliary) > 0
-        if asks_aux and images.shape[2:] != (self.image_size, self.image_size):
-            raise ValueError(
-                f"the auxiliary heads were built for images of {self.image_size}x{self.image_size} "
-                f"pixels, these are {images.shape[2]}x{images.shape[3]}: create the net with "
-                f"image_size={images.shape[2]}, or with aux=False"
-            )
-        x = self.stem(images)
-        auxiliary = []
-        for name, stage in self.body.items():
-            x = stage(x)
-            if asks_aux and name in self.auxiliary:
-                auxiliary.append(self.auxiliary[name](x))
-        logits = self.head(x)
-        return Logits(logits, tuple(auxiliary)) if asks_aux else logits
+def choose_stem(stem: str, lrn: bool) -> tuple:
+    """The steps of the stem of that name, with or without local response normalisation."""
+    if stem not in STEMS:
+        raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
+    return tuple(step for step in STEMS[stem] if lrn or not isinstance(step, LocalResponse))
 
 
 def googlenet(
@@ -180,26 +140,29 @@ def googlenet(
     dropout: float = 0.4,
     aux: bool = False,
     image_size: int | None = None,
-) -> GoogLeNet:
+    body: Iterable = BODY,
+) -> Network:
     """The paper's net: local response normalisation, 40 % dropout, auxiliary heads by option.
 
     `width` multiplies every number of channels; `norm` and `act` make the normalisation (from a
     number of channels) and the activation of every convolution. `image_size` matters to the
     auxiliary heads only: 224 pixels for `stem="imagenet"`, 28 for `stem="small"`, unless given.
+    `body` is the table from 3a on.
     """
-    if stem not in STEMS:
-        raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
-    steps = tuple(step for step in STEMS[stem] if lrn or not isinstance(step, LocalResponse))
-    model = GoogLeNet(
-        steps,
+    unit = partial(ConvUnit, norm=norm, act=act)
+
+    def auxiliary(channels: int, size: int) -> AuxiliaryHead:
+        return AuxiliaryHead(channels, size, num_classes, unit=unit, act=act, width=width)
+
+    model = Network(
+        choose_stem(stem, lrn),
+        body,
+        lambda channels, _: AverageHead(channels, num_classes, dropout),
         in_channels=in_channels,
-        num_classes=num_classes,
         image_size=image_size or IMAGE_SIZE[stem],
-        dropout=dropout,
-        aux=aux,
+        unit=unit,
+        auxiliary=dict.fromkeys(AUXILIARY_AT, auxiliary) if aux else None,
         width=width,
-        unit=partial(ConvUnit, norm=norm, act=act),
-        act=act,
     )
     he_initialise(model)
     return model
@@ -212,25 +175,51 @@ Local response normalisation and dropout are gone, as the BN paper recommends.
 """
 
 
-def googlenet_d2l(*, num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
+def googlenet_naive(*, pool_projection: bool = True, **options) -> Network:
+    """GoogLeNet without its 1x1 reductions (Figure 2a in every row); options of `googlenet`.
+
+    With `pool_projection` each block gives as many channels as the paper's, so that the next one
+    gets the paper's input. Without, as Figure 2a is drawn, the pooling branch passes on all
+    channels and they pile up from block to block: 192 at the start, 4,944 at the end.
+    """
+    row = Naive if pool_projection else NaiveChained
+    body = (row(**vars(step)) if isinstance(step, Inception) else step for step in BODY)
+    return googlenet(body=tuple(body), **options)
+
+
+def googlenet_torchvision(*, num_classes: int = 1000, in_channels: int = 3) -> Network:
+    """What torchvision calls googlenet, so that its weights can be loaded.
+
+    Three differences from the paper, none of them announced by the name: batch normalisation,
+    3x3 windows in the branch for 5x5, and a last pooling of 2x2; besides 20 % dropout.
+    """
+    body = tuple(
+        replace(step, window_5x5=3) if isinstance(step, Inception) else step for step in BODY
+    )
+    return googlenet_bn(
+        num_classes=num_classes,
+        in_channels=in_channels,
+        norm=partial(nn.BatchNorm2d, eps=1e-3),
+        dropout=0.2,
+        body=tuple(step._replace(kernel=2) if step.name == "pool4" else step for step in body),
+    )
+
+
+def googlenet_d2l(*, num_classes: int = 10, in_channels: int = 1, xavier: bool = False) -> Network:
     """The simplified net of Dive into Deep Learning: one linear head, no normalisation, no dropout.
 
-    Its poolings pad by one, where the paper's count a last partial window; weights start as
-    `d2l.train_ch6` starts them.
+    Its poolings pad by one, where the paper's count a last partial window. With `xavier` the
+    weights start as `d2l.train_ch6` starts them, from which some runs never get away.
     """
-    model = GoogLeNet(
-        padded(step for step in STEM if not isinstance(step, LocalResponse)),
-        body=padded(BODY),
+    model = Network(
+        padded(choose_stem("imagenet", lrn=False)),
+        padded(BODY),
+        lambda channels, _: AverageHead(channels, num_classes, dropout=0.0),
         in_channels=in_channels,
-        num_classes=num_classes,
         image_size=96,
-        dropout=0.0,
-        aux=False,
-        width=1.0,
         unit=ConvUnit,
-        act=relu,
     )
-    xavier_initialise(model)
+    (xavier_initialise if xavier else he_initialise)(model)
     return model
 
 

@@ -1,0 +1,195 @@
+"""What a network costs, against torch's own counter, the papers, and the gradient of a pixel."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
+
+from inception_course import cost, models
+from inception_course.__main__ import app
+
+
+def on_meta(name, **options):
+    with torch.device("meta"):
+        return models.create(name, **options).eval()
+
+
+def googlenet():
+    return on_meta("googlenet", in_channels=3, num_classes=1000)
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_totals_are_those_of_torch(name):
+    net = on_meta(name, in_channels=3)
+    shape = (3, net.image_size, net.image_size)
+    costs = cost.table(net, shape)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        net(torch.empty(1, *shape, device="meta"))
+    assert costs.multiply_adds == counter.get_total_flops() // 2
+    assert costs.parameters == sum(parameter.numel() for parameter in net.parameters())
+    assert sum(row.multiply_adds for row in costs.layers) == costs.multiply_adds
+
+
+@pytest.mark.parametrize("name", models.googlenet.PRINTED)
+def test_the_ops_column_of_table_1(name):
+    costs = cost.table(googlenet(), (3, 224, 224))
+    _, printed = models.googlenet.PRINTED[name]
+    done = costs[name].multiply_adds / 1e6
+    if name == "conv2":
+        done += costs["conv2_reduce"].multiply_adds / 1e6
+    if name == "conv1":  # printed for a separable convolution with depth multiplier 8
+        assert done == pytest.approx(118, abs=0.1)
+        done = 112 * 112 * (7 * 7 * 3 * 8 + 24 * 64) / 1e6
+    if name == "5a":  # printed for 928 channels in place of 832
+        assert done == pytest.approx(51.1, abs=0.05)
+        done *= (928 * 576 + 9 * 160 * 320 + 25 * 32 * 128) / costs["5a"].weights
+    assert done == pytest.approx(printed, abs=1)
+
+
+def test_the_params_column_of_table_1_reproduces_in_four_rows():
+    costs = cost.table(googlenet(), (3, 224, 224))
+    weights = {name: costs[name].weights for name in models.googlenet.PRINTED}
+    weights["conv2"] += costs["conv2_reduce"].weights
+    weights["conv1"] = 7 * 7 * 3 * 8 + 24 * 64
+    agree = [
+        name
+        for name, (printed, _) in models.googlenet.PRINTED.items()
+        if abs(weights[name] / 1024 - printed) < 0.51
+    ]
+    assert agree == ["conv1", "conv2", "3a", "linear"]
+    assert weights["5b"] == 1_442_816
+
+
+def test_receptive_fields_of_googlenet():
+    costs = cost.table(googlenet(), (3, 224, 224))
+    paths = {path: field.size for path, field in costs["5b"].receptive_fields.items()}
+    assert paths == {"1x1": 75, "3x3": 395, "5x5": 715, "pool": 395}
+    assert [field.size for field in costs["pool"].receptive_fields.values()] == [267, 587, 907, 587]
+    assert (costs["4a"].receptive_field, costs["4d"].receptive_field) == (171, 363)
+    assert costs["4a"].widest_path == "5x5"
+    assert [costs[name].stride for name in ("conv1", "3a", "4a", "5a")] == [2, 8, 16, 32]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("alexnet", {"lrn": False, "width": 0.125}, 227),
+        ("googlenet", {"lrn": False, "width": 0.125}, 224),
+        ("inception_bn", {"stem": "small", "width": 0.125}, 224),
+        ("resnet18", {"width": 0.125}, 224),
+        ("inception_v3", {"width": 0.125}, 299),
+    ],
+)
+def test_the_receptive_field_is_what_a_position_answers_to(name, options, size):
+    """Rows of the image whose change changes the middle of a map, by the gradient."""
+    torch.manual_seed(0)
+    net = models.create(name, **options).double().eval()
+    for module in net.modules():  # every pixel of a window counts, also in a maximum
+        if isinstance(module, nn.MaxPool2d):
+            module.forward = nn.AvgPool2d(
+                module.kernel_size, module.stride, module.padding, module.ceil_mode
+            ).forward
+        if isinstance(module, nn.ReLU):
+            module.forward = lambda x: x
+    costs = cost.table(net, (1, size, size))
+    images = torch.randn(1, 1, size, size, dtype=torch.float64, requires_grad=True)
+    x, checked = net.stem(images), 0
+    for stage_name, stage in net.body.items():
+        x = stage(x)
+        field = costs[stage_name].receptive_field
+        if field < size / 2:
+            (gradient,) = torch.autograd.grad(
+                x[..., x.shape[-2] // 2, x.shape[-1] // 2].sum(), images, retain_graph=True
+            )
+            rows = (gradient.abs().sum(dim=(0, 1, 3)) > 0).nonzero()
+            assert rows.max() - rows.min() + 1 == field, stage_name
+            checked += 1
+    assert checked >= 2
+
+
+def test_a_hidden_layer_sees_the_whole_map():
+    costs = cost.table(on_meta("vgg16", in_channels=3), (3, 224, 224))
+    assert costs["pool5"].receptive_field == 212
+    assert costs["fc6"].receptive_field == 212 + 6 * 32
+
+
+def test_memory_is_that_of_the_outputs_that_are_not_overwritten():
+    costs = cost.table(googlenet(), (3, 224, 224))
+    assert costs["conv1"].activation_bytes == 4 * 64 * 112 * 112  # its ReLU works in place
+    with_norm = cost.table(on_meta("googlenet_bn", in_channels=3), (3, 224, 224))
+    assert with_norm["conv1"].activation_bytes == 2 * 4 * 64 * 112 * 112
+
+
+def test_the_model_and_its_weights_stay_as_they_are():
+    model = models.create("googlenet_bn", stem="small", width=0.125).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    cost.table(model, (1, 28, 28))
+    assert model.training
+    assert all(module._forward_hooks == {} for module in model.modules())
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_auxiliary_heads_are_not_counted():
+    with_heads = on_meta("googlenet", in_channels=3, num_classes=1000, aux=True)
+    assert cost.table(with_heads, (3, 224, 224)).parameters == 6_998_552
+
+
+def test_rows_have_names_and_a_frame():
+    costs = cost.table(googlenet(), (3, 224, 224))
+    frame = costs.frame()
+    assert frame.loc["3a", "multiply_adds"] == costs["3a"].multiply_adds == 128_049_152
+    assert frame.loc["3a", "output"] == (256, 28, 28)
+    assert len(costs.frame("layers")) == len(costs.layers) > len(list(costs)) == len(frame)
+    with pytest.raises(KeyError, match="no '3z'; blocks are conv1"):
+        costs["3z"]
+
+
+def test_a_shape_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match="channels, height, width"):
+        cost.table(googlenet(), (1, 3, 224, 224))
+    with pytest.raises(ValueError, match="at least 31x31"):
+        cost.table(googlenet(), (3, 16, 16))
+
+
+def test_a_net_whose_branches_meet_elsewhere_is_refused():
+    class Doubled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 1, 3), nn.Conv2d(1, 1, 3)
+
+        def forward(self, x):
+            return self.second(2 * self.first(x))
+
+    with pytest.raises(ValueError, match="second works on what no layer gave"):
+        cost.table(Doubled(), (1, 8, 8))
+
+
+# The command
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["cost", *arguments])
+
+
+def test_the_command_prints_the_papers_column():
+    result = run("googlenet", "--size", "224")
+    assert result.exit_code == 0
+    (line,) = [line for line in result.output.splitlines() if line.startswith("3a")]
+    assert "163,696" in line
+    assert "159 K   128 M" in line
+    assert "6,998,552" in result.output
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_the_command_knows_every_network(name):
+    result = run(name)
+    assert result.exit_code == 0, result.output
+    assert "in all" in result.output
+
+
+def test_the_command_takes_another_size():
+    result = run("vgg11", "--size", "64", "--channels", "1", "--classes", "10")
+    assert "vgg11, images of 1 x 64 x 64, 10 classes" in result.output
+    assert "paper" not in result.output
