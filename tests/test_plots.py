@@ -9,7 +9,9 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import data, plots, train
+from inception_course import cost, data, models, plots, train
+from inception_course.plots import family
+from inception_course.plots.anatomy import agrees
 
 EPOCH = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
 RUN = train.Run(
@@ -24,7 +26,21 @@ def figures():
     sample = data.fashion_mnist("val", sample=200)
     images, labels = sample.tensors
     logits = torch.nn.functional.one_hot((labels + (torch.arange(200) < 15)) % 10, 10) * 5.0
+    with torch.device("meta"):
+        googlenet = models.create("googlenet", in_channels=3, num_classes=1000, aux=True)
+    norms = {"conv1": 0.1, "5b": 0.2}
     return {
+        "against_paper": plots.against_paper(
+            {"params": {"conv1": (9.2, 2.7), "3a": (159.5, 159)}, "ops": {"conv1": (1, 2)}}
+        ),
+        "gradient_norms": plots.gradient_norms({"no heads": norms, "with heads": norms}),
+        "receptive_fields": plots.receptive_fields(
+            cost.table(googlenet, (3, 224, 224)), ("1x1", "3x3", "5x5"), 224
+        ),
+        "shift_curves": plots.shift_curves(
+            {"average": {0: 0.8, 4: 0.7}, "flatten": {0: 0.8, 4: 0.5}}
+        ),
+        "wiring": plots.wiring(googlenet),
         "image": plots.image(images[0, 0], "Bag"),
         "classes": plots.classes(sample),
         "class_balance": plots.class_balance({"val": sample, "again": sample}),
@@ -99,6 +115,9 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "20 each" in plots.describe(figures["class_balance"])
     assert "15 mistakes" not in plots.describe(figures["mistakes"])  # twelve are shown
     assert "12 mistakes" in plots.describe(figures["mistakes"])
+    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in plots.describe(figures["wiring"])
+    assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
+    assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
 
 
@@ -118,3 +137,32 @@ def test_a_foreign_figure_is_described_by_its_titles():
     figure = matplotlib.figure.Figure()
     figure.subplots().set_title("loss against step")
     assert plots.describe(figure) == "Figure: loss against step"
+
+
+COUNTED = [member for member in family.FAMILY if member.parameters is not None]
+
+
+@pytest.mark.parametrize("member", COUNTED, ids=lambda member: member.name)
+def test_the_family_tree_has_the_counts_of_our_networks(member):
+    name = {"BN-Inception": "inception_bn"}.get(
+        member.name, member.name.lower().replace("-", "")
+    ).replace("inceptionv3", "inception_v3")
+    with torch.device("meta"):
+        network = models.create(name, in_channels=3, num_classes=1000)
+    costs = cost.table(network, (3, network.image_size, network.image_size))
+    assert costs.parameters / 1e6 == pytest.approx(member.parameters, abs=0.005)
+    assert costs.multiply_adds / 1e9 == pytest.approx(member.multiply_adds, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("counted", "printed", "agreed"),
+    [
+        (159.5, 159, True),
+        (366.75, 364, False),
+        (73.61, 73, True),
+        (2.712, 2.7, True),
+        (1.02, 1, True),
+    ],
+)
+def test_a_count_agrees_with_print_when_rounded_or_cut(counted, printed, agreed):
+    assert agrees(counted, printed) == agreed

@@ -78,7 +78,11 @@ def is_empty(function: Any) -> bool:
         """Like the first, below a docstring."""
 
     code = getattr(function, "__code__", None)
-    return code is not None and code.co_code in (bare.__code__.co_code, described.__code__.co_code)
+    return (
+        code is not None
+        and code.co_code in (bare.__code__.co_code, described.__code__.co_code)
+        and code.co_consts[-1] is None  # and not another constant that is returned
+    )
 
 
 # What `examine` functions are made of

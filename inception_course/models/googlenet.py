@@ -1,7 +1,7 @@
 """GoogLeNet, from the table of its paper: Szegedy et al., Going Deeper with Convolutions, 2015."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from torch import nn
@@ -31,7 +31,7 @@ class Inception(Row):
     reduce_5x5: int
     conv_5x5: int
     pool_projection: int
-    window_5x5: int = 5  # torchvision's net has 3 there
+    window_5x5: int = field(default=5, repr=False)  # torchvision's net has 3 there
 
     def branches(self) -> dict[str, tuple]:
         return {

@@ -29,12 +29,11 @@ class Member(NamedTuple):
         )
 
 
-# Parameters and multiply-adds, for images of 224x224 (AlexNet 227, Inception-v3 299): counted on
-# networks built from the papers' tables (ZFNet's padding is assumed), and on torchvision's
-# Inception-v3 and ResNet-50, whose forms differ a little from the papers'. Top-5 errors are as
-# printed: AlexNet paper, one CNN, validation; ZFNet paper, one net; VGG paper, configuration D,
-# one scale; GoogLeNet paper, Table 3; BN paper, Figure 4; Rethinking paper, Table 3; ResNet paper,
-# ten crops. They differ in crops and scales.
+# Parameters and multiply-adds of the course's networks, for images of 224x224 (AlexNet 227,
+# Inception-v3 299), as `cost.table` counts them. Top-5 errors are as printed: AlexNet paper, one
+# CNN, validation; ZFNet paper, one net; VGG paper, configuration D, one scale; GoogLeNet paper,
+# Table 3; BN paper, Figure 4; Rethinking paper, Table 3; ResNet paper, ten crops. They differ in
+# crops and scales.
 # fmt: off
 FAMILY = (
     #       name           year   place   from                        top-5   params  mult-adds
@@ -45,7 +44,7 @@ FAMILY = (
     Member("GoogLeNet",    2014, (2, 0), ("NiN",),                    10.07,    7.00,   1.58),
     Member("BN-Inception", 2015, (3, 0), ("GoogLeNet",),               7.82,   11.19,   2.02),
     Member("Inception-v3", 2015, (4, 0), ("BN-Inception",),            5.6,    23.83,   5.71),
-    Member("ResNet-50",    2015, (4, 2), ("VGG-16", "BN-Inception"),   6.71,   25.56,   4.09),
+    Member("ResNet-50",    2015, (4, 2), ("VGG-16", "BN-Inception"),   6.71,   25.56,   3.86),
 )
 # fmt: on
 
