@@ -2,6 +2,20 @@
 
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
+from .hebbian import (
+    break_even,
+    channel_clusters,
+    correlation_by_distance,
+    dense_blocks,
+    filters,
+    islands,
+    phase_transition,
+    rule_lengths,
+    width_predictions,
+    window_coverage,
+    wiring,
+    zeros,
+)
 from .picture import (
     BLACK,
     BLUE,
@@ -32,14 +46,26 @@ __all__ = [
     "YELLOW",
     "Note",
     "Picture",
+    "break_even",
+    "channel_clusters",
     "class_balance",
     "classes",
     "confusion",
+    "correlation_by_distance",
+    "dense_blocks",
     "describe",
     "epoch_curves",
     "family_tree",
+    "filters",
     "image",
+    "islands",
     "learning_curves",
     "mistakes",
+    "phase_transition",
     "pixels",
+    "rule_lengths",
+    "width_predictions",
+    "window_coverage",
+    "wiring",
+    "zeros",
 ]
