@@ -39,7 +39,7 @@ def figures():
         "filters": plots.filters({"learned": torch.rand(4, 25), "computed": torch.rand(4, 25)}),
         "wiring": plots.wiring(hebbian.recover(n=200, ones=4, samples=2000)[0]),
         "phase_transition": plots.phase_transition(
-            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0, 0.1], 1000: [0.7, 0.9]}, 0.05
+            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0, 0.1], 1000: [0.7, 0.9]}, 0.05, 600
         ),
         "correlation_by_distance": plots.correlation_by_distance(
             {"made": hebbian.by_distance(correlations)}, 0.1

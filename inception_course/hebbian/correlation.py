@@ -36,7 +36,8 @@ def feature_maps(model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
     finally:
         for hook in hooks:
             hook.remove()
-    return {name: torch.cat(pieces).contiguous() for name, pieces in collected.items()}
+    # One by one, so that the pieces of a map are gone before the next is put together.
+    return {name: torch.cat(collected.pop(name)).contiguous() for name in list(collected)}
 
 
 def centre_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:

@@ -186,8 +186,9 @@ def infer(layer: csr_matrix, found: np.ndarray, degree: int) -> csr_matrix:
 def critical_rho(degree: int) -> float:
     """Below this active part, pairs tell siblings from strangers: (rho d)^2 < 0.1 rho.
 
-    Siblings fire together with a rate of about rho, strangers with at most (rho d)^2, where d
-    counts the edges that make units fire: half of `degree`.
+    Siblings fire together with a rate of about rho, strangers with at most (rho d)^2. The paper
+    writes d, all edges; only the half that excites makes units fire, so d/2 stands here, which
+    allows four times as much.
     """
     return 0.1 / (degree / 2) ** 2
 

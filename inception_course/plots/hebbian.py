@@ -109,10 +109,12 @@ def phase_transition(
     by_rho: Mapping[float, Sequence[float]],
     by_samples: Mapping[int, Sequence[float]],
     critical: float,
+    enough: float,
 ) -> Figure:
     """The part of the hidden units recovered exactly, against rho * d and the number of samples.
 
-    The sequences hold one number per seed. `critical` is the rho * d of the theorem's condition.
+    The sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
+    condition holds, `enough` the order of the number of samples that it asks for.
     """
     figure = Picture(
         13,
@@ -140,6 +142,7 @@ def phase_transition(
         left.set(xlabel=r"$\rho\,d$: active part times degree", ylabel="part recovered exactly")
         left.set_xticks(ticks := list(by_rho), [f"{tick:.2g}" for tick in ticks], minor=False)
         left.minorticks_off()
+        right.axvline(enough, color=GREEN, linestyle="--", label=f"log(n) / rho = {enough:,.0f}")
         right.set(xlabel="samples")
         right.set_xticks(ticks := list(by_samples), [f"{tick:,}" for tick in ticks])
         right.minorticks_off()
@@ -259,7 +262,7 @@ def width_predictions(
             axes.grid(alpha=0.3)
         panels[0].set_ylabel("share of the channels")
         handles = panels[0].get_legend_handles_labels()
-        figure.legend(*handles, loc="outside lower center", ncols=4)
+        figure.legend(*handles, loc="outside lower center", ncols=5)
     return figure
 
 
