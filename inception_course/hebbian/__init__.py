@@ -41,7 +41,7 @@ from .rules import (
     remove_mean,
     sanger,
 )
-from .wiring import Recovery, critical_rho, infer, random_wiring, recover, recover_units
+from .wiring import Recovery, critical_rho, fire, infer, random_wiring, recover, recover_units
 
 __all__ = [
     "WINDOWS",
@@ -60,6 +60,7 @@ __all__ = [
     "cut_blocks",
     "feature_maps",
     "find_blocks",
+    "fire",
     "hebb",
     "infer",
     "learn",

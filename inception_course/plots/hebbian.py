@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
+from torch.nn.functional import cosine_similarity
 
 from ..hebbian import Block, ProductTimes, Recovery
 from .picture import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, Picture
@@ -35,10 +36,12 @@ def filters(rows: Mapping[str, Tensor]) -> Figure:
     """Rows of square filters, [count, size * size] each; signs are chosen so that rows agree."""
     first = next(iter(rows.values()))
     count, side = len(first), int(first.shape[1] ** 0.5)
+    agree = min(cosine_similarity(values, first).abs().min().item() for values in rows.values())
     figure = Picture(
         1.5 * count + 2.6,
         1.6 * len(rows) + 0.3,
-        f"{count} filters of {side}x{side} pixels in each row, {' above '.join(rows)}",
+        f"{count} filters of {side}x{side} pixels in each row, {' above '.join(rows)}; one above "
+        f"the other they agree with |cosine| of {agree:.4f} or more",
     )
     with matplotlib.rc_context(PROJECTOR):
         grid = figure.subplots(len(rows), count, squeeze=False)
@@ -284,7 +287,7 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Fig
             places = np.arange(len(shares)) + 0.4 * (number - 0.5)
             heights = [100 * share for share in shares.values()]
             bars = axes.bar(places, heights, 0.38, label=label, edgecolor="white", **style)
-            axes.bar_label(bars, [f"{height:.0f}" for height in heights], fontsize=12)
+            axes.bar_label(bars, [f"{height:.2g}" for height in heights], fontsize=12)
         axes.set_xticks(range(len(activations)), activations)
         axes.set(xlabel="layer", ylabel="per cent", ylim=(0, 100))
         axes.legend(loc="upper right", ncols=2)
@@ -344,7 +347,7 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Figure:
             (left, pattern, "as it comes"),
             (right, pattern[rows][:, columns], "rows and columns reordered"),
         ):
-            axes.imshow(shown, cmap="Blues", vmin=0, vmax=1.1, interpolation="antialiased")
+            axes.imshow(shown, cmap="Blues", vmin=0, vmax=1.1, interpolation="nearest")
             axes.set(title=title, xlabel="column", ylabel="row", xticks=[], yticks=[])
     return figure
 
