@@ -67,8 +67,9 @@ def panel(
 
     class Panel(widgets.VBox):
         def __repr__(self) -> str:
-            several = "sliders: run this cell to move them" if len(sliders) > 1 else None
-            return f"A panel with {several or 'a slider: run this cell to move it'}."
+            if len(sliders) == 1:
+                return "A panel with a slider: run this cell to move it."
+            return "A panel with sliders: run this cell to move them."
 
     knobs = [
         widgets.IntSlider(
