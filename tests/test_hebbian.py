@@ -247,7 +247,7 @@ def test_the_shipped_weights_are_small_and_named():
         assert path.stat().st_size < 2_000_000
         assert path.with_suffix(".json").exists()
     with pytest.raises(
-        ValueError, match="comes with the weights of .*googlenet_bn-quick.*; not 'vgg'"
+        ValueError, match=r"comes with the weights of .*googlenet_bn-quick.*; not 'vgg'"
     ):
         checkpoint.shipped("vgg")
 
