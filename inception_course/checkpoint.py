@@ -15,6 +15,7 @@ from . import models
 from .data import write_atomically
 
 STATE, RECORD = "checkpoint.pt", "run.json"
+WEIGHTS = Path(__file__).with_name("weights")
 
 
 class CheckpointError(RuntimeError):
@@ -84,3 +85,14 @@ def load_weights(path: str | Path) -> nn.Module:
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
     return model.eval()
+
+
+def shipped(name: str) -> nn.Module:
+    """A trained network that comes with the course, on the CPU, in eval mode.
+
+    What made it is beside it in `inception_course/weights`. Raises `ValueError` for another name.
+    """
+    known = sorted(path.stem for path in WEIGHTS.glob("*.pt"))
+    if name not in known:
+        raise ValueError(f"the course comes with the weights of {', '.join(known)}; not {name!r}")
+    return load_weights(WEIGHTS / f"{name}.pt")

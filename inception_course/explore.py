@@ -5,11 +5,11 @@ in a sentence and the lesson goes on.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from torch.utils.data import TensorDataset
 
-from . import plots
+from . import hebbian, plots
 from .data import CLASSES
 from .doctor import in_kernel
 from .train import Epoch, Recipe
@@ -30,10 +30,35 @@ def browse(dataset: TensorDataset):
     return slider_panel("image", len(labels), show)
 
 
-def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
-    """A panel with one slider from 0 to `count` - 1; `show(value)` gives the picture for a value.
+def wiring():
+    """Sliders for sparsity, degree and samples; the planted network as it is recovered."""
 
-    Only the picture changes, so that nothing is printed and nothing flickers.
+    def show(ones: int, half_degree: int, samples: int) -> plots.Picture:
+        degree = 2 * half_degree
+        return plots.wiring(hebbian.recover(ones=ones, degree=degree, samples=samples)[0])
+
+    sliders = {
+        "active units": range(1, 31),
+        "excited by each": range(2, 9),
+        "samples": range(250, 8001, 250),
+    }
+    return panel(sliders, show, start={"excited by each": 4, "samples": 4000})
+
+
+def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
+    """A panel with one slider, from 0 to `count` - 1; `show(value)` gives the picture."""
+    return panel({name: range(count)}, show)
+
+
+def panel(
+    sliders: Mapping[str, range],
+    show: Callable[..., plots.Picture],
+    start: Mapping[str, int] | None = None,
+):
+    """A panel with a slider per name; `show(*values)` gives the picture for the sliders' values.
+
+    A slider starts at its lowest value, or where `start` says. Only the picture changes, so that
+    nothing is printed and nothing flickers.
     """
     try:
         import ipywidgets as widgets
@@ -42,17 +67,31 @@ def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
 
     class Panel(widgets.VBox):
         def __repr__(self) -> str:
-            return "A panel with a slider: run this cell to move it."
+            if len(sliders) == 1:
+                return "A panel with a slider: run this cell to move it."
+            return "A panel with sliders: run this cell to move them."
 
-    slider = widgets.IntSlider(0, 0, count - 1, description=name, continuous_update=False)
+    knobs = [
+        widgets.IntSlider(
+            (start or {}).get(name, values[0]),
+            values[0],
+            values[-1],
+            values.step,
+            description=name,
+            continuous_update=False,
+            style={"description_width": "initial"},
+        )
+        for name, values in sliders.items()
+    ]
     picture = widgets.HTML()
 
     def update(_=None) -> None:
-        picture.value = show(slider.value).html()
+        picture.value = show(*(knob.value for knob in knobs)).html()
 
-    slider.observe(update, "value")
+    for knob in knobs:
+        knob.observe(update, "value")
     update()
-    return Panel([slider, picture])
+    return Panel([*knobs, picture])
 
 
 class LiveCurves:

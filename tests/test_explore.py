@@ -1,6 +1,7 @@
 """What moves in a notebook, seen from outside one."""
 
 import builtins
+import re
 
 import pytest
 
@@ -34,6 +35,24 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
     assert repr(explore.browse(data.fashion_mnist("val", sample=5))) == explore.NO_WIDGETS
+    assert repr(explore.wiring()) == explore.NO_WIDGETS
+
+
+def test_the_wiring_panel_recovers_what_its_sliders_say():
+    ones, half_degree, samples, picture = explore.wiring().children
+    assert [ones.value, half_degree.value, samples.value] == [1, 4, 4000]
+    easy = picture.value
+    assert int(re.search(r"(\d+) of 400", easy)[1]) > 380
+    ones.value = 30
+    assert int(re.search(r"(\d+) of 400", picture.value)[1]) < 40
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_wiring_panel_can_be_moved_to_its_ends(end):
+    *sliders, picture = explore.wiring().children
+    for slider in sliders:
+        slider.value = (slider.min, slider.max)[end]
+    assert "of 400 hidden units" in picture.value
 
 
 def test_outside_a_notebook_curves_are_lines(capsys):

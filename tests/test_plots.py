@@ -5,11 +5,12 @@ from dataclasses import replace
 from itertools import pairwise
 
 import matplotlib
+import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import cost, data, models, plots, train
+from inception_course import cost, data, hebbian, models, plots, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 
@@ -21,11 +22,7 @@ RUN = train.Run(
 )
 
 
-@pytest.fixture(scope="module")
-def figures():
-    sample = data.fashion_mnist("val", sample=200)
-    images, labels = sample.tensors
-    logits = torch.nn.functional.one_hot((labels + (torch.arange(200) < 15)) % 10, 10) * 5.0
+def of_anatomy():
     with torch.device("meta"):
         googlenet = models.create("googlenet", in_channels=3, num_classes=1000, aux=True)
     norms = {"conv1": 0.1, "5b": 0.2}
@@ -40,16 +37,61 @@ def figures():
         "shift_curves": plots.shift_curves(
             {"average": {0: 0.8, 4: 0.7}, "flatten": {0: 0.8, 4: 0.5}}
         ),
-        "wiring": plots.wiring(googlenet),
-        "image": plots.image(images[0, 0], "Bag"),
-        "classes": plots.classes(sample),
-        "class_balance": plots.class_balance({"val": sample, "again": sample}),
-        "pixels": plots.pixels(sample),
-        "family_tree": plots.family_tree(),
-        "learning_curves": plots.learning_curves(RUN),
-        "confusion": plots.confusion(torch.eye(10, dtype=torch.long) * 8 + 1),
-        "mistakes": plots.mistakes(sample, logits),
+        "network": plots.network(googlenet),
     }
+
+
+def of_hebbian():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.rand(50, 12, 7, 7, generator=generator)
+    correlations = hebbian.centre_correlations(maps)
+    matrix = hebbian.scattered_blocks(32, 4)
+    blocks, _ = hebbian.cut_blocks(matrix, *hebbian.find_blocks(matrix, 4))
+    shares = {"3a": torch.tensor([0.2, 0.5, 0.3]), "3b": torch.tensor([0.3, 0.5, 0.2])}
+    times = hebbian.ProductTimes(
+        8, 8, (0.1, 1.0), {"dense": [1.0, 1.0], "CSR": [0.5, 2.0], "BSR": [0.4, float("nan")]}
+    )
+    return {
+        "rule_lengths": plots.rule_lengths({"Hebb": torch.ones(9) * 5, "Oja": torch.ones(9)}),
+        "filters": plots.filters({"learned": torch.rand(4, 25), "computed": torch.rand(4, 25)}),
+        "wiring": plots.wiring(hebbian.recover(n=200, ones=4, samples=2000)[0]),
+        "phase_transition": plots.phase_transition(
+            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0, 0.1], 1000: [0.7, 0.9]}, 0.05, 600
+        ),
+        "correlation_by_distance": plots.correlation_by_distance(
+            {"made": hebbian.by_distance(correlations)}, 0.1
+        ),
+        "channel_clusters": plots.channel_clusters(*hebbian.cluster_channels(maps)),
+        "window_coverage": plots.window_coverage(
+            {"made": hebbian.coverage(correlations)}, {"made": hebbian.chance_coverage(7, 7)}
+        ),
+        "width_predictions": plots.width_predictions(shares, {"equal": shares, "other": shares}),
+        "zeros": plots.zeros({"3a": 0.5, "3b": 0.6}, {"3a": 0.01, "3b": 0.02}),
+        "break_even": plots.break_even([times]),
+        "dense_blocks": plots.dense_blocks(matrix, blocks),
+        "islands": plots.islands(np.eye(5, dtype=int), [(slice(0, 5), slice(0, 5))]),
+    }
+
+
+@pytest.fixture(scope="module")
+def figures():
+    sample = data.fashion_mnist("val", sample=200)
+    images, labels = sample.tensors
+    logits = torch.nn.functional.one_hot((labels + (torch.arange(200) < 15)) % 10, 10) * 5.0
+    return (
+        of_anatomy()
+        | of_hebbian()
+        | {
+            "image": plots.image(images[0, 0], "Bag"),
+            "classes": plots.classes(sample),
+            "class_balance": plots.class_balance({"val": sample, "again": sample}),
+            "pixels": plots.pixels(sample),
+            "family_tree": plots.family_tree(),
+            "learning_curves": plots.learning_curves(RUN),
+            "confusion": plots.confusion(torch.eye(10, dtype=torch.long) * 8 + 1),
+            "mistakes": plots.mistakes(sample, logits),
+        }
+    )
 
 
 def test_every_figure_is_tested(figures):
@@ -93,6 +135,40 @@ def test_lines_differ_without_colour(figures):
     assert len({container[0].get_hatch() for container in bars}) == len(bars)
 
 
+def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
+    for name in ("correlation_by_distance", "break_even", "width_predictions", "rule_lengths"):
+        axes = figures[name].axes[0]
+        assert axes.get_xlabel(), name
+        assert axes.get_ylabel(), name
+        styles = [(str(line.get_linestyle()), line.get_marker()) for line in axes.lines]
+        assert len(set(styles)) == len(styles), name
+    for name in ("window_coverage", "zeros"):
+        bars = figures[name].axes[0].containers
+        assert len({container[0].get_hatch() for container in bars}) == len(bars), name
+
+
+def test_the_figures_of_hebb_say_what_was_measured(figures):
+    said = {name: plots.describe(figure) for name, figure in figures.items()}
+    assert "Hebb ends at 5; Oja ends at 1" in said["rule_lengths"]
+    assert "0.95 at rho d = 0.02, 0.10 at rho d = 0.4" in said["phase_transition"]
+    assert "0.05 at 100 samples" in said["phase_transition"]
+    assert "equal 0.00" in said["width_predictions"]
+    assert "50% to 60%" in said["zeros"]
+    assert "breaks even at density 0.32" in said["break_even"]
+    assert "into 4 blocks, which are 25.0%" in said["dense_blocks"]
+    assert "5 values that are not zero, in 1 frames of 5x5" in said["islands"]
+
+
+def test_a_wiring_tells_found_from_missed_from_wrong():
+    truth = np.eye(3, 8, dtype=bool) | np.eye(3, 8, 3, dtype=bool) | np.eye(3, 8, 5, dtype=bool)
+    found = truth.copy()
+    found[1, 6] = False  # missed
+    found[2, 0] = True  # wrong
+    match = np.array([0, -1, -1])
+    recovery = hebbian.Recovery(truth, found, match, 1.0, 1.0, 0.0)
+    assert "8 found, 1 missed, 1 wrong" in plots.describe(plots.wiring(recovery, units=3))
+
+
 def test_colours_differ_in_grey():
     def grey(color):
         red, green, blue = to_rgb(color)
@@ -115,7 +191,7 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "20 each" in plots.describe(figures["class_balance"])
     assert "15 mistakes" not in plots.describe(figures["mistakes"])  # twelve are shown
     assert "12 mistakes" in plots.describe(figures["mistakes"])
-    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in plots.describe(figures["wiring"])
+    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in plots.describe(figures["network"])
     assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
     assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])

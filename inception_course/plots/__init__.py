@@ -1,14 +1,22 @@
 """Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
 
-from .anatomy import (
-    against_paper,
-    gradient_norms,
-    receptive_fields,
-    shift_curves,
-    wiring,
-)
+from .anatomy import against_paper, gradient_norms, network, receptive_fields, shift_curves
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
+from .hebbian import (
+    break_even,
+    channel_clusters,
+    correlation_by_distance,
+    dense_blocks,
+    filters,
+    islands,
+    phase_transition,
+    rule_lengths,
+    width_predictions,
+    window_coverage,
+    wiring,
+    zeros,
+)
 from .picture import (
     BLACK,
     BLUE,
@@ -40,18 +48,30 @@ __all__ = [
     "Note",
     "Picture",
     "against_paper",
+    "break_even",
+    "channel_clusters",
     "class_balance",
     "classes",
     "confusion",
+    "correlation_by_distance",
+    "dense_blocks",
     "describe",
     "epoch_curves",
     "family_tree",
+    "filters",
     "gradient_norms",
     "image",
+    "islands",
     "learning_curves",
     "mistakes",
+    "network",
+    "phase_transition",
     "pixels",
     "receptive_fields",
+    "rule_lengths",
     "shift_curves",
+    "width_predictions",
+    "window_coverage",
     "wiring",
+    "zeros",
 ]

@@ -23,14 +23,14 @@ BOXES = {
     "linear": (YELLOW, "|||"),
     "auxiliary head": ("#888888", ""),
 }
-COLUMNS = 20  # boxes side by side in one line of the wiring
+COLUMNS = 20  # boxes side by side in one line of the picture
 MARKER = "v"  # an auxiliary head
 LIMIT = 10  # per cent; what lies beyond is cut
 LANE = 1.15  # height of a branch
 WIRE = {"color": "#777777", "lw": 1.5, "zorder": 1}
 
 
-def wiring(model: Network) -> Figure:
+def network(model: Network) -> Figure:
     """Every convolution and pooling of `model`, drawn from the modules themselves.
 
     The number in a box is its channels. The branches of a block lie below one another.

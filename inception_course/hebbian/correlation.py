@@ -1,0 +1,152 @@
+"""What fires together in a trained network: correlation in its feature maps, and its zeros.
+
+A unit is one channel at one position of a map. Correlations are over images, so each unit's own
+mean over the images is gone, and with it the part that is the same in every picture.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
+from scipy.spatial.distance import squareform
+from torch import Generator, Tensor, nn
+from torch.utils.data import TensorDataset
+
+from ..evaluate import predict
+
+WINDOWS = (1, 3, 5)  # the sides of an Inception block's convolutions
+
+
+def feature_maps(model: nn.Module, dataset: TensorDataset, layers: Sequence[str]) -> dict:
+    """What comes out of each of `layers`, named as in `model.named_modules()`.
+
+    Gives float32 [N, C, H, W] on the CPU per name. Asks in eval mode and leaves no hook behind.
+    """
+    collected = {name: [] for name in layers}
+    hooks = []
+    try:
+        for name, pieces in collected.items():
+
+            def keep(module, inputs, output, pieces=pieces):
+                pieces.append(output.float().cpu())
+
+            hooks.append(model.get_submodule(name).register_forward_hook(keep))
+        predict(model, dataset)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    # One by one, so that the pieces of a map are gone before the next is put together.
+    return {name: torch.cat(collected.pop(name)).contiguous() for name in list(collected)}
+
+
+def centre_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:
+    """The correlation of every unit at the centre of the map with every unit of the map.
+
+    `shuffled` pairs the centre with the map of another image: what is left is chance. A unit that
+    never changes correlates with nothing, and no unit is compared with itself: both are 0.
+
+    Shape: [N, C, H, W] -> [C at the centre, C, H, W], from -1 to 1
+    """
+    count, channels, height, width = maps.shape
+    varying = maps - maps.mean(dim=0)
+    spread = varying.square().mean(dim=0).sqrt()
+    varying = varying / spread.clamp_min(1e-6)
+    centre = varying[:, :, height // 2, width // 2]
+    if shuffled:
+        centre = centre[torch.randperm(count, generator=Generator().manual_seed(seed))]
+    found = (centre.T @ varying.flatten(1) / count).view(channels, channels, height, width)
+    found[:, :, height // 2, width // 2].fill_diagonal_(0)
+    return found
+
+
+def rings(height: int, width: int) -> Tensor:
+    """How far each position is from the centre: 0 the centre, 1 the rest of 3x3, 2 of 5x5, …
+
+    Shape: int64 [height, width]
+    """
+    rows = (torch.arange(height) - height // 2).abs().unsqueeze(1)
+    columns = (torch.arange(width) - width // 2).abs()
+    return torch.maximum(rows, columns)
+
+
+def by_distance(correlations: Tensor) -> Tensor:
+    """The mean strength |r| on each ring around the centre, over all pairs of channels.
+
+    Shape: [C, C, H, W] -> [rings]
+    """
+    ring = rings(*correlations.shape[2:])
+    pairs = torch.tensor([(ring == distance).sum() for distance in range(int(ring.max()) + 1)])
+    total = correlations.abs().sum(dim=(0, 1)).flatten()
+    sums = torch.zeros(len(pairs)).index_add_(0, ring.flatten(), total)
+    pairs = pairs * correlations.shape[0] ** 2
+    pairs[0] -= correlations.shape[0]  # a unit is not compared with itself
+    return sums / pairs.clamp_min(1)
+
+
+def coverage(
+    correlations: Tensor, windows: Sequence[int] = WINDOWS, strongest: float = 0.01
+) -> Tensor:
+    """The part of a centre unit's most strongly correlated units that each window contains.
+
+    `strongest` is the part of all units of the map that counts as such; at least 8 do.
+
+    Shape: [C, C, H, W] -> [windows], a mean over the C units, from 0 to 1
+    """
+    height, width = correlations.shape[2:]
+    strength = correlations.abs().flatten(1)
+    count = max(8, round(strongest * strength.shape[1]))
+    places = strength.topk(count, dim=1).indices % (height * width)
+    ring = rings(height, width).flatten()[places]
+    return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
+
+
+def chance_coverage(height: int, width: int, windows: Sequence[int] = WINDOWS) -> Tensor:
+    """The coverage if correlation did not know where it is: each window's part of the positions."""
+    ring = rings(height, width)
+    return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
+
+
+def predicted_widths(correlations: Tensor) -> dict[str, Tensor]:
+    """What shares of 1x1, 3x3 and 5x5 three ways to read the same correlations would choose.
+
+    "strongest": where a unit's strongest partners are; "mean": how strong an average partner on a
+    ring is; "sum": how strong all partners on a ring are together. Each is [3] with sum 1.
+    """
+    ring = rings(*correlations.shape[2:])
+    positions = torch.tensor([(ring == distance).sum() for distance in range(3)])
+    covered = coverage(correlations)
+    mean = by_distance(correlations)[:3]
+    readings = {
+        "strongest": covered.diff(prepend=torch.zeros(1)),
+        "mean": mean,
+        "sum": mean * positions,
+    }
+    return {name: values / values.sum() for name, values in readings.items()}
+
+
+def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Channels in an order that puts correlated ones side by side, and the groups they form.
+
+    Hierarchical clustering with mean linkage: groups are joined while the mean |r| between them,
+    at one position, is at least `least`.
+
+    Gives |r| [C, C], the order [C] and the number of each channel's group [C].
+    """
+    values = maps.transpose(0, 1).flatten(1)  # [C, N * positions]
+    values = values - values.mean(dim=1, keepdim=True)
+    values = values / values.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
+    strength = (values @ values.T / values.shape[1]).abs().clamp(max=1).double().numpy()
+    np.fill_diagonal(strength, 1)
+    tree = linkage(squareform(1 - strength, checks=False), method="average")
+    return strength, leaves_list(tree), fcluster(tree, 1 - least, criterion="distance")
+
+
+def zero_share(values: Tensor) -> float:
+    """The part of `values` that is exactly zero."""
+    return (values == 0).float().mean().item()
+
+
+def near_zero_share(values: Tensor, within: float = 0.01) -> float:
+    """The part of `values` smaller in size than `within` times their root mean square."""
+    return (values.abs() < within * values.square().mean().sqrt()).float().mean().item()

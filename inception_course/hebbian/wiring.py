@@ -1,0 +1,249 @@
+"""Find a network's wiring from what fires together: the planted network, and its recovery.
+
+After Arora, Bhaskara, Ge and Ma, "Provable Bounds for Learning Some Deep Representations", 2014,
+which the GoogLeNet paper names as its motivation. A hidden layer with few active units makes units
+of the layer below fire, through a sparse random wiring that nobody sees. Units below that fire
+together have a parent in common; so the wiring is found from pairs, one layer after the other.
+
+What a layer does is a sparse matrix (scipy's CSR) [samples, units] of 0 and 1.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+PAPERS_THRESHOLD = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found of one layer's wiring.
+
+    `truth` and `found` say, per hidden unit, which units below it excites: bool [units, n].
+    `match` says, per true hidden unit, which row of `found` is exactly the same, or -1.
+    """
+
+    truth: np.ndarray
+    found: np.ndarray
+    match: np.ndarray
+    precision: float  # of the pairs taken for related, the part that shares a parent
+    recall: float  # of the pairs that share a parent, the part that was taken for related
+    bit_error: float  # of the exactly recovered units' inferred activity, the part that is wrong
+
+    @property
+    def exact(self) -> int:
+        """How many hidden units were found with exactly the units that they excite."""
+        return int((self.match >= 0).sum())
+
+    @property
+    def share(self) -> float:
+        """The same as a fraction of all hidden units."""
+        return self.exact / len(self.truth)
+
+    def __str__(self) -> str:
+        return (
+            f"pairs: precision {self.precision:.3f}, recall {self.recall:.3f}; hidden units "
+            f"exactly recovered: {self.exact} of {len(self.truth)}; "
+            f"wrong bits: {self.bit_error:.1e}"
+        )
+
+
+def recover(
+    *,
+    n: int = 400,
+    degree: int = 8,
+    ones: int = 1,
+    samples: int = 8000,
+    layers: int = 1,
+    threshold: float = PAPERS_THRESHOLD,
+    shuffled: bool = False,
+    seed: int = 0,
+) -> list[Recovery]:
+    """Plant a network of `layers` wirings, look only at its lowest layer, and recover the rest.
+
+    Gives one `Recovery` per wiring, the lowest first; each further one is found from the inferred
+    activity of the layer before. `shuffled` deals each unit's samples anew, which keeps how often
+    it fires and destroys what fires together: then there is nothing to recover.
+
+    Raises `ValueError` for a network that cannot exist.
+    """
+    _check(n, degree, ones, samples, layers)
+    rng = np.random.default_rng(seed)
+    wirings = [random_wiring(n, degree, rng) for _ in range(layers)]
+    activity = fire(wirings, ones, samples, rng)
+    seen = activity.pop()
+    if shuffled:
+        seen = csr_matrix(rng.permuted(seen.toarray() > 0, axis=0), dtype=np.float32)
+    recoveries = []
+    while wirings:
+        # An active unit excites d/2 below, hardly ever the same ones as another, so the active
+        # part of a layer grows by d/2 per layer.
+        rho = ones / n * (degree / 2) ** (len(wirings) - 1)
+        truth = np.zeros((n, seen.shape[1]), dtype=bool)
+        truth[:, :n] = wirings.pop() > 0
+        related = related_pairs(seen, rho, threshold)
+        found = recover_units(related, degree // 2, seed=seed)
+        inferred = infer(seen, found, degree)
+        recovery = _compare(truth, found, related, activity.pop(), inferred)
+        recoveries.append(recovery)
+        seen = inferred @ _places(recovery.match, len(found))
+    return recoveries
+
+
+def random_wiring(n: int, degree: int, rng: np.random.Generator) -> np.ndarray:
+    """Every unit excites degree/2 units below and inhibits as many, and every unit below is
+    excited and inhibited by so many.
+
+    Shape: float32 [n hidden, n below] of -1, 0 and +1
+    """
+    targets = np.empty((n, 0), dtype=int)
+    for _ in range(degree):  # one permutation gives every unit one child and one parent
+        column = rng.permutation(n)
+        while (clash := (targets == column[:, None]).any(axis=1)).any():
+            rows = np.union1d(np.flatnonzero(clash), rng.integers(n, size=clash.sum()))
+            column[rows] = rng.permutation(column[rows])
+        targets = np.c_[targets, column]
+    wiring = np.zeros((n, n), dtype=np.float32)
+    np.put_along_axis(wiring, targets[:, : degree // 2], 1, axis=1)
+    np.put_along_axis(wiring, targets[:, degree // 2 :], -1, axis=1)
+    return wiring
+
+
+def fire(
+    wirings: list[np.ndarray], ones: int, samples: int, rng: np.random.Generator
+) -> list[csr_matrix]:
+    """Samples of every layer from the top down.
+
+    Exactly `ones` units of the top layer are active; below, a unit fires if what comes in along
+    its edges is above zero.
+    """
+    n = len(wirings[0])
+    active = np.empty((samples, 0), dtype=int)
+    for last in range(n - ones, n):  # Floyd's way to draw without repetition
+        drawn = rng.integers(last + 1, size=samples)
+        taken = (active == drawn[:, None]).any(axis=1)
+        active = np.c_[active, np.where(taken, last, drawn)]
+    rows = np.repeat(np.arange(samples), ones)
+    values = np.ones(samples * ones, dtype=np.float32)
+    layers = [csr_matrix((values, (rows, active.ravel())), shape=(samples, n))]
+    for wiring in wirings:
+        layers.append((layers[-1] @ csr_matrix(wiring) > 0).astype(np.float32))
+    return layers
+
+
+def related_pairs(layer: csr_matrix, rho: float, threshold: float = PAPERS_THRESHOLD) -> np.ndarray:
+    """Which units fire together in at least threshold * rho of all samples (PairwiseGraph).
+
+    `rho` is the active part of the layer above: how often two units fire because of one parent.
+
+    Shape: [samples, n] -> bool [n, n], symmetric, no unit with itself
+    """
+    together = (layer.T @ layer).toarray()
+    related = together >= threshold * rho * layer.shape[0]
+    np.fill_diagonal(related, False)
+    return related
+
+
+def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndarray:
+    """The groups of units below that have a parent in common (RecoverGraph).
+
+    A parent that excites `degree` units makes all of them pairwise related. So take a pair: the
+    units related to both are siblings, if they are not too many; keep those that most of them know.
+
+    Shape: bool [n, n] -> bool [groups found, n]
+    """
+    knows = [{unit, *np.flatnonzero(row).tolist()} for unit, row in enumerate(related)]
+    pairs = np.argwhere(np.triu(related))
+    np.random.default_rng(seed).shuffle(pairs)
+    marked, groups = set(), set()
+    for first, second in pairs.tolist():
+        if (first, second) in marked:
+            continue
+        siblings = knows[first] & knows[second]
+        if len(siblings) >= 1.3 * degree:
+            continue  # the pair has more than one parent; other pairs show each of them
+        # Here a unit knows itself, so that the paper's 0.8 d - 1 others are 0.8 d.
+        group = sorted(unit for unit in siblings if len(knows[unit] & siblings) >= 0.8 * degree)
+        marked.update((low, high) for low in group for high in group if low < high)
+        groups.add(tuple(group))
+    found = np.zeros((len(groups), len(related)), dtype=bool)
+    for row, group in enumerate(sorted(groups)):
+        found[row, list(group)] = True
+    return found[found.any(axis=1)]
+
+
+def infer(layer: csr_matrix, found: np.ndarray, degree: int) -> csr_matrix:
+    """The activity of the layer above: on if more than 0.3 d units of its group fire.
+
+    The paper's PartialEncoder; `degree` is d, what a unit excites and inhibits together.
+
+    Shape: [samples, n] and bool [found, n] -> [samples, found]
+    """
+    return (layer @ csr_matrix(found.T, dtype=np.float32) > 0.3 * degree).astype(np.float32)
+
+
+def critical_rho(degree: int) -> float:
+    """Below this active part, pairs tell siblings from strangers: (rho d)^2 < 0.1 rho.
+
+    Siblings fire together with a rate of about rho, strangers with at most (rho d)^2. The paper
+    writes d, all edges; only the half that excites makes units fire, so d/2 stands here, which
+    allows four times as much.
+    """
+    return 0.1 / (degree / 2) ** 2
+
+
+def _check(n: int, degree: int, ones: int, samples: int, layers: int) -> None:
+    if degree % 2 or not 2 <= degree <= n // 2:
+        raise ValueError(
+            f"degree d = {degree}: a unit excites d/2 units and inhibits d/2 of the n = {n} below, "
+            f"so d is even, at least 2, and for a sparse wiring at most n/2 = {n // 2}"
+        )
+    if samples < 1 or layers < 1:
+        raise ValueError(f"samples = {samples} and layers = {layers} must both be 1 or more")
+    rho = ones / n * (degree / 2) ** (layers - 1)
+    if ones < 1 or rho > 1:
+        raise ValueError(
+            f"ones = {ones} of n = {n} give rho = {rho:.3g}, the active part of the lowest hidden "
+            "layer, and rho lies above 0 and is at most 1: take at least one active unit, and "
+            "fewer if the layers below would need more than all"
+        )
+
+
+def _compare(
+    truth: np.ndarray,
+    found: np.ndarray,
+    related: np.ndarray,
+    hidden: csr_matrix,
+    inferred: csr_matrix,
+) -> Recovery:
+    rows = {group.tobytes(): row for row, group in enumerate(found)}
+    match = np.array([rows.get(unit.tobytes(), -1) for unit in truth])
+    excites = truth.astype(np.float32)
+    siblings = excites.T @ excites > 0
+    np.fill_diagonal(siblings, False)
+    right = (related & siblings).sum()
+    known = match >= 0
+    wrong = (inferred[:, match[known]] != hidden[:, known]).sum()
+    bits = hidden.shape[0] * known.sum()
+    return Recovery(
+        truth,
+        found,
+        match,
+        precision=float(right / related.sum()) if related.any() else float("nan"),
+        recall=float(right / siblings.sum()),
+        bit_error=float(wrong / bits) if bits else float("nan"),
+    )
+
+
+def _places(match: np.ndarray, found: int) -> csr_matrix:
+    """Moves what was found to the place of the unit that it is, the rest behind all units.
+
+    Only to compare: units are found in any order, and no step of the algorithm looks at it.
+
+    Shape: [found, units + found]
+    """
+    places = len(match) + np.arange(found)
+    places[match[match >= 0]] = np.flatnonzero(match >= 0)
+    ones = np.ones(found, dtype=np.float32)
+    return csr_matrix((ones, (np.arange(found), places)), shape=(found, len(match) + found))
