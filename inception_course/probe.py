@@ -1,0 +1,133 @@
+"""What happens inside a network while it runs: a statistic of chosen layers at every call.
+
+    with probe.record(model, ["unit1", "unit3"], outside=probe.outside(2)) as seen:
+        model(images)
+    seen["unit3"]["outside"]  # one number for each time that the layer ran
+
+Each statistic is made by one of the functions below, of a layer's input, of its output, or of the
+gradient of the loss with respect to its output.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Statistic(NamedTuple):
+    """`compute` of a layer's "input", "output", or "gradient"."""
+
+    of: str
+    compute: Callable[[Tensor], Any]
+
+
+def percentiles(*ranks: float, unit: int | None = None) -> Statistic:
+    """The values below which `ranks` per cent of a layer's inputs lie, smallest rank first.
+
+    Over the images and all units; with `unit`, of that unit or channel alone.
+    """
+    fractions = torch.tensor(sorted(ranks)) / 100
+
+    def compute(x: Tensor) -> list[float]:
+        x = (x if unit is None else x[:, unit]).flatten().float()
+        return torch.quantile(x, fractions.to(x.device)).tolist()
+
+    return Statistic("input", compute)
+
+
+def outside(limit: float) -> Statistic:
+    """The fraction (0 to 1) of a layer's inputs with |x| > `limit`."""
+    return Statistic("input", lambda x: (x.abs() > limit).float().mean().item())
+
+
+def flat(slope: float = 0.05, act: Callable[[Tensor], Tensor] = torch.sigmoid) -> Statistic:
+    """The fraction (0 to 1) of a layer's inputs at which `act` has a slope below `slope`.
+
+    The sigmoid's slope is 0.25 at 0, and below 0.05 where |x| > 2.88.
+    """
+
+    def compute(x: Tensor) -> float:
+        x = x.detach().clone().requires_grad_()
+        with torch.enable_grad():
+            (slopes,) = torch.autograd.grad(act(x).sum(), x)
+        return (slopes.abs() < slope).float().mean().item()
+
+    return Statistic("input", compute)
+
+
+def dead() -> Statistic:
+    """The fraction (0 to 1) of a layer's units or channels that answer no image of the batch."""
+
+    def compute(y: Tensor) -> float:
+        return (y.transpose(0, 1).flatten(1) <= 0).all(dim=1).float().mean().item()
+
+    return Statistic("output", compute)
+
+
+def size(of: str) -> Statistic:
+    """The root mean square of a layer's "input", "output" or "gradient"."""
+    return Statistic(of, lambda x: x.float().square().mean().sqrt().item())
+
+
+def layers(model: nn.Module, *kinds: type) -> list[str]:
+    """The names of the layers of these kinds, in the order in which the model lists them."""
+    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
+
+
+@contextmanager
+def record(
+    model: nn.Module, layers: Iterable[str], **statistics: Statistic
+) -> Iterator[dict[str, dict[str, list]]]:
+    """Collect `statistics` of the layers with these names while the block runs.
+
+    Gives, by layer and statistic, a list with one value for each time that the layer ran, in that
+    order; a layer used twice in one pass has two. A gradient's value is None until `backward` has
+    been called, and there is none for a pass without gradients. The model computes what it would
+    without the recording, and its hooks are gone afterwards, also after an error.
+
+    Raises `ValueError` for a layer that the model does not have.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if unknown := [name for name in layers if name not in modules]:
+        raise ValueError(f"the model has no layer {unknown[0]!r}; it has {', '.join(modules)}")
+    seen = {name: {statistic: [] for statistic in statistics} for name in layers}
+    chosen = {
+        of: {name: each.compute for name, each in statistics.items() if each.of == of}
+        for of in ("input", "output", "gradient")
+    }
+    handles = []
+
+    def before(name: str, module: nn.Module, inputs: tuple) -> None:
+        for statistic, compute in chosen["input"].items():
+            seen[name][statistic].append(_asked(compute, inputs[0]))
+
+    def after(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        for statistic, compute in chosen["output"].items():
+            seen[name][statistic].append(_asked(compute, output))
+        if output.requires_grad:
+            for statistic, compute in chosen["gradient"].items():
+                values = seen[name][statistic]
+                values.append(None)
+                fill = partial(_fill, values, len(values) - 1, compute)
+                handles.append(output.register_hook(fill))
+
+    try:
+        for name in seen:
+            handles.append(modules[name].register_forward_pre_hook(partial(before, name)))
+            handles.append(modules[name].register_forward_hook(partial(after, name)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _asked(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
+    with torch.no_grad():
+        return compute(x)
+
+
+def _fill(values: list, place: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
+    values[place] = _asked(compute, gradient)
