@@ -153,9 +153,9 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
             "call model.eval() first"
         )
     model = copy.deepcopy(model)
-    uses = [id(child) for parent in model.modules() for child in parent.children()]
+    uses = [id(child) for parent in model.modules() for child in parent._modules.values()]
     for sequence in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
-        for (_, layer), (name, norm) in pairwise(list(sequence.named_children())):
+        for (_, layer), (name, norm) in pairwise(list(sequence._modules.items())):
             if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(norm, NORMS):
                 if uses.count(id(layer)) > 1:
                     raise ValueError(f"{layer} is used in several places, and folds into one only")

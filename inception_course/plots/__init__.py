@@ -1,5 +1,15 @@
 """Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
 
+from .batch_norm import (
+    accuracy_by_depth,
+    accuracy_by_step,
+    along_the_step,
+    by_layer,
+    correlations,
+    percentile_bands,
+    sigmoid_input,
+    standardised,
+)
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
 from .picture import (
@@ -32,14 +42,22 @@ __all__ = [
     "YELLOW",
     "Note",
     "Picture",
+    "accuracy_by_depth",
+    "accuracy_by_step",
+    "along_the_step",
+    "by_layer",
     "class_balance",
     "classes",
     "confusion",
+    "correlations",
     "describe",
     "epoch_curves",
     "family_tree",
     "image",
     "learning_curves",
     "mistakes",
+    "percentile_bands",
     "pixels",
+    "sigmoid_input",
+    "standardised",
 ]
