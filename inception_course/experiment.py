@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from . import data, models, probe
+from .batch_norm import fully_connected
 from .data import Batches
 from .evaluate import accuracy
 from .train import Speed, describe, using_threads
@@ -354,6 +355,8 @@ NORMALISED_SQUASHED = partial(narrow_googlenet, norm=nn.BatchNorm2d, act=nn.Sigm
 RATES = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
 BASE_RATE = 0.01  # the best of RATES at the end, for the net without normalisation
 
+DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
+
 EXPERIMENTS = {
     experiment.name: experiment
     for experiment in (
@@ -383,6 +386,25 @@ EXPERIMENTS = {
             batch_size=32,
             momentum=0.9,
             val_images=2000,
+        ),
+        Experiment(
+            "depth",
+            tuple(
+                Variant(f"{depth} layers{name}", 0.5, partial(fully_connected, depth, norm=norm))
+                for name, norm in (("", None), (", BN", nn.BatchNorm1d))
+                for depth in DEPTHS
+            ),
+            steps=2000,
+            every=500,
+            batch_size=60,
+            val_images=2000,
+            look_at=(nn.Sigmoid,),
+            statistics=(
+                ("outside_2", probe.outside(2)),
+                ("outside_4", probe.outside(4)),
+                ("flat", probe.flat()),
+                ("gradient", probe.size("gradient")),
+            ),
         ),
     )
 }

@@ -29,47 +29,54 @@ def percentiles(*ranks: float, unit: int | None = None) -> Statistic:
 
     Over the images and all units; with `unit`, of that unit or channel alone.
     """
-    fractions = torch.tensor(sorted(ranks)) / 100
+    return Statistic("input", partial(_percentiles, ranks=sorted(ranks), unit=unit))
 
-    def compute(x: Tensor) -> list[float]:
-        x = (x if unit is None else x[:, unit]).flatten().float()
-        return torch.quantile(x, fractions.to(x.device)).tolist()
 
-    return Statistic("input", compute)
+def _percentiles(x: Tensor, ranks: list[float], unit: int | None) -> list[float]:
+    x = (x if unit is None else x[:, unit]).flatten().float()
+    return torch.quantile(x, torch.tensor(ranks, device=x.device) / 100).tolist()
 
 
 def outside(limit: float) -> Statistic:
     """The fraction (0 to 1) of a layer's inputs with |x| > `limit`."""
-    return Statistic("input", lambda x: (x.abs() > limit).float().mean().item())
+    return Statistic("input", partial(_outside, limit=limit))
+
+
+def _outside(x: Tensor, limit: float) -> float:
+    return (x.abs() > limit).float().mean().item()
 
 
 def flat(slope: float = 0.05, act: Callable[[Tensor], Tensor] = torch.sigmoid) -> Statistic:
     """The fraction (0 to 1) of a layer's inputs at which `act` has a slope below `slope`.
 
-    The sigmoid's slope is 0.25 at 0, and below 0.05 where |x| > 2.88.
+    The sigmoid's slope is 0.25 at 0, and below 0.05 where |x| > 2.89.
     """
+    return Statistic("input", partial(_flat, slope=slope, act=act))
 
-    def compute(x: Tensor) -> float:
-        x = x.detach().clone().requires_grad_()
-        with torch.enable_grad():
-            (slopes,) = torch.autograd.grad(act(x).sum(), x)
-        return (slopes.abs() < slope).float().mean().item()
 
-    return Statistic("input", compute)
+def _flat(x: Tensor, slope: float, act: Callable[[Tensor], Tensor]) -> float:
+    x = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(act(x).sum(), x)
+    return (slopes.abs() < slope).float().mean().item()
 
 
 def dead() -> Statistic:
     """The fraction (0 to 1) of a layer's units or channels that answer no image of the batch."""
+    return Statistic("output", _dead)
 
-    def compute(y: Tensor) -> float:
-        return (y.transpose(0, 1).flatten(1) <= 0).all(dim=1).float().mean().item()
 
-    return Statistic("output", compute)
+def _dead(y: Tensor) -> float:
+    return (y.transpose(0, 1).flatten(1) <= 0).all(dim=1).float().mean().item()
 
 
 def size(of: str) -> Statistic:
     """The root mean square of a layer's "input", "output" or "gradient"."""
-    return Statistic(of, lambda x: x.float().square().mean().sqrt().item())
+    return Statistic(of, _size)
+
+
+def _size(x: Tensor) -> float:
+    return x.float().square().mean().sqrt().item()
 
 
 def layers(model: nn.Module, *kinds: type) -> list[str]:
