@@ -228,7 +228,17 @@ def _train_all(experiment: Experiment, todo: list, workers: int, seconds: float)
 
 
 def train_one(experiment: Experiment, variant: Variant, seed: int) -> Training:
-    """Train `variant` once. The caller's random state and number of threads are left alone."""
+    """The record of one variant trained with one seed."""
+    return train_variant(experiment, variant, seed)[1]
+
+
+def train_variant(
+    experiment: Experiment, variant: Variant, seed: int
+) -> tuple[nn.Module, Training]:
+    """Train `variant` once, and give the network as well as the record.
+
+    The caller's random state and number of threads are left alone.
+    """
     start = time.perf_counter()
     train_set, val_set = load(experiment)
     rows, looks, diverged = [], [], None
@@ -265,7 +275,7 @@ def train_one(experiment: Experiment, variant: Variant, seed: int) -> Training:
             if step == experiment.steps:
                 break
             optimizer.step()
-    return Training(
+    return model, Training(
         variant=variant.name,
         seed=seed,
         learning_rate=variant.learning_rate,

@@ -8,6 +8,8 @@ Each statistic is made by one of the functions below, of a layer's input, of its
 gradient of the loss with respect to its output.
 """
 
+import copy
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class Statistic(NamedTuple):
@@ -138,3 +141,37 @@ def _asked(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
 
 def _fill(values: list, place: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
     values[place] = _asked(compute, gradient)
+
+
+def along_gradient(
+    model: nn.Module, images: Tensor, labels: Tensor, rates: Iterable[float]
+) -> tuple[list[float], list[float]]:
+    """What a step down the gradient meets: the loss, and how the gradient has changed.
+
+    For each of `rates`, on a copy of the model whose weights took a step of that learning rate
+    along the gradient of this batch: the cross-entropy in nats, and the distance of the gradient
+    there from the one before the step, divided by the latter's length. The idea is that of
+    Santurkar et al. 2018, arXiv:1805.11604.
+    """
+    model = copy.deepcopy(model)
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    _, before = _loss_and_gradient(model, images, labels)
+    losses, changes = [], []
+    for rate in rates:
+        with torch.no_grad():
+            for parameter, value, slope in zip(model.parameters(), start, before, strict=True):
+                parameter.copy_(value - rate * slope)
+        loss, after = _loss_and_gradient(model, images, labels)
+        losses.append(loss)
+        change = _length(b - a for a, b in zip(before, after, strict=True))
+        changes.append(change / _length(before))
+    return losses, changes
+
+
+def _loss_and_gradient(model: nn.Module, images: Tensor, labels: Tensor):
+    loss = F.cross_entropy(model(images), labels)
+    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
+
+
+def _length(tensors: Iterable[Tensor]) -> float:
+    return math.sqrt(sum(tensor.square().sum().item() for tensor in tensors))

@@ -80,7 +80,7 @@ def share_outside(inputs: NormalDist, limit: float) -> float:
 def standardised(samples: Mapping[str, Tensor]) -> Figure:
     """Histograms of distributions that all have mean 0 and variance 1, and the share in [-2, 2]."""
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
-    said = "; ".join(f"{name} {share:.1%}" for name, share in inside.items())
+    said = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
     figure = Picture(
         13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {said}"
     )
@@ -90,7 +90,7 @@ def standardised(samples: Mapping[str, Tensor]) -> Figure:
             heights, edges = np.histogram(x.numpy(), bins=np.linspace(-4.5, 4.5, 46))
             axes.axvspan(-NEAR, NEAR, color=SKY, alpha=0.3)
             axes.stairs(100 * heights / len(x), edges, fill=True, color=BLUE)
-            axes.set(title=f"{name}: {inside[name]:.1%}", xlabel="value")
+            axes.set(title=f"{name}: {inside[name]:.2%}", xlabel="value")
         grid[0].set(ylabel="% of the values")
     return figure
 
@@ -252,7 +252,9 @@ def along_the_step(
             for (name, each), (color, line, marker) in zip(values.items(), STYLES, strict=False):
                 points = range(1, len(each) + 1)
                 axes.plot(points, each, line, marker=marker, color=color, label=name)
-            axes.set(xlabel="point in the training", ylabel=label, yscale="log")
+            axes.set(xlabel="point in the training", ylabel=label)
+            axes.set_ylim(bottom=0)
+            axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
