@@ -85,7 +85,7 @@ def standardised(samples: Mapping[str, Tensor]) -> Figure:
         13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {said}"
     )
     with matplotlib.rc_context(PROJECTOR):
-        grid = figure.subplots(1, len(samples), sharex=True)
+        grid = figure.subplots(1, len(samples), sharex=True, squeeze=False)[0]
         for axes, (name, x) in zip(grid, samples.items(), strict=True):
             heights, edges = np.histogram(x.numpy(), bins=np.linspace(-4.5, 4.5, 46))
             axes.axvspan(-NEAR, NEAR, color=SKY, alpha=0.3)
@@ -217,7 +217,7 @@ def correlations(matrices: Mapping[str, Tensor]) -> Figure:
     said = "; ".join(f"{name} {off_diagonal(each):.2f}" for name, each in matrices.items())
     figure = Picture(13, 4.6, f"mean absolute correlation of two different features: {said}")
     with matplotlib.rc_context(PROJECTOR):
-        grid = figure.subplots(1, len(matrices))
+        grid = figure.subplots(1, len(matrices), squeeze=False)[0]
         for axes, (name, matrix) in zip(grid, matrices.items(), strict=True):
             shown = axes.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
             axes.set(title=name, xlabel="feature")
