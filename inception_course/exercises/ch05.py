@@ -14,7 +14,7 @@ def _check_speed_up(answer):
     if math.isclose(given, 31.0 / 13.3, abs_tol=0.05):
         return None
     if math.isclose(given, 31.0 / 2.1, abs_tol=0.3) or math.isclose(given, 14, abs_tol=0.1):
-        return "that is the net with five times the rate and seven further changes."
+        return "that is the net with seven further changes, five times the rate among them."
     if math.isclose(given, 31.0 / 2.7, abs_tol=0.1):
         return "that is the net with thirty times the rate."
     if math.isclose(given, 13.3 / 31.0, abs_tol=0.02):
