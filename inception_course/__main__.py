@@ -1,4 +1,4 @@
-"""The command line: python -m inception_course doctor | train | evaluate | data."""
+"""The command line: python -m inception_course doctor | train | evaluate | experiment | data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from . import checkpoint, data, doctor
 
 app = typer.Typer(
-    help="The Inception Course: check this machine, train, evaluate, find the data.",
+    help="The Inception Course: check this machine, train, evaluate, experiment, find the data.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
