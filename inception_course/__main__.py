@@ -1,4 +1,4 @@
-"""The command line: python -m inception_course doctor | train | evaluate | cost | data."""
+"""The command line: python -m inception_course, then one of the commands below."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +148,36 @@ def cost_command(
             "paper: Table 1 for 3 x 224 x 224 and 1000 classes, without biases; K is 1,024, and "
             "conv2 includes conv2_reduce"
         )
+
+
+@app.command()
+def experiment(
+    name: Annotated[str, typer.Argument(help="An experiment; a wrong name lists them.")],
+    out: Annotated[Path, typer.Argument(help="The record; an unfinished one is gone on with.")],
+    workers: Annotated[int, typer.Option(help="Trainings side by side, a core each.")] = 1,
+    minutes: Annotated[
+        float, typer.Option(help="Start no training after so many; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """Train every variant of an experiment with every seed; saves one record of all."""
+    from . import experiment as experiments
+
+    if name not in experiments.EXPERIMENTS:
+        fail(f"unknown experiment {name!r}: valid are {', '.join(experiments.EXPERIMENTS)}")
+    chosen = experiments.EXPERIMENTS[name]
+
+    def watch(training: experiments.Training) -> None:
+        end = "" if training.diverged is None else f", diverged at step {training.diverged}"
+        typer.echo(
+            f"{training.variant}, seed {training.seed}: best validation accuracy "
+            f"{training.best:.4f}, at the end {training.last:.4f}{end}, {training.seconds:.0f} s"
+        )
+
+    result = experiments.run(chosen, out, workers=workers, seconds=60 * minutes, watch=watch)
+    total = len(chosen.variants) * len(chosen.seeds)
+    typer.echo(f"{len(result.trainings)} of {total} trainings are in {out}.")
+    if len(result.trainings) < total:
+        raise typer.Exit(1)
 
 
 @data_app.command()

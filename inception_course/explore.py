@@ -149,3 +149,48 @@ class LiveCurves:
     def _say(self, line: str) -> None:
         if self._line is not None:
             self._line.update({"text/plain": line}, raw=True)
+
+
+def sigmoid_input():
+    """Sliders for the mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
+    return sliders_panel(
+        {
+            "mean": (4.0, -6.0, 6.0),
+            "spread": (3.0, 0.2, 6.0),
+            "gamma": (1.0, 0.0, 6.0),
+            "beta": (0.0, -6.0, 6.0),
+        },
+        plots.sigmoid_input,
+    )
+
+
+def sliders_panel(sliders: dict[str, tuple[float, float, float]], show: Callable):
+    """A panel with a slider for each argument of `show`: where it starts, its ends.
+
+    Like `slider_panel`, for several numbers that need not be whole.
+    """
+    try:
+        import ipywidgets as widgets
+    except ImportError:
+        return plots.Note(NO_WIDGETS)
+
+    class Panel(widgets.VBox):
+        def __repr__(self) -> str:
+            return "A panel with sliders: run this cell to move them."
+
+    controls = {
+        name: widgets.FloatSlider(
+            value, min=low, max=high, step=0.2, description=name, continuous_update=False
+        )
+        for name, (value, low, high) in sliders.items()
+    }
+    picture = widgets.HTML()
+
+    def update(_=None) -> None:
+        values = {name: round(control.value, 1) for name, control in controls.items()}
+        picture.value = show(**values).html()
+
+    for control in controls.values():
+        control.observe(update, "value")
+    update()
+    return Panel([*controls.values(), picture])

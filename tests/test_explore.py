@@ -2,6 +2,7 @@
 
 import builtins
 import re
+import sys
 
 import pytest
 
@@ -114,3 +115,18 @@ def test_a_real_run_can_be_watched(capsys):
     assert tuple(live.epochs) == run.epochs
     assert capsys.readouterr().out.count("\n") == len(run.epochs)
     assert plots.learning_curves(run)
+
+
+def test_sliders_draw_what_they_stand_at():
+    *sliders, picture = explore.sigmoid_input().children
+    assert [slider.description for slider in sliders] == ["mean", "spread", "gamma", "beta"]
+    assert "mean 4 and standard deviation 3" in picture.value
+    sliders[0].value = -2.0
+    sliders[3].value = 1.0
+    assert "mean -2 and standard deviation 3" in picture.value
+    assert "beta 1," in picture.value
+
+
+def test_without_widgets_a_sentence_stands_in_for_several_sliders(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    assert repr(explore.sigmoid_input()) == explore.NO_WIDGETS

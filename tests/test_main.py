@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -68,6 +69,7 @@ def test_a_finished_run_can_be_resumed(trained):
     ("arguments", "said"),
     [
         (("train", "--recipe", "fast"), "valid are quick, d2l, modern"),
+        (("experiment", "wide", "wide.json"), "valid are rates, batch-norm, depth"),
         (("train", "--model", "gogglenet", "--sample", 20), "did you mean 'googlenet'"),
         (("train", "--sample", 10**6), "1 to 5000 images"),
         (("evaluate", "no-such-folder"), "there is no"),
@@ -79,6 +81,22 @@ def test_a_mistake_is_answered_in_a_sentence(arguments, said):
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_experiment_can_be_gone_on_with(tmp_path):
+    record = tmp_path / "depth.json"
+    done = course("experiment", "depth", record, "--minutes", 0)
+    assert done.returncode == 1
+    assert "0 of 60 trainings are in" in done.stdout
+    finished = Path(__file__).parent.parent / "notebooks" / "records" / "experiments" / "depth.json"
+    record.write_bytes(finished.read_bytes())
+    done = course("experiment", "depth", record)
+    assert done.returncode == 0, done.stderr
+    assert "60 of 60 trainings are in" in done.stdout
+    assert record.read_bytes() == finished.read_bytes()
+    done = course("experiment", "rates", record)
+    assert done.returncode == 1
+    assert "record of another experiment" in done.stderr
 
 
 def test_doctor_reports_and_exits_accordingly(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import cost, data, hebbian, models, plots, train
+from inception_course import cost, data, experiment, hebbian, models, plots, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 
@@ -73,6 +73,42 @@ def of_hebbian():
     }
 
 
+def training(variant, seed, *accuracies):
+    """A training with a look at one layer at each step."""
+    rows = tuple({"step": 50 * n, "accuracy": a} for n, a in enumerate(accuracies))
+    layers = tuple({**row, "layer": "unit3", "percentiles": [-1.0, 0.0, 1.5]} for row in rows)
+    return experiment.Training(variant, seed, 0.1, 1, "", None, 0.0, rows, layers)
+
+
+RESULT = experiment.Result(
+    {},
+    {},
+    (
+        training("plain", 0, 0.1, 0.5, 0.7),
+        training("plain", 1, 0.1, 0.4),  # diverged
+        training("BN", 0, 0.1, 0.8, 0.9),
+    ),
+)
+
+
+def of_batch_norm():
+    return {
+        "sigmoid_input": plots.sigmoid_input(mean=4, spread=3),
+        "standardised": plots.standardised({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
+        "percentile_bands": plots.percentile_bands(RESULT, "unit3"),
+        "by_layer": plots.by_layer({"plain": [1e-6, 1e-3], "BN": [0.1, 0.2]}, "gradient size"),
+        "accuracy_by_depth": plots.accuracy_by_depth(
+            {"plain": {1: [0.8, 0.7], 6: [0.1, 0.1]}, "BN": {1: [0.8, 0.8], 6: [0.7, 0.8]}}
+        ),
+        "accuracy_by_step": plots.accuracy_by_step(RESULT),
+        "correlations": plots.correlations({"before": torch.ones(3, 3), "after": torch.eye(3)}),
+        "along_the_step": plots.along_the_step(
+            {"plain": [[1.0, 3.0], [1.0, 2.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
+            {"plain": [[2.0, 4.0], [3.0, 5.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
+        ),
+    }
+
+
 @pytest.fixture(scope="module")
 def figures():
     sample = data.fashion_mnist("val", sample=200)
@@ -81,6 +117,7 @@ def figures():
     return (
         of_anatomy()
         | of_hebbian()
+        | of_batch_norm()
         | {
             "image": plots.image(images[0, 0], "Bag"),
             "classes": plots.classes(sample),
@@ -169,6 +206,12 @@ def test_a_wiring_tells_found_from_missed_from_wrong():
     assert "8 found, 1 missed, 1 wrong" in plots.describe(plots.wiring(recovery, units=3))
 
 
+def test_lines_of_variants_differ_without_colour(figures):
+    for name in ("accuracy_by_step", "by_layer", "accuracy_by_depth", "along_the_step"):
+        lines = [line for line in figures[name].axes[0].lines if line.get_linestyle() != "None"]
+        assert len({line.get_linestyle() for line in lines}) == len(lines) >= 2, name
+
+
 def test_colours_differ_in_grey():
     def grey(color):
         red, green, blue = to_rgb(color)
@@ -242,3 +285,20 @@ def test_the_family_tree_has_the_counts_of_our_networks(member):
 )
 def test_a_count_agrees_with_print_when_rounded_or_cut(counted, printed, agreed):
     assert agrees(counted, printed) == agreed
+
+
+def test_batch_norm_figures_say_what_they_show(figures):
+    assert "77% of them outside" in plots.describe(figures["sigmoid_input"])
+    assert "coin 100.00%" in plots.describe(figures["standardised"])
+    assert "plain reaches 0.70, BN reaches 0.90" in plots.describe(figures["percentile_bands"])
+    assert "unit3 get: plain 2.5, BN 2.5" in plots.describe(figures["percentile_bands"])
+    assert "plain 0.550; BN 0.900" in plots.describe(figures["accuracy_by_step"])
+    assert "plain 0.75 at 1, 0.10 at 6" in plots.describe(figures["accuracy_by_depth"])
+    assert "plain 1e-06 to 0.001" in plots.describe(figures["by_layer"])
+    assert "before 1.00; after 0.00" in plots.describe(figures["correlations"])
+    assert "plain loss 1.5, gradient 4.5" in plots.describe(figures["along_the_step"])
+
+
+def test_the_sliders_ends_can_be_drawn():
+    for arguments in ((0, 0.2, 0, 0), (6, 6, 6, -6)):
+        assert plots.sigmoid_input(*arguments).png()

@@ -1,6 +1,16 @@
 """Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
 
 from .anatomy import against_paper, gradient_norms, network, receptive_fields, shift_curves
+from .batch_norm import (
+    accuracy_by_depth,
+    accuracy_by_step,
+    along_the_step,
+    by_layer,
+    correlations,
+    percentile_bands,
+    sigmoid_input,
+    standardised,
+)
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
 from .hebbian import (
@@ -47,13 +57,18 @@ __all__ = [
     "YELLOW",
     "Note",
     "Picture",
+    "accuracy_by_depth",
+    "accuracy_by_step",
     "against_paper",
+    "along_the_step",
     "break_even",
+    "by_layer",
     "channel_clusters",
     "class_balance",
     "classes",
     "confusion",
     "correlation_by_distance",
+    "correlations",
     "dense_blocks",
     "describe",
     "epoch_curves",
@@ -65,11 +80,14 @@ __all__ = [
     "learning_curves",
     "mistakes",
     "network",
+    "percentile_bands",
     "phase_transition",
     "pixels",
     "receptive_fields",
     "rule_lengths",
     "shift_curves",
+    "sigmoid_input",
+    "standardised",
     "width_predictions",
     "window_coverage",
     "wiring",

@@ -1,0 +1,177 @@
+"""What happens inside a network while it runs: a statistic of chosen layers at every call.
+
+    with probe.record(model, ["unit1", "unit3"], outside=probe.outside(2)) as seen:
+        model(images)
+    seen["unit3"]["outside"]  # one number for each time that the layer ran
+
+Each statistic is made by one of the functions below, of a layer's input, of its output, or of the
+gradient of the loss with respect to its output.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Statistic(NamedTuple):
+    """`compute` of a layer's "input", "output", or "gradient"."""
+
+    of: str
+    compute: Callable[[Tensor], Any]
+
+
+def percentiles(*ranks: float, unit: int | None = None) -> Statistic:
+    """The values below which `ranks` per cent of a layer's inputs lie, smallest rank first.
+
+    Over the images and all units; with `unit`, of that unit or channel alone.
+    """
+    return Statistic("input", partial(_percentiles, ranks=sorted(ranks), unit=unit))
+
+
+def _percentiles(x: Tensor, ranks: list[float], unit: int | None) -> list[float]:
+    x = (x if unit is None else x[:, unit]).flatten().float()
+    return torch.quantile(x, torch.tensor(ranks, device=x.device) / 100).tolist()
+
+
+def outside(limit: float) -> Statistic:
+    """The fraction (0 to 1) of a layer's inputs with |x| > `limit`."""
+    return Statistic("input", partial(_outside, limit=limit))
+
+
+def _outside(x: Tensor, limit: float) -> float:
+    return (x.abs() > limit).float().mean().item()
+
+
+def flat(slope: float = 0.05, act: Callable[[Tensor], Tensor] = torch.sigmoid) -> Statistic:
+    """The fraction (0 to 1) of a layer's inputs at which `act` has a slope below `slope`.
+
+    The sigmoid's slope is 0.25 at 0, and below 0.05 where |x| > 2.89.
+    """
+    return Statistic("input", partial(_flat, slope=slope, act=act))
+
+
+def _flat(x: Tensor, slope: float, act: Callable[[Tensor], Tensor]) -> float:
+    x = x.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        (slopes,) = torch.autograd.grad(act(x).sum(), x)
+    return (slopes.abs() < slope).float().mean().item()
+
+
+def dead() -> Statistic:
+    """The fraction (0 to 1) of a layer's units or channels that answer no image of the batch."""
+    return Statistic("output", _dead)
+
+
+def _dead(y: Tensor) -> float:
+    return (y.transpose(0, 1).flatten(1) <= 0).all(dim=1).float().mean().item()
+
+
+def size(of: str) -> Statistic:
+    """The root mean square of a layer's "input", "output" or "gradient"."""
+    return Statistic(of, _size)
+
+
+def _size(x: Tensor) -> float:
+    return x.float().square().mean().sqrt().item()
+
+
+def layers(model: nn.Module, *kinds: type) -> list[str]:
+    """The names of the layers of these kinds, in the order in which the model lists them."""
+    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
+
+
+@contextmanager
+def record(
+    model: nn.Module, layers: Iterable[str], **statistics: Statistic
+) -> Iterator[dict[str, dict[str, list]]]:
+    """Collect `statistics` of the layers with these names while the block runs.
+
+    Gives, by layer and statistic, a list with one value for each time that the layer ran, in that
+    order; a layer used twice in one pass has two. A gradient's value is None until `backward` has
+    been called, and there is none for a pass without gradients. The model computes what it would
+    without the recording, and its hooks are gone afterwards, also after an error.
+
+    Raises `ValueError` for a layer that the model does not have.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
+    if unknown := [name for name in layers if name not in modules]:
+        raise ValueError(f"the model has no layer {unknown[0]!r}; it has {', '.join(modules)}")
+    seen = {name: {statistic: [] for statistic in statistics} for name in layers}
+    chosen = {
+        of: {name: each.compute for name, each in statistics.items() if each.of == of}
+        for of in ("input", "output", "gradient")
+    }
+    handles = []
+
+    def before(name: str, module: nn.Module, inputs: tuple) -> None:
+        for statistic, compute in chosen["input"].items():
+            seen[name][statistic].append(_asked(compute, inputs[0]))
+
+    def after(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        for statistic, compute in chosen["output"].items():
+            seen[name][statistic].append(_asked(compute, output))
+        if output.requires_grad:
+            for statistic, compute in chosen["gradient"].items():
+                values = seen[name][statistic]
+                values.append(None)
+                fill = partial(_fill, values, len(values) - 1, compute)
+                handles.append(output.register_hook(fill))
+
+    try:
+        for name in seen:
+            handles.append(modules[name].register_forward_pre_hook(partial(before, name)))
+            handles.append(modules[name].register_forward_hook(partial(after, name)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _asked(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
+    with torch.no_grad():
+        return compute(x)
+
+
+def _fill(values: list, place: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
+    values[place] = _asked(compute, gradient)
+
+
+def along_gradient(
+    model: nn.Module, images: Tensor, labels: Tensor, rates: Iterable[float]
+) -> tuple[list[float], list[float]]:
+    """What a step down the gradient meets: the loss, and how the gradient has changed.
+
+    For each of `rates`, on a copy of the model whose weights took a step of that learning rate
+    along the gradient of this batch: the cross-entropy in nats, and the distance of the gradient
+    there from the one before the step, divided by the latter's length. The idea is that of
+    Santurkar et al. 2018, arXiv:1805.11604.
+    """
+    model = copy.deepcopy(model)
+    start = [parameter.detach().clone() for parameter in model.parameters()]
+    _, before = _loss_and_gradient(model, images, labels)
+    losses, changes = [], []
+    for rate in rates:
+        with torch.no_grad():
+            for parameter, value, slope in zip(model.parameters(), start, before, strict=True):
+                parameter.copy_(value - rate * slope)
+        loss, after = _loss_and_gradient(model, images, labels)
+        losses.append(loss)
+        change = _length(b - a for a, b in zip(before, after, strict=True))
+        changes.append(change / _length(before))
+    return losses, changes
+
+
+def _loss_and_gradient(model: nn.Module, images: Tensor, labels: Tensor):
+    loss = F.cross_entropy(model(images), labels)
+    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
+
+
+def _length(tensors: Iterable[Tensor]) -> float:
+    return math.sqrt(sum(tensor.square().sum().item() for tensor in tensors))

@@ -1,0 +1,224 @@
+"""Experiments: the record is complete, the same every time, and can be gone on with."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from inception_course import experiment, models, probe
+from inception_course.batch_norm import fully_connected
+from inception_course.experiment import Experiment, Variant
+
+RECORDS = Path(__file__).parent.parent / "notebooks" / "records" / "experiments"
+PLAIN = Variant("plain", 0.5, partial(fully_connected, 1, width=8))
+SLOWER = PLAIN._replace(learning_rate=0.1)
+NORMALISED = Variant("BN", 0.5, partial(fully_connected, 1, width=8, norm=nn.BatchNorm1d))
+SMALL = Experiment(
+    "small",
+    (PLAIN, NORMALISED),
+    steps=6,
+    every=3,
+    batch_size=20,
+    seeds=(0, 1),
+    momentum=0.9,
+    sample=100,
+    val_images=50,
+    look_at=(nn.Sigmoid,),
+    statistics=(("outside", probe.outside(2)), ("gradient", probe.size("gradient"))),
+)
+
+
+def without_time(result):
+    return [replace(training, seconds=0.0) for training in result.trainings]
+
+
+@pytest.fixture(scope="module")
+def result():
+    return experiment.run(SMALL)
+
+
+def test_every_variant_is_trained_with_every_seed(result):
+    pairs = [(training.variant, training.seed) for training in result.trainings]
+    assert pairs == [("plain", 0), ("plain", 1), ("BN", 0), ("BN", 1)]
+    assert result.variants == ["plain", "BN"]
+    assert [training.seed for training in result.of("BN")] == [0, 1]
+
+
+def test_rows_are_tidy(result):
+    assert len(result.rows) == 4 * 3
+    assert {row["step"] for row in result.rows} == {0, 3, 6}
+    for row in result.rows:
+        assert row.keys() == {"variant", "seed", "step", "accuracy", "loss"}
+        assert 0 <= row["accuracy"] <= 1
+    layers = result.trainings[0].layers
+    assert [(row["step"], row["layer"]) for row in layers] == [(s, "unit1") for s in (0, 3, 6)]
+    assert all(row["gradient"] > 0 and 0 <= row["outside"] <= 1 for row in layers)
+
+
+def test_same_seed_same_record_bit_for_bit(result):
+    again = experiment.run(SMALL)
+    assert without_time(again) == without_time(result)
+    first, second = result.of("plain")
+    assert first.rows != second.rows
+
+
+def test_side_by_side_gives_the_same_record(result, tmp_path):
+    parallel = experiment.run(SMALL, tmp_path / "parallel.json", workers=2)
+    assert without_time(parallel) == without_time(result)
+
+
+def test_random_state_and_threads_are_left_alone():
+    torch.manual_seed(5)
+    state, threads = torch.random.get_rng_state(), torch.get_num_threads()
+    experiment.train_one(SMALL, PLAIN, 0)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
+def test_a_record_survives_json(result):
+    assert experiment.Result.from_json(result.to_json()) == result
+    for text in ("", "[]", "{}", '{"epochs": []}'):
+        with pytest.raises(ValueError, match="not the record of an experiment"):
+            experiment.Result.from_json(text)
+
+
+def test_what_is_done_is_not_done_again(tmp_path, result):
+    path = tmp_path / "new" / "record.json"
+    done = []
+    stopped = experiment.run(SMALL, path, seconds=0, watch=done.append)
+    assert done == []
+    assert stopped.trainings == ()
+
+    def interrupt(training):
+        done.append(training)
+        if len(done) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(SMALL, path, watch=interrupt)
+    assert len(experiment.Result.from_json(path.read_text()).trainings) == 2
+    finished = experiment.run(SMALL, path, watch=done.append)
+    assert len(done) == 4
+    assert without_time(finished) == without_time(result)
+    assert experiment.run(SMALL, path, watch=done.append) == finished
+    assert len(done) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (replace(SMALL, steps=7), "steps was 6, now 7"),
+        (
+            replace(SMALL, variants=(PLAIN._replace(learning_rate=0.1),)),
+            r"plain was 0\.5, now 0\.1",
+        ),
+    ],
+)
+def test_another_experiments_record_is_not_mixed_in(tmp_path, changed, said):
+    path = tmp_path / "record.json"
+    experiment.run(replace(SMALL, seeds=(0,)), path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=said):
+        experiment.run(changed, path)
+    assert path.read_bytes() == before
+
+
+def test_more_seeds_can_be_added(tmp_path, result):
+    path = tmp_path / "record.json"
+    experiment.run(replace(SMALL, seeds=(1,)), path)
+    assert without_time(experiment.run(SMALL, path)) == without_time(result)
+
+
+def test_a_loss_that_is_no_number_ends_the_training():
+    wild = Variant("wild", 1e30, partial(fully_connected, 2, width=8, act=nn.ReLU))
+    training = experiment.train_one(SMALL, wild, 0)
+    assert 0 < training.diverged <= SMALL.steps
+    assert training.rows[-1]["step"] <= training.diverged
+    json.dumps(training.rows, allow_nan=False)
+
+
+def test_validation_does_not_touch_the_training():
+    """Twice as many looks, the same losses."""
+    often = experiment.train_one(replace(SMALL, every=1), NORMALISED, 0)
+    seldom = experiment.train_one(SMALL, NORMALISED, 0)
+    losses = {row["step"]: row["loss"] for row in often.rows}
+    assert all(losses[row["step"]] == row["loss"] for row in seldom.rows)
+
+
+def training(variant, seed, *accuracies, diverged=None):
+    rows = tuple({"step": 10 * n, "accuracy": a} for n, a in enumerate(accuracies))
+    return experiment.Training(variant, seed, 0.1, 1, "", diverged, 0.0, rows, ())
+
+
+def test_the_table_counts_steps_to_the_same_seeds_best():
+    made = experiment.Result(
+        {},
+        {},
+        (
+            training("base", 0, 0.1, 0.5, 0.7, 0.6),
+            training("base", 1, 0.1, 0.4, 0.5, 0.8),
+            training("fast", 0, 0.1, 0.7, 0.9, 0.8),
+            training("fast", 1, 0.1, 0.9, 0.8, 0.8),
+            training("slow", 0, 0.1, 0.7),
+            training("slow", 1, 0.1, 0.2, diverged=13),
+        ),
+    )
+    base, fast, slow = experiment.table(made, "base")
+    assert (base.steps, base.mean_steps) == ([20, 30], 25)
+    assert (fast.steps, fast.best, fast.mean_steps) == ([10, 10], [0.9, 0.9], 10)
+    assert (slow.steps, slow.mean_steps, slow.diverged) == ([10, None], None, [None, 13])
+
+
+def test_black_or_white():
+    train_set, val_set = experiment.load(replace(SMALL, binary=True))
+    assert set(train_set.tensors[0].unique().tolist()) == {0, 255}
+    assert set(val_set.tensors[0].unique().tolist()) == {0, 255}
+    assert len(val_set) == 50
+
+
+def test_the_variants_differ_in_what_their_names_say():
+    variants = {each.name: each for each in experiment.EXPERIMENTS["batch-norm"].variants}
+    rates = {name: each.learning_rate / experiment.BASE_RATE for name, each in variants.items()}
+    assert rates["BN"] == rates["no BN"] == 1
+    assert rates["BN x5"] == rates["no BN x5"] == rates["BN x5, sigmoid"] == 5
+    assert rates["BN x30"] == pytest.approx(30)
+
+    def kinds(name):
+        net = variants[name].build()
+        return {
+            kind: sum(isinstance(module, kind) for module in net.modules())
+            for kind in (nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Sigmoid)
+        }
+
+    assert list(kinds("no BN").values()) == [57, 0, 57, 0]
+    assert list(kinds("BN").values()) == [57, 57, 57, 0]
+    assert list(kinds("BN x5, sigmoid").values()) == [57, 57, 0, 57]
+    assert list(kinds("no BN, sigmoid").values()) == [57, 0, 0, 57]
+    reference = models.create("googlenet_bn", stem="small", width=0.125)
+    assert repr(variants["BN"].build()) == repr(reference)
+
+
+@pytest.mark.parametrize("name", experiment.EXPERIMENTS)
+def test_recorded_experiments_are_complete_and_those_of_the_code(name):
+    record = experiment.Result.from_json((RECORDS / f"{name}.json").read_text("utf-8"))
+    chosen = experiment.EXPERIMENTS[name]
+    assert record.settings == chosen.settings()
+    assert record.variants == [variant.name for variant in chosen.variants]
+    assert record.environment["train_images"] == 55_000
+    for variant in chosen.variants:
+        trainings = record.of(variant.name)
+        assert tuple(each.seed for each in trainings) == chosen.seeds
+        assert all(each.learning_rate == variant.learning_rate for each in trainings)
+    for variant in (chosen.variants[0], chosen.variants[-1]):
+        parameters = sum(p.numel() for p in variant.build().parameters())
+        assert record.of(variant.name)[0].parameters == parameters
+
+
+def test_the_base_rate_is_the_best_of_those_tried():
+    record = experiment.Result.from_json((RECORDS / "rates.json").read_text("utf-8"))
+    ends = {name: sum(each.last for each in record.of(name)) for name in record.variants}
+    assert max(ends, key=ends.get) == f"rate {experiment.BASE_RATE}"
