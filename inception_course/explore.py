@@ -5,7 +5,7 @@ in a sentence and the lesson goes on.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from torch.utils.data import TensorDataset
 
@@ -45,20 +45,37 @@ def wiring():
     return panel(sliders, show, start={"excited by each": 4, "samples": 4000})
 
 
+def sigmoid_input():
+    """Sliders for the mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
+
+    def show(mean: float, spread: float, gamma: float, beta: float) -> plots.Picture:
+        return plots.sigmoid_input(mean=mean, spread=spread, gamma=gamma, beta=beta)
+
+    both_ways = [n / 5 for n in range(-30, 31)]
+    sliders = {
+        "mean": both_ways,
+        "spread": both_ways[31:],
+        "gamma": both_ways[30:],
+        "beta": both_ways,
+    }
+    return panel(sliders, show, start={"mean": 4.0, "spread": 3.0, "gamma": 1.0, "beta": 0.0})
+
+
 def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
     """A panel with one slider, from 0 to `count` - 1; `show(value)` gives the picture."""
     return panel({name: range(count)}, show)
 
 
 def panel(
-    sliders: Mapping[str, range],
+    sliders: Mapping[str, Sequence[float]],
     show: Callable[..., plots.Picture],
-    start: Mapping[str, int] | None = None,
+    start: Mapping[str, float] | None = None,
 ):
     """A panel with a slider per name; `show(*values)` gives the picture for the sliders' values.
 
-    A slider starts at its lowest value, or where `start` says. Only the picture changes, so that
-    nothing is printed and nothing flickers.
+    A slider goes through evenly spaced values, whole numbers if it is given a range. It starts at
+    the lowest, or where `start` says. Only the picture changes, so that nothing is printed and
+    nothing flickers.
     """
     try:
         import ipywidgets as widgets
@@ -72,11 +89,11 @@ def panel(
             return "A panel with sliders: run this cell to move them."
 
     knobs = [
-        widgets.IntSlider(
+        (widgets.IntSlider if isinstance(values, range) else widgets.FloatSlider)(
             (start or {}).get(name, values[0]),
-            values[0],
-            values[-1],
-            values.step,
+            min=values[0],
+            max=values[-1],
+            step=values[1] - values[0] if len(values) > 1 else 1,
             description=name,
             continuous_update=False,
             style={"description_width": "initial"},
@@ -86,7 +103,7 @@ def panel(
     picture = widgets.HTML()
 
     def update(_=None) -> None:
-        picture.value = show(*(knob.value for knob in knobs)).html()
+        picture.value = show(*(round(knob.value, 6) for knob in knobs)).html()
 
     for knob in knobs:
         knob.observe(update, "value")
@@ -149,48 +166,3 @@ class LiveCurves:
     def _say(self, line: str) -> None:
         if self._line is not None:
             self._line.update({"text/plain": line}, raw=True)
-
-
-def sigmoid_input():
-    """Sliders for the mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
-    return sliders_panel(
-        {
-            "mean": (4.0, -6.0, 6.0),
-            "spread": (3.0, 0.2, 6.0),
-            "gamma": (1.0, 0.0, 6.0),
-            "beta": (0.0, -6.0, 6.0),
-        },
-        plots.sigmoid_input,
-    )
-
-
-def sliders_panel(sliders: dict[str, tuple[float, float, float]], show: Callable):
-    """A panel with a slider for each argument of `show`: where it starts, its ends.
-
-    Like `slider_panel`, for several numbers that need not be whole.
-    """
-    try:
-        import ipywidgets as widgets
-    except ImportError:
-        return plots.Note(NO_WIDGETS)
-
-    class Panel(widgets.VBox):
-        def __repr__(self) -> str:
-            return "A panel with sliders: run this cell to move them."
-
-    controls = {
-        name: widgets.FloatSlider(
-            value, min=low, max=high, step=0.2, description=name, continuous_update=False
-        )
-        for name, (value, low, high) in sliders.items()
-    }
-    picture = widgets.HTML()
-
-    def update(_=None) -> None:
-        values = {name: round(control.value, 1) for name, control in controls.items()}
-        picture.value = show(**values).html()
-
-    for control in controls.values():
-        control.observe(update, "value")
-    update()
-    return Panel([*controls.values(), picture])
