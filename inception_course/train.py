@@ -90,7 +90,14 @@ RECIPES = {
             weight_averaging=0.99,
             precision="auto",
         ),
-        Recipe("d2l", epochs=10, batch_size=128, learning_rate=0.1, image_size=96),
+        Recipe(
+            "d2l",
+            epochs=10,
+            batch_size=128,
+            learning_rate=0.1,
+            image_size=96,
+            network={"xavier": True},  # an option of googlenet_d2l
+        ),
         Recipe(
             "modern",
             epochs=6,
