@@ -5,13 +5,14 @@ in a sentence and the lesson goes on.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from torch.utils.data import TensorDataset
 
 from . import plots
 from .data import CLASSES
 from .doctor import in_kernel
+from .models.googlenet import Inception
 from .train import Epoch, Recipe
 
 NO_WIDGETS = (
@@ -30,10 +31,37 @@ def browse(dataset: TensorDataset):
     return slider_panel("image", len(labels), show)
 
 
-def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
-    """A panel with one slider from 0 to `count` - 1; `show(value)` gives the picture for a value.
+def block_widths():
+    """Sliders for the six widths of a block at the place of 3a; what each branch costs."""
 
-    Only the picture changes, so that nothing is printed and nothing flickers.
+    def show(*widths: int) -> plots.Picture:
+        return plots.block_shares(Inception("your block", *widths), c_in=192, side=28)
+
+    start = {
+        "1x1": 64,
+        "3x3 reduce": 96,
+        "3x3": 128,
+        "5x5 reduce": 16,
+        "5x5": 32,
+        "pool projection": 32,
+    }
+    return panel(dict.fromkeys(start, range(8, 385, 8)), show, start)
+
+
+def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
+    """A panel with one slider, from 0 to `count` - 1; `show(value)` gives the picture."""
+    return panel({name: range(count)}, show)
+
+
+def panel(
+    sliders: Mapping[str, range],
+    show: Callable[..., plots.Picture],
+    start: Mapping[str, int] | None = None,
+):
+    """A panel with a slider per name; `show(*values)` gives the picture for the sliders' values.
+
+    A slider starts at its lowest value, or where `start` says. Only the picture changes, so that
+    nothing is printed and nothing flickers.
     """
     try:
         import ipywidgets as widgets
@@ -42,17 +70,31 @@ def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
 
     class Panel(widgets.VBox):
         def __repr__(self) -> str:
-            return "A panel with a slider: run this cell to move it."
+            if len(sliders) == 1:
+                return "A panel with a slider: run this cell to move it."
+            return "A panel with sliders: run this cell to move them."
 
-    slider = widgets.IntSlider(0, 0, count - 1, description=name, continuous_update=False)
+    knobs = [
+        widgets.IntSlider(
+            (start or {}).get(name, values[0]),
+            values[0],
+            values[-1],
+            values.step,
+            description=name,
+            continuous_update=False,
+            style={"description_width": "initial"},
+        )
+        for name, values in sliders.items()
+    ]
     picture = widgets.HTML()
 
     def update(_=None) -> None:
-        picture.value = show(slider.value).html()
+        picture.value = show(*(knob.value for knob in knobs)).html()
 
-    slider.observe(update, "value")
+    for knob in knobs:
+        knob.observe(update, "value")
     update()
-    return Panel([slider, picture])
+    return Panel([*knobs, picture])
 
 
 class LiveCurves:

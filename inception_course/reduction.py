@@ -165,13 +165,13 @@ def spectrum(rows: Tensor) -> Tensor:
     return variances.flip(0).clamp(min=0).sqrt()
 
 
-def kept(rows: Tensor) -> Tensor:
-    """The share of the variance of `rows` [N, C] that the best k channels hold, k = 1 to C: [C].
+def kept(singular_values: Tensor) -> Tensor:
+    """The share of the variance that the best k channels hold, for k = 1 to C: [C].
 
-    The best are the first k principal components. One minus the share is the mean squared error
-    of the reconstruction over the variance.
+    The best are the first k principal components. One minus the share is the squared error of the
+    reconstruction from them, over the variance.
     """
-    variances = spectrum(rows) ** 2
+    variances = singular_values**2
     return variances.cumsum(0) / variances.sum()
 
 

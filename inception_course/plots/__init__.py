@@ -2,6 +2,14 @@
 
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
+from .one_by_one import (
+    accuracy_by_width,
+    block_shares,
+    channels_along,
+    spectra,
+    two_orders,
+    with_and_without,
+)
 from .picture import (
     BLACK,
     BLUE,
@@ -32,6 +40,9 @@ __all__ = [
     "YELLOW",
     "Note",
     "Picture",
+    "accuracy_by_width",
+    "block_shares",
+    "channels_along",
     "class_balance",
     "classes",
     "confusion",
@@ -42,4 +53,7 @@ __all__ = [
     "learning_curves",
     "mistakes",
     "pixels",
+    "spectra",
+    "two_orders",
+    "with_and_without",
 ]
