@@ -34,6 +34,24 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
     assert repr(explore.browse(data.fashion_mnist("val", sample=5))) == explore.NO_WIDGETS
+    assert repr(explore.block_widths()) == explore.NO_WIDGETS
+
+
+def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():
+    *sliders, picture = explore.block_widths().children
+    assert [slider.value for slider in sliders] == [64, 96, 128, 16, 32, 32]
+    assert "163,696 parameters, 128.0 M multiply-adds, 256 channels out" in picture.value
+    sliders[3].value = 192
+    assert "10.1% of the multiply-adds" not in picture.value
+    assert "314,016 parameters" in picture.value
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_panel_of_widths_can_be_moved_to_its_ends(end):
+    *sliders, picture = explore.block_widths().children
+    for slider in sliders:
+        slider.value = (slider.min, slider.max)[end]
+    assert f"{4 * sliders[0].value} channels out" in picture.value
 
 
 def test_outside_a_notebook_curves_are_lines(capsys):
