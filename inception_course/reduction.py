@@ -194,10 +194,10 @@ def explained(rows: Tensor, reduced: Tensor) -> float:
 # Trained: ever narrower reductions
 
 WIDTHS = (1, 2, 4, 8, 16, None)  # channels after a reduction; None: no reduction
-SEEDS = (0, 1, 2, 3)
+SEEDS = (0, 1, 2)
 RECIPE = train.Recipe(
     "narrow",
-    epochs=3,
+    epochs=2,
     batch_size=64,
     learning_rate=0.1,
     momentum=0.9,
