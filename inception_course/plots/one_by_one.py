@@ -167,7 +167,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Figure:
         for name, k in marks.items():
             right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
             right.text(k, 3, f" {k}: {name}", va="bottom")
-        left.set(xlabel="number of the singular value", ylabel="share of the total length")
+        left.set(xlabel="number of the singular value", ylabel="singular value (squares sum to 1)")
         right.set(xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
         for axes in (left, right):
             axes.grid(alpha=0.3)
