@@ -6,8 +6,8 @@ trains small nets with ever narrower reductions and records their accuracy; call
 on with what the file still lacks.
 """
 
+import argparse
 import json
-import sys
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
@@ -209,7 +209,7 @@ RECIPE = train.Recipe(
 
 
 def narrow_net(width: int | None, *, ways_around: bool) -> Network:
-    """Two convolutions, then 3a and 3b with a quarter of their channels and reductions `width` wide.
+    """Two convolutions, then 3a and 3b, a quarter of their channels, reductions `width` wide.
 
     Without `ways_around` the branches 1x1 and pool are left out, so that all that reaches the
     next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.
@@ -286,4 +286,6 @@ def read(path: Path) -> Sequence[Trained]:
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description="Train ever narrower reductions and record them.")
+    parser.add_argument("path", type=Path, help="the JSON file to write, or to go on with")
+    record(parser.parse_args().path)
