@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..models.googlenet import Inception
@@ -35,13 +36,14 @@ def block_shares(row: Inception, c_in: int, side: int) -> Figure:
         for name, branch in costs.items()
     )
     ratio = bare.multiply_adds / total.multiply_adds
-    headline = (
+    counted = (
         f"{row.name}: {total.parameters:,} parameters, {total.multiply_adds / 1e6:.1f} M "
-        f"multiply-adds, {channels} channels out. Without reductions {ratio:.2f} times the work"
+        f"multiply-adds, {channels} channels out"
     )
-    figure = Picture(13, 4.4, f"{headline}. By branch: {said}")
+    compared = f"without reductions {ratio:.2f} times the work"
+    figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {said}")
     with matplotlib.rc_context(PROJECTOR):
-        figure.suptitle(headline)
+        figure.suptitle(f"{counted}\n{compared}")
         left, right = figure.subplots(1, 2, sharey=True)
         names = list(costs)
         millions = np.array([costs[name].multiply_adds for name in names]) / 1e6
@@ -167,6 +169,8 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Figure:
         for name, k in marks.items():
             right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
             right.text(k, 3, f" {k}: {name}", va="bottom")
+        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        left.yaxis.set_major_formatter("{x:g}")
         left.set(xlabel="number of the singular value", ylabel="singular value (squares sum to 1)")
         right.set(xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
         for axes in (left, right):
