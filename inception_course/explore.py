@@ -12,6 +12,7 @@ from torch.utils.data import TensorDataset
 from . import hebbian, plots
 from .data import CLASSES
 from .doctor import in_kernel
+from .models.googlenet import Inception
 from .train import Epoch, Recipe
 
 NO_WIDGETS = (
@@ -59,6 +60,23 @@ def sigmoid_input():
         "beta": both_ways,
     }
     return panel(sliders, show, start={"mean": 4.0, "spread": 3.0, "gamma": 1.0, "beta": 0.0})
+
+
+def block_widths():
+    """Sliders for the six widths of a block at the place of 3a; what each branch costs."""
+
+    def show(*widths: int) -> plots.Picture:
+        return plots.block_shares(Inception("your block", *widths), c_in=192, side=28)
+
+    start = {
+        "1x1": 64,
+        "3x3 reduce": 96,
+        "3x3": 128,
+        "5x5 reduce": 16,
+        "5x5": 32,
+        "pool projection": 32,
+    }
+    return panel(dict.fromkeys(start, range(8, 385, 8)), show, start)
 
 
 def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):

@@ -2,7 +2,6 @@
 
 import builtins
 import re
-import sys
 
 import pytest
 
@@ -36,7 +35,8 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
     assert repr(explore.browse(data.fashion_mnist("val", sample=5))) == explore.NO_WIDGETS
-    assert repr(explore.wiring()) == explore.NO_WIDGETS
+    for explorer in (explore.wiring, explore.sigmoid_input, explore.block_widths):
+        assert repr(explorer()) == explore.NO_WIDGETS
 
 
 def test_the_wiring_panel_recovers_what_its_sliders_say():
@@ -54,6 +54,22 @@ def test_the_wiring_panel_can_be_moved_to_its_ends(end):
     for slider in sliders:
         slider.value = (slider.min, slider.max)[end]
     assert "of 400 hidden units" in picture.value
+
+
+def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():
+    *sliders, picture = explore.block_widths().children
+    assert [slider.value for slider in sliders] == [64, 96, 128, 16, 32, 32]
+    assert "163,696 parameters, 128.0 M multiply-adds, 256 channels out" in picture.value
+    sliders[3].value = 192
+    assert "338,464 parameters" in picture.value
+
+
+@pytest.mark.parametrize("end", [0, -1])
+def test_the_panel_of_widths_can_be_moved_to_its_ends(end):
+    *sliders, picture = explore.block_widths().children
+    for slider in sliders:
+        slider.value = (slider.min, slider.max)[end]
+    assert f"{4 * sliders[0].value} channels out" in picture.value
 
 
 def test_outside_a_notebook_curves_are_lines(capsys):
@@ -125,8 +141,3 @@ def test_sliders_draw_what_they_stand_at():
     sliders[3].value = 1.0
     assert "mean -2 and standard deviation 3" in picture.value
     assert "beta 1," in picture.value
-
-
-def test_without_widgets_a_sentence_stands_in_for_several_sliders(monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    assert repr(explore.sigmoid_input()) == explore.NO_WIDGETS

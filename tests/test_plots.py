@@ -10,7 +10,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import cost, data, experiment, hebbian, models, plots, train
+from inception_course import cost, data, experiment, hebbian, models, plots, reduction, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 
@@ -109,6 +109,40 @@ def of_batch_norm():
     }
 
 
+def of_one_by_one(images):
+    generator = torch.Generator().manual_seed(0)
+    places = reduction.places()
+    independent = torch.randn(500, 12, generator=generator)
+    related = independent @ torch.rand(12, 12, generator=generator)
+    narrow = [
+        reduction.Trained(width, around, seed, 10, 0.7 + 0.1 * around + 0.01 * seed)
+        for width in (1, None)
+        for around in (True, False)
+        for seed in (0, 1, 2)
+    ]
+    return {
+        "accuracy_by_width": plots.accuracy_by_width(narrow),
+        "block_shares": plots.block_shares(*places[0]),
+        "channels_along": plots.channels_along(
+            {"naive": [192, 416], "paper": [192, 256]}, [places[0].row.name]
+        ),
+        "spectra": plots.spectra(
+            {
+                "real": reduction.spectrum(related),
+                "independent": reduction.spectrum(independent),
+            },
+            {"5x5 reduction": 1},
+        ),
+        "two_orders": plots.two_orders(
+            images[0, 0].float(), {"one": images[0, 0].float(), "other": images[1, 0].float()}
+        ),
+        "with_and_without": plots.with_and_without(
+            {"3a": (128, 304), "3b": (304, 850)},
+            {"3a": reduction.Race(1.0, 2.0), "3b": reduction.Race(2.0, 6.0)},
+        ),
+    }
+
+
 @pytest.fixture(scope="module")
 def figures():
     sample = data.fashion_mnist("val", sample=200)
@@ -118,6 +152,7 @@ def figures():
         of_anatomy()
         | of_hebbian()
         | of_batch_norm()
+        | of_one_by_one(images)
         | {
             "image": plots.image(images[0, 0], "Bag"),
             "classes": plots.classes(sample),
@@ -238,6 +273,31 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
     assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
+
+
+def test_the_figures_of_reductions_say_what_was_counted_and_measured(figures):
+    said = {name: plots.describe(figure) for name, figure in figures.items()}
+    assert "163,696 parameters, 128.0 M multiply-adds, 256 channels" in said["block_shares"]
+    assert "3x3 79.0% of the multiply-adds and 50.0% of the channels" in said["block_shares"]
+    assert "2.67 times the multiply-adds" in said["with_and_without"]
+    assert "2.67 times the time" in said["with_and_without"]
+    assert "naive 192 to 416; paper 192 to 256" in said["channels_along"]
+    assert "3 seeds: whole block 0.810 at 1 to 0.810 at no reduction" in said["accuracy_by_width"]
+    assert "1 of 12 channels (5x5 reduction) hold" in said["spectra"]
+    assert "differ at" in said["two_orders"]
+
+
+def test_the_figures_of_reductions_have_units_and_a_second_channel(figures):
+    for name in ("accuracy_by_width", "channels_along", "spectra", "with_and_without"):
+        for axes in figures[name].axes:
+            assert axes.get_xlabel(), name
+            assert axes.get_ylabel(), name
+    for name in ("channels_along", "spectra"):
+        lines = [line for line in figures[name].axes[0].lines if line.get_marker() != "None"]
+        assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines)
+    for name in ("block_shares", "with_and_without"):
+        bars = figures[name].axes[0].containers
+        assert len({container[0].get_hatch() for container in bars}) == len(bars), name
 
 
 def test_confusion_names_the_most_frequent_mistake():

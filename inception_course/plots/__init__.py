@@ -27,6 +27,14 @@ from .hebbian import (
     wiring,
     zeros,
 )
+from .one_by_one import (
+    accuracy_by_width,
+    block_shares,
+    channels_along,
+    spectra,
+    two_orders,
+    with_and_without,
+)
 from .picture import (
     BLACK,
     BLUE,
@@ -59,11 +67,14 @@ __all__ = [
     "Picture",
     "accuracy_by_depth",
     "accuracy_by_step",
+    "accuracy_by_width",
     "against_paper",
     "along_the_step",
+    "block_shares",
     "break_even",
     "by_layer",
     "channel_clusters",
+    "channels_along",
     "class_balance",
     "classes",
     "confusion",
@@ -87,9 +98,12 @@ __all__ = [
     "rule_lengths",
     "shift_curves",
     "sigmoid_input",
+    "spectra",
     "standardised",
+    "two_orders",
     "width_predictions",
     "window_coverage",
     "wiring",
+    "with_and_without",
     "zeros",
 ]

@@ -1,0 +1,291 @@
+"""What the 1x1 reductions of an Inception block cost, save and lose.
+
+    python -m inception_course.reduction widths.json
+
+trains small nets with ever narrower reductions and records their accuracy; called again, it goes
+on with what the file still lacks.
+"""
+
+import argparse
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from . import cost, data, train
+from .data import Batches
+from .doctor import usable_cores
+from .evaluate import asking
+from .layers import (
+    AverageHead,
+    Block,
+    Conv,
+    ConvUnit,
+    MaxPool,
+    Network,
+    Row,
+    he_initialise,
+    sequence,
+    size_after,
+)
+from .models.googlenet import BODY, STEM, Inception, NaiveChained
+
+# Counted and timed: the nine blocks
+
+
+class Place(NamedTuple):
+    """A block of GoogLeNet, and the channels and the side of the map that enters it."""
+
+    row: Inception
+    c_in: int
+    side: int
+
+
+def places() -> list[Place]:
+    """The nine blocks in the paper's Table 1, with the maps that an image of 224x224 gives them."""
+    found = []
+    with torch.device("meta"):  # channels only
+        _, channels = sequence(STEM, 3, ConvUnit)
+        side = size_after(STEM, 224)
+        for step in BODY:
+            if isinstance(step, Inception):
+                found.append(Place(step, channels, side))
+            _, channels = step.build(channels, ConvUnit)
+            side = step.size_after(side)
+    return found
+
+
+def naive(row: Inception) -> NaiveChained:
+    """The same row as the paper's Figure 2a: no 1x1 before 3x3 and 5x5, none after the pool."""
+    return NaiveChained(**vars(row))
+
+
+def block_cost(row: Row, c_in: int, side: int) -> cost.CostTable:
+    """What the block costs on a map of `c_in` channels and `side` positions a side."""
+    block, _ = row.build(c_in, ConvUnit)
+    body = nn.Sequential(OrderedDict([(row.name, block)]))
+    return cost.table(nn.Sequential(OrderedDict(body=body)), (c_in, side, side))
+
+
+class Branch(NamedTuple):
+    """What one branch of a block costs; weights are counted without biases."""
+
+    weights: int
+    reduction: int  # multiply-adds of its 1x1 before a window
+    multiply_adds: int  # of all its layers
+    channels: int  # that it gives
+
+
+def branches(row: Row, c_in: int, side: int) -> dict[str, Branch]:
+    """The cost of each branch of a block, by its name."""
+    layers = block_cost(row, c_in, side).layers
+    costs = {}
+    for name in row.branches():
+        mine = [layer for layer in layers if f".branches.{name}." in layer.name]
+        costs[name] = Branch(
+            sum(layer.weights for layer in mine),
+            sum(layer.multiply_adds for layer in mine if ".reduce_" in layer.name),
+            sum(layer.multiply_adds for layer in mine),
+            mine[-1].output[0],
+        )
+    return costs
+
+
+class Race(NamedTuple):
+    """Milliseconds per image, forward only, of a block with and without its reductions."""
+
+    reduced: float
+    naive: float
+
+
+def race(contestants: Iterable[Place], images: int = 4, repeats: int = 5) -> dict[str, Race]:
+    """Time the blocks on this machine, both kinds in turn; the fastest of `repeats` counts.
+
+    Other programs can only add to a time, so the fastest is the least disturbed.
+    """
+    times = {}
+    for row, c_in, side in contestants:
+        maps = torch.rand(images, c_in, side, side).to(memory_format=torch.channels_last)
+        pair = [each.build(c_in, ConvUnit)[0] for each in (row, naive(row))]
+        pair = [block.to(memory_format=torch.channels_last).eval() for block in pair]
+        with torch.inference_mode(), train.using_threads(usable_cores()):
+            seconds = [[clock(block, maps) for block in pair] for _ in range(repeats + 1)]
+        warm = seconds[1:]  # the first turn prepares memory
+        times[row.name] = Race(*(1000 * min(each) / images for each in zip(*warm, strict=True)))
+    return times
+
+
+def clock(block: nn.Module, maps: Tensor) -> float:
+    start = time.perf_counter()
+    block(maps)
+    return time.perf_counter() - start
+
+
+# Lost: how much of a map a few channels can hold
+
+
+def entering(model: Network, name: str, dataset: TensorDataset) -> Tensor:
+    """The maps of all images that enter the stage `name` of a network, in eval mode.
+
+    Shape: [N, c_in, H, W]
+    """
+    with asking(model):
+        maps = []
+        for images, _ in Batches(dataset, 250):
+            x = model.stem(images)
+            for stage, module in model.body.items():
+                if stage == name:
+                    break
+                x = module(x)
+            maps.append(x)
+    return torch.cat(maps)
+
+
+def pixels(maps: Tensor) -> Tensor:
+    """Every position of every map as one row: [N, C, H, W] -> [N * H * W, C]."""
+    return maps.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def spectrum(rows: Tensor) -> Tensor:
+    """Singular values of `rows` [N, C] without their mean, over sqrt(N), the largest first: [C].
+
+    Their squares are the variances along the principal directions.
+    """
+    centred = (rows - rows.mean(dim=0)).double()
+    variances = torch.linalg.eigvalsh(centred.T @ centred / len(rows))
+    return variances.flip(0).clamp(min=0).sqrt()
+
+
+def kept(singular_values: Tensor) -> Tensor:
+    """The share of the variance that the best k channels hold, for k = 1 to C: [C].
+
+    The best are the first k principal components. One minus the share is the squared error of the
+    reconstruction from them, over the variance.
+    """
+    variances = singular_values**2
+    return variances.cumsum(0) / variances.sum()
+
+
+def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
+    """The same values in each channel, each channel in an order of its own: no correlations."""
+    orders = torch.rand(rows.shape, generator=generator).argsort(dim=0)
+    return rows.gather(0, orders)
+
+
+def explained(rows: Tensor, reduced: Tensor) -> float:
+    """The share of the variance of `rows` [N, C] that a linear map gives back from `reduced`.
+
+    The best linear map with a constant, by least squares, from [N, k] to [N, C].
+    """
+    x, z = ((each - each.mean(dim=0)).double() for each in (rows, reduced))
+    together = z.T @ x
+    back = torch.linalg.lstsq(z.T @ z, together, driver="gelsd").solution  # [k, C]
+    return ((together * back).sum() / x.square().sum()).item()
+
+
+# Trained: ever narrower reductions
+
+WIDTHS = (1, 4, 16, None)  # channels after a reduction; None: no reduction
+SEEDS = (0, 1, 2)
+NARROW_STEM = (Conv("conv1", 3, 16, stride=2), Conv("conv2", 3, 48))  # to 48 channels, 14x14
+RECIPE = train.Recipe(
+    "narrow",
+    epochs=2,
+    batch_size=64,
+    learning_rate=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    schedule="one-cycle",
+)
+
+
+def narrow_net(width: int | None, *, ways_around: bool) -> Network:
+    """Two convolutions, then 3a and 3b, a quarter of their channels, reductions `width` wide.
+
+    Without `ways_around` the branches 1x1 and pool are left out, so that all that reaches the
+    next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.
+    """
+    unit = partial(ConvUnit, norm=nn.BatchNorm2d)
+    body = []
+    for step in BODY[:2]:
+        quarter = step.scaled(0.25).branches()
+        chosen = {}
+        for name, steps in quarter.items():
+            if name in ("3x3", "5x5"):
+                narrow = () if width is None else (Conv(steps[0].name, 1, width),)
+                chosen[name] = (*narrow, steps[-1])
+            elif ways_around:
+                chosen[name] = steps
+        body.append(Block(step.name, chosen))
+    model = Network(
+        NARROW_STEM,
+        [*body, MaxPool("pool3", 3, 2)],
+        lambda channels, _: AverageHead(channels, 10, dropout=0.0),
+        in_channels=1,
+        image_size=28,
+        unit=unit,
+    )
+    he_initialise(model)
+    return model
+
+
+class Trained(NamedTuple):
+    """What became of a net with reductions of `width` channels."""
+
+    width: int | None
+    ways_around: bool
+    seed: int
+    parameters: int
+    accuracy: float  # validation, a fraction of 1
+
+
+def train_narrow(
+    width: int | None, *, ways_around: bool, seed: int, recipe: train.Recipe = RECIPE
+) -> Trained:
+    """Train `narrow_net` on the packaged sample."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = narrow_net(width, ways_around=ways_around)
+    run = train.fit(
+        model,
+        data.fashion_mnist("train", sample=5000),
+        data.fashion_mnist("val", sample=1000),
+        replace(recipe, seed=seed),
+    )
+    parameters = sum(p.numel() for p in model.parameters())
+    return Trained(width, ways_around, seed, parameters, run.last.val_accuracy)
+
+
+def record(path: Path) -> None:
+    """Train every width with every seed, and write each result to `path` as soon as it is there."""
+    done = list(read(path)) if path.exists() else []
+    known = {each[:3] for each in done}
+    for seed, ways_around, width in product(SEEDS, (False, True), WIDTHS):
+        if (width, ways_around, seed) not in known:
+            done.append(train_narrow(width, ways_around=ways_around, seed=seed))
+            print(done[-1], flush=True)
+            rows = ",\n".join(f"  {json.dumps(each._asdict())}" for each in done)
+            data.write_atomically(path, f"[\n{rows}\n]\n".encode())
+
+
+def read(path: Path) -> Sequence[Trained]:
+    """The results in the file `path`; raises `ValueError` if it holds something else."""
+    try:
+        return [Trained(**each) for each in json.loads(path.read_text("utf-8"))]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not a record of trained widths: {error}") from error
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Train ever narrower reductions and record them.")
+    parser.add_argument("path", type=Path, help="the JSON file to write, or to go on with")
+    record(parser.parse_args().path)
