@@ -2,6 +2,7 @@
 
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .family import family_tree
+from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
 from .picture import (
     BLACK,
     BLUE,
@@ -32,14 +33,20 @@ __all__ = [
     "YELLOW",
     "Note",
     "Picture",
+    "aliasing",
+    "channel_rows",
     "class_balance",
     "classes",
     "confusion",
     "describe",
     "epoch_curves",
     "family_tree",
+    "gallery",
     "image",
+    "layer_bars",
     "learning_curves",
     "mistakes",
     "pixels",
+    "shift_curves",
+    "strongest",
 ]
