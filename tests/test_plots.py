@@ -166,5 +166,5 @@ def test_the_frame_surrounds_the_brightest_spot(figures):
 
 
 def test_channel_rows_tell_what_is_left_of_active_channels(figures):
-    assert "row, between 0.250 and 0.250" in plots.describe(figures["channel_rows"])
+    assert "row, 0.250 of each" in plots.describe(figures["channel_rows"])
     assert "one 50%; other 25%" in plots.describe(figures["shift_curves"])

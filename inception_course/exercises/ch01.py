@@ -39,9 +39,9 @@ q1 = Exercise(
 )
 
 
-def _receptive_field(layers):
+def _receptive_field(chain):
     field, step = 1, 1
-    for window, stride in layers:
+    for window, stride in chain:
         field += (window - 1) * step
         step *= stride
     return field

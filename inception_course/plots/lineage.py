@@ -43,14 +43,16 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
                 edgecolor="white",
             )
             names = [row.name.removeprefix("conv") for row in layers]
-            axes.set_xticks(range(len(layers)), names, rotation=60 if len(layers) > 10 else 0)
+            axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
             axes.tick_params(axis="x", labelsize=12)
             axes.set_title(f"{name}: {sum(amounts) / 1e6:,.1f} million in all")
             share = sum(a for a, is_linear in zip(amounts, linear, strict=True) if is_linear)
-            largest = max(layers, key=lambda row: getattr(row, quantity)).name
+            largest = [
+                row.name for row, a in zip(layers, amounts, strict=True) if a == max(amounts)
+            ]
             said.append(
                 f"{name} has {sum(amounts) / 1e6:,.1f} million, {share / sum(amounts):.0%} of them "
-                f"in fully connected layers and most in {largest}"
+                f"in fully connected layers and most in {', '.join(largest)}"
             )
         for axes in panels[:, 0]:
             axes.set_ylabel(unit)
@@ -85,7 +87,8 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> F
             right.set(
                 ylabel="after / before", ylim=(0, ceiling * 1.25), title=f"{name}: share left"
             )
-            said.append(f"{name}, between {left_over.min():.3f} and {left_over.max():.3f}")
+            low, high = (f"{share:.3f}" for share in (left_over.min(), left_over.max()))
+            said.append(f"{name}, {low} of each" if low == high else f"{name}, {low} to {high}")
         for axes in panels[-1]:
             axes.set_xlabel("channel, at one position of the map")
     figure.description = (
@@ -121,12 +124,12 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Figur
     bumps = {stride: peaks(map_[:, column // stride]) for stride, map_ in answers.items()}
     figure = Picture(
         13,
-        7.6,
+        6.6,
         f"along one column the window answers {bumps[1]} times at stride 1; "
         + ", ".join(f"at stride {stride} {bumps[stride]} times" for stride in coarse),
     )
     with matplotlib.rc_context(PROJECTOR):
-        pictures, curve = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+        pictures, curve = figure.subfigures(2, 1, height_ratios=(1.1, 1))
         shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
         for axes, (name, map_) in zip(pictures.subplots(1, len(shown)), shown.items(), strict=True):
             axes.imshow(map_.numpy(), cmap="gray", interpolation="nearest")
@@ -204,7 +207,7 @@ def strongest(
                     cmap="Oranges",
                     alpha=0.5,
                     extent=(start, stop, stop, start),
-                    interpolation="bilinear",
+                    interpolation="nearest",
                 )
                 down, right = divmod(int(heat.argmax()), heat.shape[1])
                 corner = [first + place * stride - side / 2 for place in (right, down)]
