@@ -257,13 +257,12 @@ def blocks(model: nn.Module, layers: dict[str, Row]) -> Iterator[Row]:
     """The layers, those of one stage of the network taken together."""
     groups: dict[str, list[Row]] = {}
     for name, row in layers.items():
-        part, _, rest = name.partition(".")
-        groups.setdefault(f"{part}.{rest.partition('.')[0]}", []).append(row)
+        groups.setdefault(".".join(name.split(".")[:2]), []).append(row)
     for name, rows in groups.items():
         module = model.get_submodule(name)
         last = rows[-1]
         yield Row(
-            name.partition(".")[2],
+            name.rpartition(".")[2],
             "block" if isinstance(module, BLOCKS) else rows[0].kind,
             last.output,
             sum(row.parameters for row in rows),

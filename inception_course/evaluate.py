@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from .data import Batches
@@ -62,3 +63,28 @@ def confusion(model: nn.Module, dataset: TensorDataset, *, size: int | None = No
     classes = logits.shape[1]
     cells = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2)
     return cells.view(classes, classes)
+
+
+def shift_tolerance(
+    model: nn.Module, dataset: TensorDataset, pixels: int, *, size: int | None = None
+) -> float:
+    """The fraction of images (0 to 1) whose class stays the same when the image moves by `pixels`.
+
+    Each image moves left, right, up and down, and the four fractions are averaged; what comes into
+    view is black. The true class plays no part. `pixels` counts at the size of the dataset, before
+    images are resized to `size`.
+
+    Raises `ValueError` if a shift leaves nothing of the image in view.
+    """
+    images, labels = dataset.tensors
+    if not 0 <= pixels < min(images.shape[2:]):
+        raise ValueError(
+            f"pixels={pixels} moves images of {images.shape[2]}x{images.shape[3]} pixels out of "
+            f"view: choose 0 to {min(images.shape[2:]) - 1}"
+        )
+    before = predict(model, dataset, size=size).argmax(dim=1)
+    same = []
+    for right, down in ((-pixels, 0), (pixels, 0), (0, -pixels), (0, pixels)):
+        moved = TensorDataset(F.pad(images, (right, -right, down, -down)), labels)
+        same.append((predict(model, moved, size=size).argmax(dim=1) == before).float().mean())
+    return torch.stack(same).mean().item()

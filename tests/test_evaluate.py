@@ -82,3 +82,46 @@ def test_images_are_resized_when_asked(val_set):
     evaluate.predict(Sees(), val_set, size=40)
     evaluate.predict(Sees(), val_set)
     assert set(sizes) == {(40, 40), (28, 28)}
+
+
+class BrightSide(nn.Module):
+    """Says 1 if the right half of an image is brighter than the left, otherwise 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images):
+        half = images.shape[3] // 2
+        sides = images[..., :half], images[..., half:]
+        return torch.stack([side.sum(dim=(1, 2, 3)) for side in sides], dim=1)
+
+
+def dots(*places):
+    images = torch.zeros(len(places), 1, 6, 6, dtype=torch.uint8)
+    for image, (row, column) in zip(images, places, strict=True):
+        image[0, row, column] = 255
+    return TensorDataset(images, torch.zeros(len(places), dtype=torch.long))
+
+
+def test_shift_tolerance_is_the_share_of_answers_that_stay():
+    # A dot two columns left of the middle crosses it only when it moves right by three.
+    assert evaluate.shift_tolerance(BrightSide(), dots((3, 0), (3, 1)), 0) == 1
+    assert evaluate.shift_tolerance(BrightSide(), dots((3, 0), (3, 2)), 1) == 1 - 1 / 8
+    # Right by three: both cross. Up, down and left keep the side, or leave black, which is 0.
+    assert evaluate.shift_tolerance(BrightSide(), dots((3, 1), (3, 2)), 3) == 1 - 2 / 8
+
+
+def test_all_four_directions_count():
+    one = [evaluate.shift_tolerance(BrightSide(), dots((0, 3)), pixels) for pixels in (1, 2)]
+    assert one == [1 - 2 / 4] * 2  # left it crosses, up it leaves the view; right and down it stays
+
+
+def test_shifts_count_before_images_are_resized():
+    assert evaluate.shift_tolerance(BrightSide(), dots((3, 2)), 1, size=60) == 1 - 1 / 4
+
+
+def test_a_shift_out_of_view_is_refused():
+    for pixels in (6, -1):
+        with pytest.raises(ValueError, match="0 to 5"):
+            evaluate.shift_tolerance(BrightSide(), dots((3, 2)), pixels)

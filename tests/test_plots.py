@@ -20,6 +20,13 @@ RUN = train.Run(
     train.Recipe("made", epochs=2, batch_size=8, learning_rate=0.1),
     {"classes": 10},
 )
+COSTS = {
+    name: cost.table(models.create(name, width=0.1, image_size=64), (1, 64, 64))
+    for name in ("alexnet", "vgg11")
+}
+STRIPES = (torch.arange(24) % 6 == 0).float()[:, None].expand(24, 24)
+HEAT = torch.zeros(200, 2, 7, 7)
+HEAT[:, 0, 2, 3] = HEAT[:, 1, 6, 0] = torch.linspace(0, 1, 200)
 
 
 def of_anatomy():
@@ -33,9 +40,6 @@ def of_anatomy():
         "gradient_norms": plots.gradient_norms({"no heads": norms, "with heads": norms}),
         "receptive_fields": plots.receptive_fields(
             cost.table(googlenet, (3, 224, 224)), ("1x1", "3x3", "5x5"), 224
-        ),
-        "shift_curves": plots.shift_curves(
-            {"average": {0: 0.8, 4: 0.7}, "flatten": {0: 0.8, 4: 0.5}}
         ),
         "network": plots.network(googlenet),
     }
@@ -143,6 +147,23 @@ def of_one_by_one(images):
     }
 
 
+def of_lineage(images):
+    return {
+        "layer_bars": plots.layer_bars(COSTS),
+        "channel_rows": plots.channel_rows(
+            {"row": (torch.arange(5.0), torch.arange(5.0) / 4)}, 0.5
+        ),
+        "gallery": plots.gallery(
+            {"first": images[0, 0], "second": images[1, 0]}, "two images " * 2
+        ),
+        "aliasing": plots.aliasing(
+            STRIPES, {step: STRIPES[::step, ::step] for step in (1, 2, 4)}, 3
+        ),
+        "shift_curves": plots.shift_curves({"one": [1.0, 0.5], "other": [1.0, 0.25]}),
+        "strongest": plots.strongest(images, HEAT, [0, 1], stride=4, first=1.5, side=8),
+    }
+
+
 @pytest.fixture(scope="module")
 def figures():
     sample = data.fashion_mnist("val", sample=200)
@@ -153,6 +174,7 @@ def figures():
         | of_hebbian()
         | of_batch_norm()
         | of_one_by_one(images)
+        | of_lineage(images)
         | {
             "image": plots.image(images[0, 0], "Bag"),
             "classes": plots.classes(sample),
@@ -194,15 +216,17 @@ def test_letters_are_large_enough_for_the_last_row(figures):
 
 
 def test_axes_have_labels_with_units(figures):
-    for name in ("learning_curves", "pixels", "class_balance"):
+    for name in ("learning_curves", "pixels", "class_balance", "layer_bars", "shift_curves"):
         axes = figures[name].axes[0]
         assert axes.get_ylabel(), name
     assert figures["learning_curves"].axes[0].get_ylabel() == "cross-entropy, nats"
 
 
 def test_lines_differ_without_colour(figures):
-    lines = figures["learning_curves"].axes[0].lines
-    assert len({(line.get_linestyle(), line.get_marker()) for line in lines}) == len(lines)
+    for name in ("learning_curves", "shift_curves"):
+        lines = figures[name].axes[0].lines
+        styles = {(line.get_linestyle(), line.get_marker()) for line in lines}
+        assert len(styles) == len(lines), name
     bars = figures["class_balance"].axes[0].containers
     assert len({container[0].get_hatch() for container in bars}) == len(bars)
 
@@ -362,3 +386,32 @@ def test_batch_norm_figures_say_what_they_show(figures):
 def test_the_sliders_ends_can_be_drawn():
     for arguments in ((0, 0.2, 0, 0), (6, 6, 6, -6)):
         assert plots.sigmoid_input(*arguments).png()
+
+
+def test_layer_bars_say_where_the_parameters_are(figures):
+    table = COSTS["alexnet"]
+    linear = sum(row.parameters for row in table if row.kind == "linear") / table.parameters
+    said = plots.describe(figures["layer_bars"])
+    assert f"alexnet has {table.parameters / 1e6:,.1f} million, {linear:.0%} of them" in said
+    heights = [bar.get_height() * 1e6 for bar in figures["layer_bars"].axes[0].patches]
+    assert sum(heights) == pytest.approx(table.parameters)
+    assert len(heights) == 8
+    work = plots.layer_bars(COSTS, "multiply_adds")
+    heights = [bar.get_height() * 1e6 for bar in work.axes[1].patches]
+    assert sum(heights) == pytest.approx(COSTS["vgg11"].multiply_adds)
+
+
+def test_stripes_of_six_pixels_are_miscounted_at_stride_four(figures):
+    said = plots.describe(figures["aliasing"])
+    assert "answers 3 times at stride 1; at stride 2 3 times, at stride 4 1 times" in said
+
+
+def test_the_frame_surrounds_the_brightest_spot(figures):
+    first, second = figures["strongest"].axes[0], figures["strongest"].axes[6]
+    frames = [axes.patches[0].get_bbox().bounds for axes in (first, second)]
+    assert frames == [(9.5, 5.5, 8, 8), (-2.5, 21.5, 8, 8)]  # x, y, width, height
+
+
+def test_channel_rows_tell_what_is_left_of_active_channels(figures):
+    assert "row, 0.250 of each" in plots.describe(figures["channel_rows"])
+    assert "one 50%; other 25%" in plots.describe(figures["shift_curves"])

@@ -1,6 +1,6 @@
 """Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
 
-from .anatomy import against_paper, gradient_norms, network, receptive_fields, shift_curves
+from .anatomy import against_paper, gradient_norms, network, receptive_fields
 from .batch_norm import (
     accuracy_by_depth,
     accuracy_by_step,
@@ -27,6 +27,7 @@ from .hebbian import (
     wiring,
     zeros,
 )
+from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
 from .one_by_one import (
     accuracy_by_width,
     block_shares,
@@ -69,11 +70,13 @@ __all__ = [
     "accuracy_by_step",
     "accuracy_by_width",
     "against_paper",
+    "aliasing",
     "along_the_step",
     "block_shares",
     "break_even",
     "by_layer",
     "channel_clusters",
+    "channel_rows",
     "channels_along",
     "class_balance",
     "classes",
@@ -85,9 +88,11 @@ __all__ = [
     "epoch_curves",
     "family_tree",
     "filters",
+    "gallery",
     "gradient_norms",
     "image",
     "islands",
+    "layer_bars",
     "learning_curves",
     "mistakes",
     "network",
@@ -100,6 +105,7 @@ __all__ = [
     "sigmoid_input",
     "spectra",
     "standardised",
+    "strongest",
     "two_orders",
     "width_predictions",
     "window_coverage",

@@ -1,4 +1,4 @@
-"""Figures of networks taken apart: their wiring, their counts, what they see, what shifts do."""
+"""Figures of networks taken apart: their wiring, their counts, what they see."""
 
 from collections.abc import Mapping, Sequence
 
@@ -226,25 +226,6 @@ def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Figu
         axes.set(ylabel="receptive field, pixels a side")
         axes.grid(alpha=0.3)
         axes.legend(loc="upper left")
-    return figure
-
-
-def shift_curves(accuracies: Mapping[str, Mapping[int, float]]) -> Figure:
-    """Accuracy on images moved by so many pixels, one line a network."""
-    said = "; ".join(
-        f"{name} {curve[0]:.2f} unmoved and {curve[max(curve)]:.2f} at {max(curve)} pixels"
-        for name, curve in accuracies.items()
-    )
-    figure = Picture(9.5, 4.8, f"accuracy against the shift of the images: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (name, curve), color, style in zip(
-            accuracies.items(), (BLUE, VERMILION, GREEN), ("o-", "s--", "^-."), strict=False
-        ):
-            axes.plot(list(curve), list(curve.values()), style, color=color, label=name)
-        axes.set(xlabel="shift, pixels", ylabel="validation accuracy", ylim=(0, 1))
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower left")
     return figure
 
 
