@@ -4,6 +4,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from . import Exercise, Solution, choice, number, written
 
@@ -130,61 +131,59 @@ q4 = Exercise(
 )
 
 
-def _receptive_field(chain):
-    size, step = 1, 1
-    for window, stride in chain:
-        size += (window - 1) * step  # each further position of the window adds one step
-        step *= stride
-    return size
+def _total_loss(main, aux, labels):
+    return F.cross_entropy(main, labels) + 0.3 * sum(F.cross_entropy(a, labels) for a in aux)
 
 
-def _field_without_steps(chain):
-    return 1 + sum(window - 1 for window, _ in chain)
+def _loss_unweighted(main, aux, labels):
+    return F.cross_entropy(main, labels) + sum(F.cross_entropy(a, labels) for a in aux)
 
 
-def _field_own_stride(chain):
-    size, step = 1, 1
-    for window, stride in chain:
-        step *= stride
-        size += (window - 1) * step
-    return size
+def _loss_main_only(main, aux, labels):
+    return F.cross_entropy(main, labels)
 
 
-def _field_added_windows(chain):
-    size, step = 0, 1
-    for window, stride in chain:
-        size += window * step
-        step *= stride
-    return size
+def _loss_all_weighted(main, aux, labels):
+    return 0.3 * _loss_unweighted(main, aux, labels)
 
 
-def _check_field(function):
-    stem = [(7, 2), (3, 2), (1, 1), (3, 1), (3, 2)]
-    given = written(function)(list(stem))
+def _loss_shared(main, aux, labels):
+    return F.cross_entropy(main, labels) + 0.3 * sum(F.cross_entropy(a, labels) for a in aux) / len(
+        aux
+    )
+
+
+def _loss_softmax(main, aux, labels):
+    return _total_loss(main.softmax(dim=1), [a.softmax(dim=1) for a in aux], labels)
+
+
+def _check_total_loss(function):
+    generator = torch.Generator().manual_seed(0)
+    main, *aux = 3 * torch.randn(3, 5, 4, generator=generator)
+    labels = torch.tensor([0, 1, 2, 3, 0])
+    given = written(function)(main, list(aux), labels)
     if given is None:
         return "your function returns nothing: add a return statement."
     given = number(given)
+    if math.isclose(given, _total_loss(main, aux, labels), rel_tol=1e-5):
+        return None
     for wrong, message in (
-        (_field_without_steps, "after a stride of 2 a window's positions lie two pixels apart."),
-        (_field_own_stride, "a layer's own stride counts only for the layers after it."),
-        (_field_added_windows, "a window of k adds k - 1 steps: its first position is there."),
+        (_loss_unweighted, "each auxiliary loss counts 0.3, not 1."),
+        (_loss_main_only, "the auxiliary losses are missing: they are added, 0.3 each."),
+        (_loss_all_weighted, "the main loss counts in full; only the auxiliary ones 0.3."),
+        (_loss_shared, "each auxiliary loss counts 0.3: add them, do not average them."),
+        (_loss_softmax, "F.cross_entropy wants logits: it applies the softmax itself."),
     ):
-        if given == wrong(stem) and given != _receptive_field(stem):
+        if math.isclose(given, wrong(main, aux, labels), rel_tol=1e-5):
             return message
-    if given != _receptive_field(stem):
-        return f"the stem of GoogLeNet sees 27 pixels, and you return {given:g}."
-    if number(function([])) != 1:
-        return "without any layer a position sees one pixel."
-    if number(function([(3, 1)] * 2)) != 5:
-        return "two windows of 3x3 see 5 pixels: start anew in each call."
-    return None
+    return "it is the cross-entropy of `main`, and of each of `aux` times 0.3, added up."
 
 
 q5 = Exercise(
-    _check_field,
+    _check_total_loss,
     (
-        "Keep two numbers: what a position sees, and how far two neighbours lie apart.",
-        "size += (window - 1) * step, and only then step *= stride.",
+        "Three losses: the main head's in full, and each auxiliary head's with a weight.",
+        "F.cross_entropy(main, labels) + 0.3 * the sum of F.cross_entropy(a, labels).",
     ),
-    Solution(_receptive_field, "Grow by (window - 1) steps, then widen the step:"),
+    Solution(_total_loss, "The main loss, and 0.3 of each auxiliary one:"),
 )

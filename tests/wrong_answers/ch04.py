@@ -35,10 +35,6 @@ def nothing(*arguments):
     forgotten = len(arguments)  # noqa: F841 - computed, and not returned
 
 
-def only_the_stem(chain):
-    return 27
-
-
 WRONG = {
     "q1": [
         (along_batch, "along the batch"),
@@ -60,10 +56,11 @@ WRONG = {
     ],
     "q4": [("4a", "171"), ("4e", "3x3"), ("3b", "91"), ("5b", "earlier"), ("5c", "choose")],
     "q5": [
-        (ch04._field_without_steps, "two pixels apart"),
-        (ch04._field_own_stride, "layers after it"),
-        (ch04._field_added_windows, "k - 1"),
-        (only_the_stem, "one pixel"),
+        (ch04._loss_unweighted, "not 1"),
+        (ch04._loss_main_only, "missing"),
+        (ch04._loss_all_weighted, "in full"),
+        (ch04._loss_shared, "do not average"),
+        (ch04._loss_softmax, "wants logits"),
         (nothing, "returns nothing"),
     ],
 }
