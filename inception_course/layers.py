@@ -445,6 +445,37 @@ class Network(nn.Module):
         return Logits(logits, tuple(auxiliary)) if asks_aux else logits
 
 
+def dense_network(
+    body: Iterable,
+    *,
+    num_classes: int,
+    in_channels: int,
+    image_size: int,
+    width: float,
+    norm: Callable[[int], nn.Module] | None,
+    act: Callable[[], nn.Module],
+    dropout: float,
+) -> Network:
+    """Convolutions, then hidden layers of 4,096: what AlexNet, ZFNet and VGG have in common.
+
+    Weights start after He.
+    """
+    model = Network(
+        (),
+        body,
+        lambda channels, size: DenseHead(
+            channels, size, num_classes, hidden=scale(4096, width), dropout=dropout, act=act
+        ),
+        in_channels=in_channels,
+        image_size=image_size,
+        unit=partial(ConvUnit, norm=norm, act=act),
+        sized=True,
+        width=width,
+    )
+    he_initialise(model)
+    return model
+
+
 def check_images(images: Tensor, in_channels: int, smallest: int) -> None:
     """Raise `ValueError` unless `images` is [B, in_channels, H, W] with H and W large enough."""
     shape = list(images.shape)

@@ -1,21 +1,10 @@
 """AlexNet, from section 3.5 of its paper: Krizhevsky, Sutskever, Hinton, 2012."""
 
 from collections.abc import Callable
-from functools import partial
 
 from torch import nn
 
-from ..layers import (
-    Conv,
-    ConvUnit,
-    DenseHead,
-    LocalResponse,
-    MaxPool,
-    Network,
-    he_initialise,
-    relu,
-    scale,
-)
+from ..layers import Conv, LocalResponse, MaxPool, Network, dense_network, relu
 
 # Section 3.5. The paper prints images of 224 pixels, of which (224 - 11) / 4 + 1 = 54.25 positions
 # would fit; 227 pixels give the 55 of its Figure 2. Two groups: each half of the maps sees one half
@@ -70,21 +59,17 @@ def alexnet(
     standard deviation of 0.01.
     """
     table = ONE_WEIRD_TRICK if one_weird_trick else ALEXNET
-    model = Network(
-        (),
+    return dense_network(
         (
             step._replace(groups=1) if isinstance(step, Conv) and not grouped else step
             for step in table
             if lrn or not isinstance(step, LocalResponse)
         ),
-        lambda channels, size: DenseHead(
-            channels, size, num_classes, hidden=scale(4096, width), dropout=dropout, act=act
-        ),
+        num_classes=num_classes,
         in_channels=in_channels,
         image_size=image_size or (224 if one_weird_trick else 227),
-        unit=partial(ConvUnit, norm=norm, act=act),
-        sized=True,
         width=width,
+        norm=norm,
+        act=act,
+        dropout=dropout,
     )
-    he_initialise(model)
-    return model

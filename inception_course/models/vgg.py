@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import Conv, ConvUnit, DenseHead, MaxPool, Network, he_initialise, relu, scale
+from ..layers import Conv, MaxPool, Network, dense_network, relu
 
 # Table 1: every window is 3x3, and each stage ends with a pooling of 2x2 at stride 2.
 CHANNELS = (64, 128, 256, 512, 512)
@@ -37,20 +37,16 @@ def vgg(
     image_size: int = 224,
 ) -> Network:
     """The net with `layers` layers, 11, 16 or 19, for images of `image_size` pixels."""
-    model = Network(
-        (),
+    return dense_network(
         table(layers),
-        lambda channels, size: DenseHead(
-            channels, size, num_classes, hidden=scale(4096, width), dropout=dropout, act=act
-        ),
+        num_classes=num_classes,
         in_channels=in_channels,
         image_size=image_size,
-        unit=partial(ConvUnit, norm=norm, act=act),
-        sized=True,
         width=width,
+        norm=norm,
+        act=act,
+        dropout=dropout,
     )
-    he_initialise(model)
-    return model
 
 
 vgg11, vgg16, vgg19 = (partial(vgg, layers) for layers in (11, 16, 19))

@@ -1,21 +1,10 @@
 """ZFNet, from Figure 3 of its paper: Zeiler and Fergus, 2013."""
 
 from collections.abc import Callable
-from functools import partial
 
 from torch import nn
 
-from ..layers import (
-    Conv,
-    ConvUnit,
-    DenseHead,
-    LocalResponse,
-    MaxPool,
-    Network,
-    he_initialise,
-    relu,
-    scale,
-)
+from ..layers import Conv, LocalResponse, MaxPool, Network, dense_network, relu
 
 # Figure 3: AlexNet with a first window of 7x7 at stride 2, a second at stride 2, and no groups. The
 # padding of the first convolution and the partial windows of the poolings are not in the paper;
@@ -52,21 +41,17 @@ def zfnet(
     image_size: int = 224,
 ) -> Network:
     """The net of Figure 3, for images of `image_size` pixels; `wide` is the paper's variant (b)."""
-    model = Network(
-        (),
+    return dense_network(
         (
             step._replace(channels=WIDE[step.name]) if wide and step.name in WIDE else step
             for step in ZFNET
             if lrn or not isinstance(step, LocalResponse)
         ),
-        lambda channels, size: DenseHead(
-            channels, size, num_classes, hidden=scale(4096, width), dropout=dropout, act=act
-        ),
+        num_classes=num_classes,
         in_channels=in_channels,
         image_size=image_size,
-        unit=partial(ConvUnit, norm=norm, act=act),
-        sized=True,
         width=width,
+        norm=norm,
+        act=act,
+        dropout=dropout,
     )
-    he_initialise(model)
-    return model
