@@ -114,7 +114,8 @@ def panel(
             step=values[1] - values[0] if len(values) > 1 else 1,
             description=name,
             continuous_update=False,
-            style={"description_width": "initial"},
+            style={"description_width": f"{max(map(len, sliders)) + 1}ch"},
+            layout={"width": "28em"},
         )
         for name, values in sliders.items()
     ]

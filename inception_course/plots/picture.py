@@ -46,7 +46,8 @@ class Picture(Figure):
     def html(self) -> str:
         source = base64.b64encode(self.png()).decode()
         alt = html.escape(self.description)
-        return f'<img alt="{alt}" src="data:image/png;base64,{source}">'
+        style = "max-width: 100%"  # never wider than its cell
+        return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{source}">'
 
     def bundle(self) -> tuple[dict, dict]:
         """What a notebook stores: the picture, and its description as text and as `alt`."""
