@@ -39,4 +39,4 @@ def _draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    axes.legend(loc="best")
