@@ -93,7 +93,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Figure:
         exact = recovery.match[:units] >= 0
         axes.scatter(middle[exact], [1] * exact.sum(), 160, BLUE, zorder=3, label="exact unit")
         axes.scatter(
-            middle[~exact], [1] * (~exact).sum(), 160, "white", "X",
+            middle[~exact], [1] * (~exact).sum(), 160, "white", marker="X",
             edgecolors=VERMILION, linewidths=2, zorder=3, label="not exact",
         )  # fmt: skip
         axes.scatter(range(len(below)), [0] * len(below), 40, BLACK, zorder=3)
