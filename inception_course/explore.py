@@ -28,7 +28,7 @@ def browse(dataset: TensorDataset):
     def show(index: int) -> plots.Picture:
         return plots.image(images[index, 0], CLASSES[labels[index]])
 
-    return slider_panel("image", len(labels), show)
+    return panel({"image": range(len(labels))}, show)
 
 
 def wiring():
@@ -77,11 +77,6 @@ def block_widths():
         "pool projection": 32,
     }
     return panel(dict.fromkeys(start, range(8, 385, 8)), show, start)
-
-
-def slider_panel(name: str, count: int, show: Callable[[int], plots.Picture]):
-    """A panel with one slider, from 0 to `count` - 1; `show(value)` gives the picture."""
-    return panel({name: range(count)}, show)
 
 
 def panel(
