@@ -168,20 +168,21 @@ def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> F
     }
     said = "; ".join(
         f"{column}: {sum(value == 0 for value in rows.values())} of {len(rows)} rows agree, "
-        f"the others differ by {', '.join(f'{n} {v:+.0f} %' for n, v in rows.items() if v)}"
+        f"the others differ by {', '.join(f'{n} {v:+.1f} %' for n, v in rows.items() if v)}"
         for column, rows in deviations.items()
     )
     figure = Picture(13, 4.8, f"our counts against the printed ones. {said}")
     with matplotlib.rc_context(PROJECTOR):
         panels = figure.subplots(1, len(columns), sharey=True)
         for axes, (column, rows) in zip(panels, deviations.items(), strict=True):
-            axes.bar(list(rows), list(rows.values()), color=VERMILION, hatch="//")
-            for name, value in rows.items():
+            heights = [max(-LIMIT, min(LIMIT, value)) for value in rows.values()]
+            axes.bar(list(rows), heights, color=VERMILION, hatch="//")
+            for (name, value), height in zip(rows.items(), heights, strict=True):
                 if value:
                     above = value > 0
                     axes.annotate(
                         f"{value:+.1f}" if abs(value) < LIMIT else f"{value:+.0f}",
-                        (name, max(-LIMIT, min(LIMIT, value))),
+                        (name, height),
                         (0, 3 if above else -3),
                         textcoords="offset points",
                         ha="center",

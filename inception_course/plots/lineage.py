@@ -124,12 +124,12 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Figur
     bumps = {stride: peaks(map_[:, column // stride]) for stride, map_ in answers.items()}
     figure = Picture(
         13,
-        6.6,
+        7.2,
         f"along one column the window answers {bumps[1]} times at stride 1; "
         + ", ".join(f"at stride {stride} {bumps[stride]} times" for stride in coarse),
     )
     with matplotlib.rc_context(PROJECTOR):
-        pictures, curve = figure.subfigures(2, 1, height_ratios=(1.1, 1))
+        pictures, curve = figure.subfigures(2, 1, height_ratios=(1.35, 1))
         shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
         for axes, (name, map_) in zip(pictures.subplots(1, len(shown)), shown.items(), strict=True):
             axes.imshow(map_.numpy(), cmap="gray", interpolation="nearest")
