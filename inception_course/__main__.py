@@ -36,7 +36,10 @@ def train(
     model: Annotated[str, typer.Option(help="A network, such as googlenet_bn.")] = "googlenet_bn",
     recipe: Annotated[str, typer.Option(help="quick, d2l or modern.")] = "quick",
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the first weights and of every draw.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of every draw, and of the first weights.")] = 0,
+    initial_seed: Annotated[
+        int | None, typer.Option(help="Of the first weights, instead of --seed.")
+    ] = None,
     sample: Sample = None,
     root: Root = None,
     out: Annotated[
@@ -58,7 +61,7 @@ def train(
         chosen = replace(chosen, epochs=epochs)
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
 
-    torch.manual_seed(seed)
+    torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
     network = models.create(model, **chosen.network).to(device)
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])

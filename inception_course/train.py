@@ -114,6 +114,23 @@ RECIPES = {
             erase=8,
             precision="auto",
         ),
+        Recipe(
+            "overnight",
+            epochs=20,
+            batch_size=128,
+            learning_rate=0.2,
+            image_size=40,
+            network={"stem": "small", "width": 0.5},
+            momentum=0.9,
+            weight_decay=5e-4,
+            schedule="one-cycle",
+            label_smoothing=0.1,
+            weight_averaging=0.999,
+            flip=True,
+            shift=2,
+            erase=8,
+            precision="auto",
+        ),
     )
 }
 
