@@ -104,14 +104,18 @@ def evaluate(
     sample: Sample = None,
     root: Root = None,
 ) -> None:
-    """How often is a trained network right, in all and class by class?"""
+    """How often is a trained network right, in all and class by class?
+
+    The accuracy on the whole test set is kept in the run's record.
+    """
     from tqdm import tqdm
 
     from . import evaluate as evaluation
     from .train import Run
 
     network = checkpoint.load_weights(folder / "weights.pt")
-    run = Run.from_json((folder / checkpoint.RECORD).read_text())
+    record = folder / checkpoint.RECORD
+    run = Run.from_json(record.read_text("utf-8"))
     dataset = data.fashion_mnist(split, sample=sample, root=root)
     _, labels = dataset.tensors
     logits = evaluation.predict(
@@ -122,6 +126,19 @@ def evaluate(
     for label, name in enumerate(data.CLASSES):
         if (labels == label).any():
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
+    if split == "test" and sample is None:
+        run = replace(run, test_accuracy=round(right.mean().item(), 6))
+        data.write_atomically(record, run.to_json().encode())
+
+
+@app.command()
+def results(
+    folder: Annotated[Path, typer.Argument(help="Records, such as notebooks/records.")],
+) -> None:
+    """Tables in Markdown of recorded runs: time, images per second, accuracies, spread."""
+    from . import records
+
+    typer.echo(records.markdown(folder))
 
 
 @app.command("cost")

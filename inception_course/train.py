@@ -156,11 +156,15 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a training left behind: one `Epoch` per pass, the recipe, and where it ran."""
+    """What a training left behind: one `Epoch` per pass, the recipe, and where it ran.
+
+    `test_accuracy` is a fraction of 1, of the whole test set, and None until it was measured.
+    """
 
     epochs: tuple[Epoch, ...]
     recipe: Recipe
     environment: dict
+    test_accuracy: float | None = None
 
     @property
     def best(self) -> Epoch:

@@ -182,6 +182,12 @@ def figures():
             "pixels": plots.pixels(sample),
             "family_tree": plots.family_tree(),
             "learning_curves": plots.learning_curves(RUN),
+            "race": plots.race({"made": RUN, "again": RUN}, {"a mark": 0.86, "the next": 0.95}),
+            "seeds": plots.seeds({"made": [RUN, RUN], "again": [RUN]}),
+            "schedules": plots.schedules(
+                [train.RECIPES["modern"], replace(RUN.recipe, schedule="2014")], 451
+            ),
+            "first_layer": plots.first_layer(torch.eye(7).expand(3, 1, 7, 7)),
             "confusion": plots.confusion(torch.eye(10, dtype=torch.long) * 8 + 1),
             "mistakes": plots.mistakes(sample, logits),
         }
@@ -297,6 +303,15 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
     assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
+
+
+def test_the_figures_of_runs_say_what_was_recorded(figures):
+    said = {name: plots.describe(figure) for name, figure in figures.items()}
+    assert "made ends at 0.875 after 0.1 minutes and passes a mark" in said["race"]
+    assert "made 0.875 to 0.875 over 2 seeds" in said["seeds"]
+    assert "modern is at 0.00 of its highest rate after 6 epochs" in said["schedules"]
+    assert "made is at 0.10 of its highest rate after 451 epochs" in said["schedules"]
+    assert "in 0 of them" in said["first_layer"]
 
 
 def test_the_figures_of_reductions_say_what_was_counted_and_measured(figures):

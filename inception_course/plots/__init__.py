@@ -51,7 +51,7 @@ from .picture import (
     Picture,
     describe,
 )
-from .runs import epoch_curves, learning_curves
+from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
 
 __all__ = [
     "BLACK",
@@ -88,6 +88,7 @@ __all__ = [
     "epoch_curves",
     "family_tree",
     "filters",
+    "first_layer",
     "gallery",
     "gradient_norms",
     "image",
@@ -99,8 +100,11 @@ __all__ = [
     "percentile_bands",
     "phase_transition",
     "pixels",
+    "race",
     "receptive_fields",
     "rule_lengths",
+    "schedules",
+    "seeds",
     "shift_curves",
     "sigmoid_input",
     "spectra",

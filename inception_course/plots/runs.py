@@ -1,12 +1,17 @@
 """Figures of training runs."""
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from torch import Tensor
 
-from ..train import Epoch, Run
-from .picture import BLUE, GREEN, PROJECTOR, VERMILION, Picture
+from ..train import Epoch, Recipe, Run, learning_rate
+from .picture import BLACK, BLUE, GREEN, PROJECTOR, PURPLE, VERMILION, Picture
+
+STYLES = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"))
 
 
 def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
@@ -40,3 +45,97 @@ def _draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     axes.legend(loc="best")
+
+
+def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
+    """Validation accuracy over the time spent, epoch by epoch; `marks` are accuracies to pass."""
+    passed = []
+    for name, run in runs.items():
+        highest = max((text for text in marks if run.best.val_accuracy >= marks[text]), default="")
+        passed.append(
+            f"{name} ends at {run.last.val_accuracy:.3f} after {run.seconds / 60:.1f} minutes"
+            + (f" and passes {highest}" if highest else "")
+        )
+    figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        for (name, run), (color, marker, line) in zip(runs.items(), STYLES, strict=False):
+            minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
+            accuracies = [epoch.val_accuracy for epoch in run.epochs]
+            axes.plot(minutes, accuracies, marker + line, color=color, label=name)
+        for text, accuracy in marks.items():
+            axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
+            place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
+            axes.annotate(text, (0.01, accuracy), fontsize=13, **place)
+        axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
+        axes.set_ylim(0.8, 0.98)
+        axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right")
+    return figure
+
+
+def seeds(runs: Mapping[str, Sequence[Run]]) -> Figure:
+    """The validation accuracy at the end of each repetition of a run, a row for each recipe."""
+    ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
+    said = "; ".join(
+        f"{name} {min(values):.3f} to {max(values):.3f} over {len(values)} seeds"
+        for name, values in ends.items()
+    )
+    figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {said}")
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        for row, (values, marker) in enumerate(zip(ends.values(), "os^D", strict=False)):
+            axes.plot(values, [row] * len(values), marker, color=BLUE, alpha=0.5, markersize=12)
+        axes.set_yticks(range(len(ends)), ends)
+        axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
+        axes.grid(alpha=0.3, axis="x")
+    return figure
+
+
+def schedules(recipes: Sequence[Recipe], epochs: int) -> Figure:
+    """The learning rate as a part of its highest value, over at most `epochs` passes."""
+    curves = {}
+    for recipe in recipes:
+        last = epochs if recipe.schedule == "2014" else recipe.epochs
+        passed = np.linspace(0, last, 4000)
+        rates = np.array([learning_rate(recipe, epoch) for epoch in passed])
+        curves[recipe.name] = passed, rates / recipe.learning_rate
+    said = "; ".join(
+        f"{name} is at {rates[-1]:.2f} of its highest rate after {passed[-1]:.0f} epochs"
+        for name, (passed, rates) in curves.items()
+    )
+    figure = Picture(13, 4.8, said)
+    with matplotlib.rc_context(PROJECTOR):
+        axes = figure.subplots()
+        for (name, curve), (color, _, line) in zip(curves.items(), STYLES, strict=False):
+            axes.plot(*curve, line, color=color, label=name)
+        axes.set(xlabel="epochs", ylabel="learning rate / highest", xscale="symlog")
+        axes.set_xlim(0, epochs)
+        axes.set_ylim(0, 1.05)
+        axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower right")
+    return figure
+
+
+def first_layer(weights: Tensor) -> Figure:
+    """The filters of a first layer that sees one channel, `[N, 1, side, side]`."""
+    filters = weights[:, 0].detach().float().numpy()
+    balance = abs(filters.sum(axis=(1, 2))) / abs(filters).sum(axis=(1, 2))
+    columns = min(8, len(filters))
+    rows = -(-len(filters) // columns)
+    figure = Picture(
+        1.5 * columns,
+        1.5 * rows,
+        f"{len(filters)} filters of {filters.shape[1]}x{filters.shape[2]} pixels, orange below "
+        f"zero and purple above; in {(balance < 0.25).sum()} of them the positive and the negative "
+        "weights nearly cancel, so that they answer to edges and not to brightness",
+    )
+    with matplotlib.rc_context(PROJECTOR):
+        for axes in figure.subplots(rows, columns, squeeze=False).flat:
+            axes.set_axis_off()
+        for axes, values in zip(figure.axes, filters, strict=False):
+            limit = abs(values).max()
+            axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
+    return figure

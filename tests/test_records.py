@@ -1,0 +1,68 @@
+"""Recorded runs: found by their names, made again by their command, told in tables."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from inception_course import models, records, train
+
+FOLDER = Path(__file__).parent.parent / "notebooks" / "records"
+EPOCH = train.Epoch(1, 0.1, 0.5, 0.8, 0.4, 0.9, 120.0, 800.0)
+RECIPE = train.Recipe("made", epochs=1, batch_size=8, learning_rate=0.1)
+RUN = train.Run((EPOCH,), RECIPE, {"classes": 10, "threads": 2})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    stuck = replace(EPOCH, train_loss=2.3026, val_accuracy=0.1)
+    runs = {
+        "net-made": replace(RUN, test_accuracy=0.8875),
+        "net-fast": replace(RUN, recipe=replace(RECIPE, name="fast"), epochs=(EPOCH,)),
+        "seeds/net-made-0": RUN,
+        "seeds/net-made-1": replace(RUN, epochs=(stuck,)),
+    }
+    (tmp_path / "seeds").mkdir()
+    for name, run in runs.items():
+        if name == "net-fast":
+            run = replace(run, epochs=(replace(EPOCH, seconds=30.0),))
+        (tmp_path / f"{name}.json").write_text(run.to_json(), "utf-8")
+    return tmp_path
+
+
+def test_the_shortest_run_comes_first(folder):
+    assert list(records.read(folder)) == ["net-fast", "net-made"]
+    assert [run.last.val_accuracy for run in records.repetitions(folder)["net-made"]] == [0.9, 0.1]
+
+
+def test_the_tables_say_what_was_recorded(folder):
+    first, second = records.markdown(folder).split("\n\n")
+    command = "`python -m inception_course train --model net --recipe made`"
+    assert first.splitlines()[-1] == f"| {command} | 2 | 2 min | 800 | 0.9000 | 0.8875 |"
+    assert first.splitlines()[-2].endswith("| 30 s | 800 | 0.9000 |  |")
+    assert second.splitlines()[-1] == "| net-made | 2 | 1 | 0.1000 | 0.5000 | 0.9000 |"
+
+
+def test_without_repetitions_there_is_one_table(folder):
+    for path in (folder / "seeds").iterdir():
+        path.unlink()
+    assert "repeated" not in records.markdown(folder)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(57, "57 s"), (880, "15 min"), (5999, "100 min"), (7200, "2.0 h")]
+)
+def test_durations_are_in_a_readers_unit(seconds, text):
+    assert records.duration(seconds) == text
+
+
+def test_every_recorded_run_is_of_a_recipe_and_a_network_of_the_course():
+    """And of the recipe as it is now, so that its command makes the run again."""
+    runs = {**records.read(FOLDER), **records.read(FOLDER / "seeds")}
+    assert len(runs) >= 2
+    for name, run in runs.items():
+        recipe = train.RECIPES[run.recipe.name]
+        assert replace(run.recipe, seed=0) == recipe, name
+        assert len(run.epochs) == recipe.epochs, name
+        assert run.environment["train_images"] == 55_000, name
+        assert name.partition("-")[0] in models.names(), name
