@@ -39,10 +39,14 @@ def fork_and_train(folder):
         os._exit(status)
 
 
+def last_state(folder):
+    states = [checkpoint.read_state(path) for path in folder.glob("checkpoint-*.pt")]
+    return max(states, key=lambda each: each["count"])["state"] if states else None
+
+
 def outcome(folder):
     """Weights, averaged weights, optimizer and history, as the last checkpoint has them."""
-    states = [checkpoint.read_state(path) for path in folder.glob("checkpoint-*.pt")]
-    state = max(states, key=lambda each: each["count"])["state"]
+    state = last_state(folder)
     values = {"run": without_times(train.Run.from_json(state.pop("run")))}
     return values | state
 
@@ -58,6 +62,7 @@ def same(one, two):
 def main(folder, kills, seed):
     torch.set_num_threads(1)
     distributed.usable_cores = lambda: 1
+    train.fit(small_net(), dots(), dots(), TINY)  # imports what torch puts off
     start = time.perf_counter()
     _, status = os.waitpid(fork_and_train(folder / "whole"), 0)
     whole = time.perf_counter() - start
@@ -65,7 +70,7 @@ def main(folder, kills, seed):
     expected = outcome(folder / "whole")
 
     draw = random.Random(seed)
-    killed, attempt, unfinished = 0, 0, 0
+    killed, attempt, unfinished, places = 0, 0, 0, set()
     while killed < kills:
         attempt += 1
         finished = False
@@ -73,15 +78,22 @@ def main(folder, kills, seed):
             place = folder / f"killed-{attempt}"
             pid = fork_and_train(place)
             if killed < kills:
-                time.sleep(draw.uniform(0, whole / 20))
+                time.sleep(draw.uniform(0, whole / 10))
                 os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             finished = status == 0
             assert finished or os.WTERMSIG(status) == signal.SIGKILL, status
-            killed += not finished
-            unfinished += not finished and any(place.glob(".*.part"))
+            if not finished:
+                killed += 1
+                unfinished += any(place.glob(".*.part"))
+                if state := last_state(place):
+                    places.add((attempt, state["place"]["number"], state["place"]["step"]))
         assert same(outcome(place), expected), f"after {killed} kills"
-    print(f"{killed} kills, {unfinished} of them while a file was written; {attempt} runs alike")
+    within = sum(step > 0 for _, _, step in places)
+    print(
+        f"{killed} kills left {len(places)} places, {within} within an epoch, {unfinished} files "
+        f"half written; {attempt} runs alike"
+    )
 
 
 if __name__ == "__main__":

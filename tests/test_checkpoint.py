@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -164,7 +165,9 @@ def test_a_run_killed_at_twenty_random_moments_ends_like_one_never_killed(tmp_pa
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("20 kills")
+    kills, places, within, *_ = map(int, re.findall(r"\d+", done.stdout))
+    assert kills == 20
+    assert min(places, within) >= 5, done.stdout  # it was killed while it trained, not before
 
 
 # Signals
@@ -290,9 +293,9 @@ def test_other_data_is_refused(tmp_path):
     newer, _ = two_checkpoints(tmp_path)
     model = small_net(dropout=0.5)
     others = {
-        "training data was 70 images with .* now 71 images": (dots(71), dots(32)),
-        "training data was 70 images with .* now 70 images": (dots(70, seed=1), dots(32)),
-        "validation data was 32 images with .* now 32 images": (dots(70), dots(32, seed=1)),
+        "training data was .70 images with .* now .71 images": (dots(71), dots(32)),
+        "training data was .70 images with .* now .70 images": (dots(70, seed=1), dots(32)),
+        "validation data was .32 images with .* now .32 images": (dots(70), dots(32, seed=1)),
     }
     for message, data in others.items():
         with pytest.raises(CheckpointError, match=f"{newer.name} is of .*{message}.*allow_changes"):
@@ -341,7 +344,7 @@ def test_weights_without_room_are_an_error_in_a_sentence(tmp_path):
 
 
 def test_a_diverging_run_names_its_last_good_checkpoint(tmp_path):
-    with pytest.raises(train.Diverged, match=r"epoch 2, step 3 of 5, .*is .*checkpoint-\d.pt"):
+    with pytest.raises(train.Diverged, match=r"epoch 2, step 2 of 5, .*is .*checkpoint-\d.pt"):
         train.fit(Explosive(), dots(70), dots(32), RECIPE, checkpoint=tmp_path, every=0)
     state = checkpoint.read_state(tmp_path / "checkpoint-1.pt")["state"]
     assert json.loads(state["run"])["epochs"][0]["number"] == 1
