@@ -595,7 +595,7 @@ def using_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 
 
 @contextmanager
@@ -615,9 +615,10 @@ def keeping_memory() -> Iterator[None]:
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
-    finally:  # glibc's own settings
+    finally:  # the largest that glibc chooses by itself, which it does no more once it was told
         mallopt(M_MMAP_MAX, 65536)
-        mallopt(M_TRIM_THRESHOLD, 128 * 1024)
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
         trim(0)
 
 
