@@ -46,12 +46,18 @@ def train(
         Path | None, typer.Option(help="Folder for the results; default runs/MODEL-RECIPE-TIME.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    allow_changes: Annotated[
+        bool, typer.Option(help="Go on even if it had another recipe or other data.")
+    ] = False,
 ) -> None:
-    """Train a network on Fashion-MNIST; saves its record, weights and learning curves."""
+    """Train a network on Fashion-MNIST; saves its record, weights and learning curves.
+
+    Under torchrun, which starts it several times, the processes share the work; name --out then.
+    """
     import torch
     from tqdm import tqdm
 
-    from . import models, plots
+    from . import distributed, models, plots
     from . import train as training
 
     if recipe not in training.RECIPES:
@@ -59,7 +65,10 @@ def train(
     chosen = replace(training.RECIPES[recipe], seed=seed)
     if epochs is not None:
         chosen = replace(chosen, epochs=epochs)
+    if out is None and distributed.launched():
+        fail("name a folder with --out, where processes that are started again find the run")
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
+    say = typer.echo if distributed.is_first() else lambda text: None
 
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
@@ -67,8 +76,8 @@ def train(
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
     train_set = data.fashion_mnist("train", sample=sample, root=root)
     val_set = data.fashion_mnist("val", sample=val_count, root=root)
-    typer.echo(f"{model}, recipe {recipe}: {len(train_set)} images, {chosen.epochs} epochs.")
-    typer.echo(sentence)
+    say(f"{model}, recipe {recipe}: {len(train_set)} images, {chosen.epochs} epochs.")
+    say(sentence)
 
     def watch(epoch: training.Epoch) -> None:
         typer.echo(
@@ -76,20 +85,33 @@ def train(
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.4f}, "
             f"{epoch.seconds:.1f} s"
         )
+        so_far = training.Run((epoch,), chosen, {"classes": len(data.CLASSES)})
+        if so_far.diagnosis and epoch.number == 1 < chosen.epochs:
+            typer.echo(so_far.diagnosis)
 
     def progress(batches):
         return tqdm(batches, unit="batch", leave=False)
 
-    run = training.fit(
-        network,
-        train_set,
-        val_set,
-        chosen,
-        watch=watch,
-        progress=progress,
-        checkpoint=folder,
-        resume=resume,
-    )
+    try:
+        with distributed.joined(device):
+            run = training.fit(
+                network,
+                train_set,
+                val_set,
+                chosen,
+                watch=watch,
+                progress=progress,
+                checkpoint=folder,
+                resume=resume or distributed.started_again(),
+                allow_changes=allow_changes,
+            )
+    except training.Interrupted as stop:
+        if distributed.is_first():
+            typer.echo(f"Stopped after {stop.where}. The same command goes on with", err=True)
+            typer.echo(f"  --resume --out {folder}", err=True)
+        raise typer.Exit(128 + stop.signal) from None
+    if not distributed.is_first():
+        return
     checkpoint.save_weights(folder / "weights.pt", network, model, chosen.network)
     data.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
     typer.echo(f"{run}\nRecord, weights and curves are in {folder}.")
@@ -233,10 +255,13 @@ def fail(message: str) -> None:
 
 def main() -> None:
     """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
+    from . import distributed
+
     try:
         app()
     except (data.DataError, checkpoint.CheckpointError, ArithmeticError, ValueError) as error:
-        typer.echo(f"Error: {error}", err=True)
+        if distributed.is_first():
+            typer.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
 
 

@@ -1,20 +1,27 @@
 """What a training run needs to go on, saved so that a killed process leaves the last good file.
 
-A run's folder holds `run.json`, the record to read, and `checkpoint.pt`, the state to go on from.
+A run's folder holds `run.json`, the record to read, and `checkpoint-1.pt` and `checkpoint-2.pt`,
+the last two states to go on from: a line that says what it is, the SHA-256 of the rest, and the
+rest as `torch.save` writes it.
 """
 
+import hashlib
 import io
 import pickle
+import time
+import warnings
 from datetime import datetime
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.utils.data import TensorDataset
 
 from . import models
 from .data import write_atomically
 
-STATE, RECORD = "checkpoint.pt", "run.json"
+STATES, RECORD = ("checkpoint-1.pt", "checkpoint-2.pt"), "run.json"
+HEADER = b"inception-course checkpoint 1\n"
 WEIGHTS = Path(__file__).with_name("weights")
 
 
@@ -27,59 +34,178 @@ def new_folder(name: str) -> Path:
     return Path("runs", f"{name}-{datetime.now():%Y-%m-%d-%H%M%S}")
 
 
-def begin(folder: str | Path, recipe: dict, resume: bool) -> dict | None:
-    """What to go on from: the state saved in `folder`, or None for a new run."""
-    path = Path(folder) / STATE
-    if not path.exists():
-        return None
-    if not resume:
-        raise CheckpointError(
-            f"{folder} already holds a run: pass resume=True to go on with it, or another folder"
-        )
-    saved = load(path)
-    if not isinstance(saved, dict) or not {"recipe", "state"} <= saved.keys():
-        raise CheckpointError(f"{path} is not the state of a run: take another folder")
-    if differing := {name for name in recipe if saved["recipe"].get(name) != recipe[name]}:
+class Keeper:
+    """Saves a training as it goes, in two files by turns, so that the last good one stays.
+
+    A training goes on only from a checkpoint of the same recipe and data. Without a folder nothing
+    is saved.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | None,
+        recipe: dict,
+        train_set: TensorDataset,
+        val_set: TensorDataset,
+        *,
+        every: float,  # seconds
+    ):
+        self.folder, self.every = folder and Path(folder), every
+        if self.folder:
+            data = {"training data": digest(train_set), "validation data": digest(val_set)}
+            self.identity = recipe | data
+        self.good = None  # the path of the last good checkpoint
+        self.count = 0  # saves so far
+        self.last = time.monotonic()  # when it was saved
+
+    @property
+    def due(self) -> bool:
+        """Is the last save `every` seconds ago?"""
+        return self.folder is not None and time.monotonic() - self.last >= self.every
+
+    def begin(self, resume: bool, allow_changes: bool = False) -> dict | None:
+        """What to go on from: the last good state in the folder, or None for a new run."""
+        if self.folder is None:
+            return None
+        paths = [self.folder / name for name in STATES]
+        here = [path for path in paths if path.exists()]
+        if not resume and (here or (self.folder / RECORD).exists()):
+            raise CheckpointError(
+                f"{self.folder} already holds a run: pass resume=True (--resume) to go on with "
+                "it, or take another folder"
+            )
+        good, refused = {}, []
+        for path in here:
+            try:
+                good[path] = read_state(path)
+            except CheckpointError as error:
+                refused.append(str(error))
+        if not here:
+            return None
+        if not good:
+            raise CheckpointError(
+                f"no checkpoint can be used: {'; '.join(refused)}. Take another folder, or delete "
+                "these files to start again"
+            )
+        self.good = max(good, key=lambda path: good[path]["count"])
+        saved = good[self.good]
+        self.count = saved["count"]
+        for reason in refused:
+            warnings.warn(f"{reason}; going on from {self.good} instead", stacklevel=4)
+        self._compare(saved["identity"], allow_changes)
+        for rest in self.folder.glob(".*.part"):
+            rest.unlink(missing_ok=True)  # of a process that was killed while it wrote
+        state = saved["state"]
+        if saved["identity"] != self.identity:  # its steps are not ours: begin the epoch again
+            state["place"] = {"number": state["place"]["number"]}
+        return state
+
+    def _compare(self, before: dict, allow_changes: bool) -> None:
         changes = "; ".join(
-            f"{name} was {saved['recipe'].get(name)!r}, now {recipe[name]!r}"
-            for name in sorted(differing)
+            f"{name} was {before.get(name)!r}, now {now!r}"
+            for name, now in sorted(self.identity.items())
+            if before.get(name) != now
         )
-        raise CheckpointError(f"{path} is of another recipe ({changes}): take another folder")
-    return saved["state"]
+        if changes and not allow_changes:
+            raise CheckpointError(
+                f"{self.good} is of another recipe or other data ({changes}): take another "
+                "folder, or pass allow_changes=True (--allow-changes) to go on all the same"
+            )
+
+    def save(self, state: dict) -> None:
+        """Save a training, and its record (`state["run"]`, JSON) as a file to read.
+
+        If that fails, what was there stays, and a warning says what to do. Weights that are no
+        longer numbers are not saved.
+        """
+        if self.folder is None or not is_finite(state["model"]):
+            return
+        path = next(p for name in STATES if (p := self.folder / name) != self.good)
+        body = to_bytes({"count": self.count + 1, "identity": self.identity, "state": state})
+        content = HEADER + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+            self.good, self.count = path, self.count + 1
+            write_atomically(self.folder / RECORD, state["run"].encode())
+        except OSError as error:
+            kept = f"{self.good} is as it was" if self.good else "nothing is saved yet"
+            warnings.warn(
+                f"the training could not be saved in {self.folder} ({error.strerror or error}); "
+                f"{kept}. It goes on and tries again: free {len(content) / 1e6:.0f} MB there",
+                stacklevel=3,
+            )
+        self.last = time.monotonic()
 
 
-def save(folder: str | Path, recipe: dict, state: dict) -> None:
-    """Save a run's state, and its record (`state["run"]`, JSON) as a file to read."""
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    torch.save({"recipe": recipe, "state": state}, buffer)
-    write_atomically(Path(folder) / STATE, buffer.getvalue())
-    write_atomically(Path(folder) / RECORD, state["run"].encode())
+def is_finite(weights: dict) -> bool:
+    return all(values.isfinite().all() for values in weights.values())
 
 
-def load(path: str | Path) -> dict:
-    """What `torch.save` wrote, tensors and plain values only; never runs code from the file."""
+def digest(dataset: TensorDataset) -> str:
+    """What a data set is known by: how many images, and the SHA-256 of images and labels."""
+    sha256 = hashlib.sha256()
+    for values in dataset.tensors:
+        sha256.update(repr(list(values.shape)).encode())
+        sha256.update(values.cpu().contiguous().numpy())
+    return f"{len(dataset)} images with SHA-256 {sha256.hexdigest()[:16]}"
+
+
+def read_state(path: Path) -> dict:
+    """The contents of a checkpoint, if they are what was written."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise CheckpointError(f"there is no {path}") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror or error})") from error
+    if not content.startswith(HEADER):
+        raise CheckpointError(f"{path} is damaged or not a checkpoint of this course")
+    digest, _, body = content[len(HEADER) :].partition(b"\n")
+    if hashlib.sha256(body).hexdigest().encode() != digest:
+        raise CheckpointError(f"{path} is damaged: its SHA-256 is not what it was")
+    saved = from_bytes(body, path)
+    if not isinstance(saved, dict) or not {"count", "identity", "state"} <= saved.keys():
+        raise CheckpointError(f"{path} is not the state of a run")
+    return saved
+
+
+def to_bytes(values: object) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes, path: str | Path) -> object:
+    """What `to_bytes` made, tensors and plain values only; never runs code from the file."""
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).partition("\n")[0]
-        raise CheckpointError(
-            f"{path} is damaged or not a checkpoint ({reason}): delete it and start again"
-        ) from error
+        raise CheckpointError(f"{path} is damaged or not a checkpoint ({reason})") from error
 
 
 def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -> None:
-    """Save a trained network with what `models.create` needs to build it again."""
-    buffer = io.BytesIO()
-    torch.save({"name": name, "options": options, "weights": model.state_dict()}, buffer)
-    write_atomically(Path(path), buffer.getvalue())
+    """Save a trained network with what `models.create` needs to build it again.
+
+    Raises `CheckpointError` if there is no room.
+    """
+    content = to_bytes({"name": name, "options": options, "weights": model.state_dict()})
+    try:
+        write_atomically(Path(path), content)
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} could not be written ({error.strerror or error}): free "
+            f"{len(content) / 1e6:.0f} MB there, and resume the run"
+        ) from error
 
 
 def load_weights(path: str | Path) -> nn.Module:
     """The network that `save_weights` saved, on the CPU, in eval mode."""
-    saved = load(path)
+    try:
+        saved = from_bytes(Path(path).read_bytes(), path)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        reason = f"there is no {path}" if missing else f"{path} cannot be read: {error.strerror}"
+        raise CheckpointError(reason) from error
     if not isinstance(saved, dict) or not {"name", "options", "weights"} <= saved.keys():
         raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
     model = models.create(saved["name"], **saved["options"])

@@ -1,11 +1,14 @@
 """Training: a recipe is everything that decides a run, `fit` runs it, a `Run` is what remains."""
 
 import copy
+import ctypes
 import json
 import math
 import platform
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
@@ -19,8 +22,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import TensorDataset
 
 from . import checkpoint as checkpoints
+from . import distributed
 from .data import Batches, Compose, Erase, Flip, Shift
-from .doctor import usable_cores
 from .evaluate import predict
 from .layers import Logits
 
@@ -226,12 +229,25 @@ class Run:
 class Diverged(ArithmeticError):
     """The loss is no longer a number; `run` has the epochs finished before."""
 
-    def __init__(self, loss: float, where: str, rate: float, run: Run):
+    def __init__(self, loss: float, where: str, rate: float, run: Run, kept: Path | None = None):
         super().__init__(
             f"the loss is {loss} in {where}, at learning rate {rate:.3g}: try a smaller one, or a "
             "network with batch normalization"
+            + (f". The last good checkpoint is {kept}" if kept else "")
         )
         self.run = run
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM stopped a training after a step; `run` has the epochs finished before."""
+
+    def __init__(self, number: int, where: str, run: Run, kept: Path | None):
+        super().__init__(
+            f"stopped after {where}"
+            + (f"; resume=True goes on from {kept}" if kept else "")
+            + "; .run of this exception has the finished epochs"
+        )
+        self.signal, self.where, self.run = number, where, run
 
 
 def fit(
@@ -244,18 +260,29 @@ def fit(
     progress: Callable[[Iterable], Iterable] = iter,
     checkpoint: str | Path | None = None,
     resume: bool = False,
+    allow_changes: bool = False,
+    every: float = 60.0,
 ) -> Run:
     """Train `model` in place on `train_set` by `recipe`, and judge it on `val_set` every epoch.
 
     `watch` is called with each finished epoch; `progress` wraps each pass over the batches, as
-    `tqdm` does. With `checkpoint`, a folder, the record of the run and all that is needed to go on
-    are saved there after every epoch, and `resume=True` goes on from there. At the end the model
-    holds the averaged weights, if the recipe averages. The caller's random state is left alone.
+    `tqdm` does. At the end the model holds the averaged weights, if the recipe averages. The
+    caller's random state is left alone.
+
+    With `checkpoint`, a folder, the record of the run and all that is needed to go on are saved
+    there after every epoch, and within one after `every` seconds. `resume=True` goes on from there
+    to the very numbers of a run that was never stopped. `allow_changes=True` does so with another
+    recipe or other data, too, and then begins the epoch again in which the run stopped.
+
+    Ctrl-C and SIGTERM finish the step, save, and raise `Interrupted`, which has the run so far; a
+    second one stops at once. Processes that torchrun started share the work, see `distributed`.
 
     Raises `Diverged` when the loss is no longer a number, `CheckpointError` when the folder holds
-    another run or one that cannot be read.
+    another run or none that can be read.
     """
-    saved = checkpoints.begin(checkpoint, asdict(recipe), resume) if checkpoint else None
+    team = distributed.Team()
+    if team.rank:
+        watch, progress, checkpoint = None, iter, None
     device = next(model.parameters()).device
     batches = Batches(
         train_set,
@@ -266,50 +293,81 @@ def fit(
         seed=recipe.seed,
         device=device,
     )
-    with torch.random.fork_rng(), using_threads(usable_cores()):
-        speed = Speed(*saved["speed"]) if saved else choose_speed(model, batches, recipe)
+    keeper = checkpoints.Keeper(checkpoint, asdict(recipe), train_set, val_set, every=every)
+    saved = team.first(lambda: keeper.begin(resume, allow_changes))
+    with (
+        torch.random.fork_rng(),
+        using_threads(team.cores),
+        keeping_memory(),
+        Signals() as signals,
+    ):
+        if saved:
+            speed = Speed(*saved["speed"])
+        else:
+            speed = team.first(lambda: choose_speed(model, batches, recipe))
         model.to(memory_format=speed.memory_format)
         optimizer = make_optimizer(model, recipe)
         average = make_average(model, recipe)
-        run = Run((), recipe, describe(device, speed, train_set, val_set))
+        run = Run((), recipe, describe(device, speed, train_set, val_set, team.size))
+        place = Place(number=1)
         if saved:
             try:
-                run = Run.from_json(saved["run"])
-                model.load_state_dict(saved["model"])
-                optimizer.load_state_dict(saved["optimizer"])
-                average.load_state_dict(saved["average"])
+                run = replace(Run.from_json(saved["run"]), recipe=recipe)
+                place = Place(**saved["place"])
+                load(saved, model, optimizer, average)
             except (RuntimeError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
                 raise checkpoints.CheckpointError(
                     f"{checkpoint} holds the run of another network ({reason}): take another folder"
                 ) from error
+        network = team.wrap(model)
 
-        for number in range(len(run.epochs) + 1, recipe.epochs + 1):
-            torch.manual_seed(1_000_003 * recipe.seed + number)  # dropout, alike after a resume
+        def save(place: Place) -> None:
+            state = {"speed": tuple(speed), "run": run.to_json(), "place": asdict(place)}
+            state |= {"model": model.state_dict(), "average": average.state_dict()}
+            keeper.save(state | {"optimizer": optimizer.state_dict()})
+
+        for number in range(place.number, recipe.epochs + 1):
+            begin_drawing(recipe.seed, number, team.rank, place.random)  # dropout
             batches.epoch = number - 1
-            start = time.perf_counter()
-            seen = Means()
+            start = time.perf_counter() - place.seconds
+            seen = Means(*(place.seen if team.rank == 0 else ()))
             model.train()
-            for step, (images, labels) in enumerate(progress(batches)):
-                rate = learning_rate(recipe, number - 1 + step / len(batches))
+            for step, (images, labels) in enumerate(progress(batches), start=1):
+                rate = learning_rate(recipe, number - 1 + (step - 1) / len(batches))
+                if step <= place.step:
+                    continue  # learned before the run was stopped
+                images, labels, weight = team.share(images, labels)
                 set_learning_rate(optimizer, rate)
 
                 with speed.autocast(device):
-                    outputs = model(images.to(memory_format=speed.memory_format))
-                loss = objective(outputs, labels, recipe)
-                if not math.isfinite(loss.item()):
-                    where = f"epoch {number}, step {step + 1} of {len(batches)}"
-                    raise Diverged(loss.item(), where, rate, run)
+                    outputs = network(images.to(memory_format=speed.memory_format))
+                loss = weight * objective(outputs, labels, recipe)
+                mean_loss = team.mean(loss.item())
+                if not math.isfinite(mean_loss):
+                    where = f"epoch {number}, step {step} of {len(batches)}"
+                    raise Diverged(mean_loss, where, rate, run, keeper.good)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
 
                 average.update_parameters(model)
-                seen.add(outputs, labels)
+                if weight:
+                    seen.add(outputs, labels)
+                stop, due = team.most(signals.received, keeper.due)
+                if stop or due:
+                    random = team.collect(random_state(device))
+                    seconds = time.perf_counter() - start
+                    save(Place(number, step, team.sum(*seen.sums), seconds, random))
+                if stop:
+                    where = f"step {step} of {len(batches)} in epoch {number}"
+                    raise Interrupted(stop, where, run, keeper.good)
             trained = time.perf_counter() - start
-            checked = Means()
-            answers = predict(average.module, val_set, size=recipe.image_size)
-            checked.add(answers, val_set.tensors[1])
+            seen, place = Means(*team.sum(*seen.sums)), Place(number + 1)
+            checked = judge(average.module, val_set, recipe, team)
+            if not math.isfinite(checked.loss):
+                where = f"the validation after epoch {number}"
+                raise Diverged(checked.loss, where, rate, run, keeper.good)
             epoch = Epoch(
                 number=number,
                 learning_rate=rate,
@@ -321,27 +379,77 @@ def fit(
                 images_per_second=seen.count / trained,
             )
             run = replace(run, epochs=(*run.epochs, epoch))
-            if checkpoint:
-                state = {"speed": tuple(speed), "run": run.to_json(), "model": model.state_dict()}
-                state |= {"optimizer": optimizer.state_dict(), "average": average.state_dict()}
-                checkpoints.save(checkpoint, asdict(recipe), state)
+            save(place)
             if watch:
                 watch(epoch)
+            if stop := team.most(signals.received)[0]:
+                raise Interrupted(stop, f"epoch {number}", run, keeper.good)
         model.load_state_dict(average.module.state_dict())
     return run
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a training is: `step` batches of epoch `number` are learned, in `seconds`."""
+
+    number: int
+    step: int = 0
+    seen: tuple = ()  # what `Means` has added up
+    seconds: float = 0.0
+    random: list = ()  # the state of each process's generators; empty before the first step
+
+
+def load(saved: dict, model: nn.Module, optimizer, average: AveragedModel) -> None:
+    """Put back what was learned; the optimizer's settings stay, since the recipe decides them."""
+    model.load_state_dict(saved["model"])
+    average.load_state_dict(saved["average"])
+    settings = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict(saved["optimizer"] | {"param_groups": settings})
+
+
+def random_state(device: torch.device) -> list[Tensor]:
+    """Of the generators that dropout draws from."""
+    on_gpu = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
+    return [torch.get_rng_state(), *on_gpu]
+
+
+def begin_drawing(seed: int, number: int, rank: int, states: Sequence[list[Tensor]]) -> None:
+    """Set the generators for epoch `number`, or as they were when the run stopped within it."""
+    torch.manual_seed(1_000_003 * seed + number + 500_009 * rank)
+    if rank < len(states):
+        cpu, *gpu = states[rank]
+        torch.set_rng_state(cpu)
+        for state in gpu:
+            torch.cuda.set_rng_state(state)
+
+
+def judge(
+    model: nn.Module, dataset: TensorDataset, recipe: Recipe, team: distributed.Team
+) -> "Means":
+    """How good the network is, each process asking it about its share."""
+    images, labels, weight = team.share(*dataset.tensors)
+    means = Means()
+    answers = predict(model, TensorDataset(images, labels), size=recipe.image_size)
+    if weight:
+        means.add(answers, labels)
+    return Means(*team.sum(*means.sums))
 
 
 class Means:
     """Mean loss and accuracy over images, however they were divided into batches."""
 
-    def __init__(self):
-        self.loss_sum = self.correct = self.count = 0
+    def __init__(self, loss_sum: float = 0, correct: int = 0, count: int = 0):
+        self.loss_sum, self.correct, self.count = loss_sum, correct, count
 
     def add(self, outputs: Tensor | Logits, labels: Tensor) -> None:
         logits = heads(outputs).main.detach().float()
         self.loss_sum += F.cross_entropy(logits, labels, reduction="sum").item()
         self.correct += (logits.argmax(dim=1) == labels).sum().item()
         self.count += len(labels)
+
+    @property
+    def sums(self) -> tuple[float, int, int]:
+        return self.loss_sum, self.correct, self.count
 
     @property
     def loss(self) -> float:
@@ -462,7 +570,7 @@ def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -
     return min(times[1:])
 
 
-def describe(device: torch.device, speed: Speed, train_set, val_set) -> dict:
+def describe(device: torch.device, speed: Speed, train_set, val_set, processes: int) -> dict:
     """What a reader of the record needs to compare it with another."""
     return {
         "course": version("inception-course"),
@@ -470,6 +578,7 @@ def describe(device: torch.device, speed: Speed, train_set, val_set) -> dict:
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
         "device": device.type,
+        "processes": processes,
         "threads": torch.get_num_threads(),
         "precision": speed.precision,
         "layout": speed.layout,
@@ -488,3 +597,58 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
+
+
+@contextmanager
+def keeping_memory() -> Iterator[None]:
+    """Inside, memory that was freed stays with the process, for the next step to use again.
+
+    glibc would give large pieces back to the system, which fills them with zeros when they are
+    asked for again, in every step. Other C libraries are left as they are.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        mallopt, trim, _ = libc.mallopt, libc.malloc_trim, libc.gnu_get_libc_version
+    except (AttributeError, TypeError, OSError):
+        yield
+        return
+    mallopt(M_MMAP_MAX, 0)
+    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:  # the largest that glibc chooses by itself, which it does no more once it was told
+        mallopt(M_MMAP_MAX, 65536)
+        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
+        mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
+        trim(0)
+
+
+class Signals:
+    """Inside, Ctrl-C and SIGTERM are noted, so that no step is cut in two; the second one stops.
+
+    Only the main thread may ask for signals; elsewhere, and for a signal that is ignored, nothing
+    changes.
+    """
+
+    def __init__(self):
+        self.received = 0  # the number of the signal
+        self.before = {}
+
+    def __enter__(self) -> "Signals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self.before[number] = signal.signal(number, self.note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def note(self, number: int, frame) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = int(number)

@@ -36,7 +36,7 @@ def test_train_leaves_record_weights_and_curves(trained):
     assert record.environment["train_images"] == 200
     assert {path.name for path in folder.iterdir()} == {
         "run.json",
-        "checkpoint.pt",
+        "checkpoint-1.pt",
         "weights.pt",
         "curves.png",
     }

@@ -39,6 +39,9 @@ def test_our_own_errors_are_explained_by_their_text():
         "is MNIST, the handwritten digits",
         "stuck at chance: ",
         "already holds a run",
+        "no checkpoint can be used",
+        "is of another recipe or other data",
+        "the training could not be saved",
     ]
     for text in said:
         assert text in sources, text

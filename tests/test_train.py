@@ -318,10 +318,10 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
 
 def test_a_run_is_not_overwritten_by_accident(tmp_path):
     train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path)
-    before = (tmp_path / "checkpoint.pt").read_bytes()
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(checkpoint.CheckpointError, match="resume=True"):
         train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path)
-    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_another_recipe_is_refused_by_name(tmp_path):
@@ -331,29 +331,11 @@ def test_another_recipe_is_refused_by_name(tmp_path):
         train.fit(small_net(), dots(), dots(32), other, checkpoint=tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("damage", ["half", "empty", "text", "pickle"])
-def test_a_damaged_checkpoint_is_refused_and_kept(tmp_path, damage):
-    train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path)
-    path = tmp_path / "checkpoint.pt"
-    if damage == "pickle":
-        torch.save({"recipe": {}, "state": print}, path)  # code, not only values
-    else:
-        whole = path.read_bytes()
-        path.write_bytes({"half": whole[: len(whole) // 2], "empty": b"", "text": b"no"}[damage])
-    kept = path.read_bytes()
-    with pytest.raises(checkpoint.CheckpointError, match="damaged or not a checkpoint"):
-        train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
-    assert path.read_bytes() == kept
-
-
 def test_the_run_of_another_network_is_refused(tmp_path):
     train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path)
     other = nn.Sequential(nn.Flatten(), nn.Linear(144, 4))
     with pytest.raises(checkpoint.CheckpointError, match="another network"):
         train.fit(other, dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
-    torch.save({"something": 1}, tmp_path / "checkpoint.pt")
-    with pytest.raises(checkpoint.CheckpointError, match="not the state of a run"):
-        train.fit(small_net(), dots(), dots(32), TINY, checkpoint=tmp_path, resume=True)
 
 
 def test_a_finished_run_resumes_to_itself(tmp_path):

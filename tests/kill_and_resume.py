@@ -1,0 +1,100 @@
+"""Kill a training at random moments, resume it each time, and compare it with one never killed.
+
+    python tests/kill_and_resume.py FOLDER KILLS SEED
+
+Forks, since importing torch takes longer than the training; so torch must not have used threads.
+"""
+
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from test_train import TINY, dots, small_net, without_times
+
+from inception_course import checkpoint, distributed, train
+
+RECIPE = replace(
+    TINY, epochs=8, schedule="one-cycle", weight_averaging=0.8, shift=1, flip=True, erase=3
+)
+IMAGES = 400  # 25 steps an epoch
+
+
+def fork_and_train(folder):
+    """The process id of a child that trains until it is done; it saves after every step."""
+    if pid := os.fork():
+        return pid
+    status = 1
+    try:
+        model = small_net(seed=os.getpid(), dropout=0.5)  # the seed of the first counts
+        if not folder.exists():
+            model = small_net(dropout=0.5)
+        train.fit(model, dots(IMAGES), dots(32), RECIPE, checkpoint=folder, resume=True, every=0)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def last_state(folder):
+    states = [checkpoint.read_state(path) for path in folder.glob("checkpoint-*.pt")]
+    return max(states, key=lambda each: each["count"])["state"] if states else None
+
+
+def outcome(folder):
+    """Weights, averaged weights, optimizer and history, as the last checkpoint has them."""
+    state = last_state(folder)
+    values = {"run": without_times(train.Run.from_json(state.pop("run")))}
+    return values | state
+
+
+def same(one, two):
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    return one == two
+
+
+def main(folder, kills, seed):
+    torch.set_num_threads(1)
+    distributed.usable_cores = lambda: 1
+    train.fit(small_net(), dots(), dots(), TINY)  # imports what torch puts off
+    start = time.perf_counter()
+    _, status = os.waitpid(fork_and_train(folder / "whole"), 0)
+    whole = time.perf_counter() - start
+    assert status == 0
+    expected = outcome(folder / "whole")
+
+    draw = random.Random(seed)
+    killed, attempt, unfinished, places = 0, 0, 0, set()
+    while killed < kills:
+        attempt += 1
+        finished = False
+        while not finished:
+            place = folder / f"killed-{attempt}"
+            pid = fork_and_train(place)
+            if killed < kills:
+                time.sleep(draw.uniform(0, whole / 10))
+                os.kill(pid, signal.SIGKILL)
+            _, status = os.waitpid(pid, 0)
+            finished = status == 0
+            assert finished or os.WTERMSIG(status) == signal.SIGKILL, status
+            if not finished:
+                killed += 1
+                unfinished += any(place.glob(".*.part"))
+                if state := last_state(place):
+                    places.add((attempt, state["place"]["number"], state["place"]["step"]))
+        assert same(outcome(place), expected), f"after {killed} kills"
+    within = sum(step > 0 for _, _, step in places)
+    print(
+        f"{killed} kills left {len(places)} places, {within} within an epoch, {unfinished} files "
+        f"half written; {attempt} runs alike"
+    )
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

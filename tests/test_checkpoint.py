@@ -1,0 +1,390 @@
+"""A run is never lost: whatever stops it, it goes on to the numbers of one that was not stopped."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_train import TINY, Explosive, dots, small_net, weights, without_times
+
+from inception_course import checkpoint, train
+from inception_course.checkpoint import CheckpointError
+
+RECIPE = replace(
+    TINY, epochs=3, schedule="one-cycle", weight_averaging=0.8, shift=1, flip=True, erase=3
+)
+FILES = ("checkpoint-1.pt", "checkpoint-2.pt")
+
+
+def fit(model, recipe=RECIPE, **options):
+    return train.fit(model, dots(70), dots(32), recipe, **options)
+
+
+def doing(action, epoch, step):
+    """A `progress` for `fit` that acts just before a step."""
+    passes = []
+
+    def progress(batches):
+        passes.append(batches)
+        for number, batch in enumerate(batches, start=1):
+            if (len(passes), number) == (epoch, step):
+                action()
+            yield batch
+
+    return progress
+
+
+def fail():
+    raise RuntimeError("the power is off")
+
+
+def interrupt(number=signal.SIGINT):
+    return lambda: signal.raise_signal(number)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """The run that was never stopped, and its network."""
+    model = small_net(dropout=0.5)
+    return fit(model), model
+
+
+def resumed(folder, recipe=RECIPE, **options):
+    """The run that goes on, and its network, whose first weights and draws do not matter."""
+    model = small_net(seed=5, dropout=0.5)
+    torch.rand(3)
+    return fit(model, recipe, checkpoint=folder, resume=True, **options), model
+
+
+def assert_same(one, two):
+    assert without_times(one[0]) == without_times(two[0])
+    assert torch.equal(weights(one[1]), weights(two[1]))
+
+
+# Going on
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 1), (1, 4), (2, 1), (2, 3), (3, 5)])
+def test_a_run_goes_on_within_an_epoch(tmp_path, whole, epoch, step):
+    with pytest.raises(train.Interrupted, match=f"after step {step} of 5 in epoch {epoch}"):
+        fit(small_net(dropout=0.5), progress=doing(interrupt(), epoch, step), checkpoint=tmp_path)
+    record = train.Run.from_json((tmp_path / "run.json").read_text())
+    assert without_times(record) == without_times(whole[0])[: epoch - 1]
+    assert_same(resumed(tmp_path), whole)
+
+
+def test_a_run_stopped_again_and_again_goes_on(tmp_path, whole):
+    model = small_net(dropout=0.5)
+    for steps in (2, 3, 1, 4, 2):
+        stop = [*range(steps)]
+
+        def progress(batches, stop=stop):
+            for batch in batches:
+                if batches.epoch and not stop:
+                    fail()
+                yield batch
+                stop and stop.pop()
+
+        with pytest.raises(RuntimeError, match="power"):
+            fit(model, progress=progress, checkpoint=tmp_path, resume=True, every=0)
+        model = small_net(seed=steps, dropout=0.5)
+    assert_same(resumed(tmp_path), whole)
+
+
+def test_adam_goes_on_within_an_epoch(tmp_path):
+    recipe = replace(RECIPE, optimizer="adamw", learning_rate=0.01)
+    model = small_net(dropout=0.5)
+    expected = fit(model, recipe), model
+    with pytest.raises(train.Interrupted):
+        fit(
+            small_net(dropout=0.5),
+            recipe,
+            progress=doing(interrupt(), 2, 2),
+            checkpoint=tmp_path,
+        )
+    assert_same(resumed(tmp_path, recipe), expected)
+
+
+def test_a_long_epoch_is_saved_within_and_a_short_one_at_its_end(tmp_path):
+    places = {}
+    for every in (0.0, 60.0):
+        folder = tmp_path / str(every)
+        with pytest.raises(RuntimeError, match="power"):
+            fit(small_net(), progress=doing(fail, 2, 4), checkpoint=folder, every=every)
+        states = [checkpoint.read_state(path)["state"] for path in folder.glob("checkpoint-*.pt")]
+        places[every] = sorted(
+            (state["place"]["number"], state["place"]["step"]) for state in states
+        )
+    assert places == {0.0: [(2, 2), (2, 3)], 60.0: [(2, 0)]}
+
+
+def test_the_time_before_the_stop_counts(tmp_path):
+    slow = doing(lambda: time.sleep(0.5), 1, 2)
+
+    def progress(batches):
+        for number, batch in enumerate(slow(batches)):
+            if number == 3:
+                fail()
+            yield batch
+
+    with pytest.raises(RuntimeError, match="power"):
+        fit(small_net(), progress=progress, checkpoint=tmp_path, every=0)
+    run, _ = resumed(tmp_path)
+    assert run.epochs[0].seconds > 0.5 > run.epochs[1].seconds
+
+
+def test_settings_of_the_optimizer_come_from_the_recipe(tmp_path):
+    fit(small_net(dropout=0.5), replace(RECIPE, epochs=1), checkpoint=tmp_path)
+    changed = replace(RECIPE, momentum=0.5, weight_decay=0.2)
+    run, one = resumed(tmp_path, changed, allow_changes=True)
+    assert run.recipe == changed
+    assert len(run.epochs) == 3
+    fit(small_net(dropout=0.5), replace(RECIPE, epochs=1), checkpoint=tmp_path / "other")
+    _, two = resumed(tmp_path / "other", allow_changes=True)
+    assert not torch.equal(weights(one), weights(two))
+
+
+# Killed
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_run_killed_at_twenty_random_moments_ends_like_one_never_killed(tmp_path):
+    script = Path(__file__).with_name("kill_and_resume.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path), "20", "2014"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    kills, places, within, *_ = map(int, re.findall(r"\d+", done.stdout))
+    assert kills == 20
+    assert min(places, within) >= 5, done.stdout  # it was killed while it trained, not before
+
+
+# Signals
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_leaves_the_history(tmp_path, whole, number):
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(small_net(dropout=0.5), progress=doing(interrupt(number), 2, 3), checkpoint=tmp_path)
+    assert stopped.value.signal == number
+    assert without_times(stopped.value.run) == without_times(whole[0])[:1]
+    assert str(tmp_path) in str(stopped.value)
+    assert signal.getsignal(number) is before
+    assert_same(resumed(tmp_path), whole)
+
+
+def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(tmp_path, whole, monkeypatch):
+    def predict(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        return ask(*arguments, **options)
+
+    ask = train.predict
+    monkeypatch.setattr(train, "predict", predict)
+    with pytest.raises(train.Interrupted, match="stopped after epoch 1"):
+        fit(small_net(dropout=0.5), checkpoint=tmp_path)
+    monkeypatch.undo()
+    assert_same(resumed(tmp_path), whole)
+
+
+def test_without_a_folder_the_history_is_left(whole):
+    with pytest.raises(train.Interrupted) as stopped:
+        fit(small_net(dropout=0.5), progress=doing(interrupt(), 3, 1))
+    assert without_times(stopped.value.run) == without_times(whole[0])[:2]
+    assert "resume" not in str(stopped.value)
+
+
+def test_the_second_signal_stops_at_once():
+    def twice():
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        fit(small_net(), progress=doing(twice, 1, 1))
+    assert not isinstance(stopped.value, train.Interrupted)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_another_thread_signals_are_left_alone():
+    handlers = []
+    watch = doing(lambda: handlers.append(signal.getsignal(signal.SIGINT)), 1, 1)
+    thread = threading.Thread(target=fit, args=[small_net()], kwargs={"progress": watch})
+    thread.start()
+    thread.join()
+    assert handlers == [signal.getsignal(signal.SIGINT)]
+
+
+# Damage
+
+
+def two_checkpoints(folder):
+    """A run stopped in its second epoch; the path of the newer file and that of the older."""
+    with pytest.raises(RuntimeError, match="power"):
+        fit(small_net(dropout=0.5), progress=doing(fail, 2, 4), checkpoint=folder, every=0)
+    paths = [folder / name for name in FILES]
+    return sorted(paths, key=lambda path: -checkpoint.read_state(path)["count"])
+
+
+def with_header(body):
+    sha256 = checkpoint.hashlib.sha256(body).hexdigest().encode()
+    return checkpoint.HEADER + sha256 + b"\n" + body
+
+
+def flipped(content, place):
+    content = bytearray(content)
+    content[place] ^= 1
+    return bytes(content)
+
+
+DAMAGES = {
+    "half": (lambda whole: whole[: len(whole) // 2], "SHA-256 is not"),
+    "one byte short": (lambda whole: whole[:-1], "SHA-256 is not"),
+    "a bit": (lambda whole: flipped(whole, len(whole) // 2), "SHA-256 is not"),
+    "a bit of the sum": (lambda whole: flipped(whole, 40), "SHA-256 is not"),
+    "empty": (lambda whole: b"", "damaged or not a checkpoint"),
+    "text": (lambda whole: b"no", "damaged or not a checkpoint"),
+    "code": (lambda whole: with_header(checkpoint.to_bytes({"state": print})), "Weights only"),
+    "other values": (lambda whole: with_header(checkpoint.to_bytes([1])), "not the state of a run"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_used(tmp_path, whole, damage):
+    change, reason = DAMAGES[damage]
+    newer, older = two_checkpoints(tmp_path)
+    newer.write_bytes(change(newer.read_bytes()))
+    with pytest.warns(
+        UserWarning, match=f"{newer.name} .*{reason}.*; going on from .*{older.name}"
+    ):
+        assert_same(resumed(tmp_path), whole)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_without_a_good_checkpoint_nothing_is_touched(tmp_path, damage):
+    change, reason = DAMAGES[damage]
+    for path in two_checkpoints(tmp_path):
+        path.write_bytes(change(path.read_bytes()))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(CheckpointError, match=f"(?s)no checkpoint can be used.*{reason}.*delete"):
+        resumed(tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_what_a_killed_process_left_half_written_goes(tmp_path, whole):
+    two_checkpoints(tmp_path)
+    (tmp_path / ".checkpoint-1.pt.0123.part").write_bytes(b"half")
+    assert_same(resumed(tmp_path), whole)
+    assert {path.name for path in tmp_path.iterdir()} == {*FILES, "run.json"}
+
+
+def test_other_data_is_refused(tmp_path):
+    newer, _ = two_checkpoints(tmp_path)
+    model = small_net(dropout=0.5)
+    others = {
+        "training data was .70 images with .* now .71 images": (dots(71), dots(32)),
+        "training data was .70 images with .* now .70 images": (dots(70, seed=1), dots(32)),
+        "validation data was .32 images with .* now .32 images": (dots(70), dots(32, seed=1)),
+    }
+    for message, data in others.items():
+        with pytest.raises(CheckpointError, match=f"{newer.name} is of .*{message}.*allow_changes"):
+            train.fit(model, *data, RECIPE, checkpoint=tmp_path, resume=True)
+    run = train.fit(
+        model, *others.popitem()[1], RECIPE, checkpoint=tmp_path, resume=True, allow_changes=True
+    )
+    assert [epoch.number for epoch in run.epochs] == [1, 2, 3]
+
+
+# What cannot be written, and what should not
+
+
+def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path, whole):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    content = {}
+
+    def fill():
+        content.update((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # bytes of a file
+
+    model = small_net(dropout=0.5)
+    try:
+        with pytest.warns(
+            UserWarning, match=r"could not be saved .*checkpoint-2.pt is as .*free 0"
+        ):
+            run = fit(model, progress=doing(fill, 3, 2), checkpoint=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == content
+    assert_same((run, model), whole)  # the training itself went on
+    assert_same(resumed(tmp_path), whole)
+
+
+def test_weights_without_room_are_an_error_in_a_sentence(tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+        with pytest.raises(CheckpointError, match=r"weights.pt could not be written.*free 0"):
+            checkpoint.save_weights(tmp_path / "weights.pt", small_net(), "small", {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_diverging_run_names_its_last_good_checkpoint(tmp_path):
+    with pytest.raises(train.Diverged, match=r"epoch 2, step 2 of 5, .*is .*checkpoint-\d.pt"):
+        train.fit(Explosive(), dots(70), dots(32), RECIPE, checkpoint=tmp_path, every=0)
+    state = checkpoint.read_state(tmp_path / "checkpoint-1.pt")["state"]
+    assert json.loads(state["run"])["epochs"][0]["number"] == 1
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    model = small_net()
+    keeper = checkpoint.Keeper(tmp_path, {}, dots(), dots(), every=0)
+    keeper.save({"run": "{}", "model": model.state_dict()})
+    model[0].weight.data[0] = float("inf")
+    keeper.save({"run": "{}", "model": model.state_dict()})
+    assert keeper.good == tmp_path / "checkpoint-1.pt"
+    assert not (tmp_path / "checkpoint-2.pt").exists()
+
+
+# The command
+
+
+def course(*arguments):
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "inception_course", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+def test_the_command_says_how_to_go_on(tmp_path):
+    options = ("train", "--sample", 130, "--epochs", 40, "--out", tmp_path / "run")
+    history = 0
+    for number, more in ((signal.SIGTERM, ()), (signal.SIGINT, ("--resume",))):
+        process = course(*options, *more)
+        while not process.stdout.readline().startswith("epoch "):
+            assert process.poll() is None, process.stderr.read()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, said
+        assert f"--resume --out {tmp_path / 'run'}" in said
+        assert "Traceback" not in said
+        record = train.Run.from_json((tmp_path / "run" / "run.json").read_text())
+        assert len(record.epochs) > history
+        history = len(record.epochs)
