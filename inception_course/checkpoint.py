@@ -5,6 +5,7 @@ A run's folder holds `run.json`, the record to read, and `checkpoint.pt`, the st
 
 import io
 import pickle
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 
 from . import models
-from .data import write_atomically
+from .data import CLASSES, write_atomically
 
 STATE, RECORD = "checkpoint.pt", "run.json"
 WEIGHTS = Path(__file__).with_name("weights")
@@ -70,20 +71,28 @@ def load(path: str | Path) -> dict:
         ) from error
 
 
-def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -> None:
-    """Save a trained network with what `models.create` needs to build it again."""
+def save_weights(
+    path: str | Path,
+    model: nn.Module,
+    name: str,
+    options: dict,
+    classes: Sequence[str] = CLASSES,
+) -> None:
+    """Save a trained network with what `models.create` needs to build it again, and its classes."""
     buffer = io.BytesIO()
-    torch.save({"name": name, "options": options, "weights": model.state_dict()}, buffer)
+    saved = {"name": name, "options": options, "classes": list(classes)}
+    torch.save(saved | {"weights": model.state_dict()}, buffer)
     write_atomically(Path(path), buffer.getvalue())
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """The network that `save_weights` saved, on the CPU, in eval mode."""
+    """The network that `save_weights` saved, on the CPU, in eval mode; `.classes` are its names."""
     saved = load(path)
     if not isinstance(saved, dict) or not {"name", "options", "weights"} <= saved.keys():
         raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
+    model.classes = tuple(saved.get("classes", CLASSES))
     return model.eval()
 
 
