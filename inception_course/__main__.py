@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from torch.utils.data import Dataset
 
-from . import checkpoint, data, doctor
+from . import checkpoint, data, doctor, pictures
 
 app = typer.Typer(
     help="The Inception Course: check this machine, train, evaluate, count, find the data.",
@@ -21,6 +22,11 @@ Root = Annotated[Path | None, typer.Option(help="Folder with the four files of F
 Sample = Annotated[
     int | None, typer.Option(help="Use so many images of the packaged sample, no download.")
 ]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Your own pictures, a folder for each class, not Fashion-MNIST."),
+]
+Workers = Annotated[int, typer.Option(help="Processes that read pictures, besides this one.")]
 
 
 @app.command("doctor")
@@ -34,7 +40,10 @@ def doctor_command() -> None:
 @app.command()
 def train(
     model: Annotated[str, typer.Option(help="A network, such as googlenet_bn.")] = "googlenet_bn",
-    recipe: Annotated[str, typer.Option(help="quick, d2l or modern.")] = "quick",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="quick, d2l, modern, overnight, paper_2014 or pictures."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Of every draw, and of the first weights.")] = 0,
     initial_seed: Annotated[
@@ -42,6 +51,8 @@ def train(
     ] = None,
     sample: Sample = None,
     root: Root = None,
+    images: Images = None,
+    workers: Workers = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; default runs/MODEL-RECIPE-TIME.")
     ] = None,
@@ -50,8 +61,9 @@ def train(
         bool, typer.Option(help="Go on even if it had another recipe or other data.")
     ] = False,
 ) -> None:
-    """Train a network on Fashion-MNIST; saves its record, weights and learning curves.
+    """Train a network; saves its record, weights and learning curves.
 
+    On Fashion-MNIST by the recipe "quick", or on --images by "pictures", unless another is named.
     Under torchrun, which starts it several times, the processes share the work; name --out then.
     """
     import torch
@@ -60,6 +72,7 @@ def train(
     from . import distributed, models, plots
     from . import train as training
 
+    recipe = recipe or ("pictures" if images else "quick")
     if recipe not in training.RECIPES:
         fail(f"unknown recipe {recipe!r}: valid are {', '.join(training.RECIPES)}")
     chosen = replace(training.RECIPES[recipe], seed=seed)
@@ -70,12 +83,17 @@ def train(
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
     say = typer.echo if distributed.is_first() else lambda text: None
 
+    val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
+    train_set = open_split("train", sample, root, images, workers)
+    val_set = open_split("val", val_count, root, images, workers)
+    classes, options = data.CLASSES, chosen.network
+    if images:
+        classes = train_set.classes
+        options = options | {"in_channels": 3, "num_classes": len(classes)}
+
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
-    network = models.create(model, **chosen.network).to(device)
-    val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
-    train_set = data.fashion_mnist("train", sample=sample, root=root)
-    val_set = data.fashion_mnist("val", sample=val_count, root=root)
+    network = models.create(model, **options).to(device)
     say(f"{model}, recipe {recipe}: {len(train_set)} images, {chosen.epochs} epochs.")
     say(sentence)
 
@@ -112,7 +130,7 @@ def train(
         raise typer.Exit(128 + stop.signal) from None
     if not distributed.is_first():
         return
-    checkpoint.save_weights(folder / "weights.pt", network, model, chosen.network)
+    checkpoint.save_weights(folder / "weights.pt", network, model, options, classes)
     data.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
     typer.echo(f"{run}\nRecord, weights and curves are in {folder}.")
     if run.diagnosis:
@@ -125,6 +143,8 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     sample: Sample = None,
     root: Root = None,
+    images: Images = None,
+    workers: Workers = 0,
 ) -> None:
     """How often is a trained network right, in all and class by class?
 
@@ -138,14 +158,19 @@ def evaluate(
     network = checkpoint.load_weights(folder / "weights.pt")
     record = folder / checkpoint.RECORD
     run = Run.from_json(record.read_text("utf-8"))
-    dataset = data.fashion_mnist(split, sample=sample, root=root)
-    _, labels = dataset.tensors
+    dataset = open_split(split, sample, root, images, workers)
+    if network.classes != (dataset.classes if images else data.CLASSES):
+        fail(
+            f"this network knows {', '.join(network.classes)}, and other classes are in "
+            f"{images or 'Fashion-MNIST: name its pictures by --images'}"
+        )
+    labels = data.labels_of(dataset)
     logits = evaluation.predict(
         network, dataset, size=run.recipe.image_size, progress=lambda b: tqdm(b, leave=False)
     )
     right = (logits.argmax(dim=1) == labels).float()
     typer.echo(f"{split}: accuracy {right.mean():.4f} on {len(labels)} images")
-    for label, name in enumerate(data.CLASSES):
+    for label, name in enumerate(network.classes):
         if (labels == label).any():
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
     if split == "test" and sample is None:
@@ -246,6 +271,16 @@ def sample(
 ) -> None:
     """Cut the packaged sample from the full data."""
     typer.echo(f"written and verified: {data.write_sample(folder, root=root)}")
+
+
+def open_split(
+    split: str, sample: int | None, root: Path | None, images: Path | None, workers: int
+) -> Dataset:
+    if images is None:
+        return data.fashion_mnist(split, sample=sample, root=root)
+    if sample or root:
+        fail("--images takes the place of Fashion-MNIST: leave out --sample and --root")
+    return pictures.open_folder(images, split, workers=workers)
 
 
 def fail(message: str) -> None:

@@ -10,15 +10,16 @@ import io
 import pickle
 import time
 import warnings
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from . import models
-from .data import write_atomically
+from .data import CLASSES, write_atomically
 
 STATES, RECORD = ("checkpoint-1.pt", "checkpoint-2.pt"), "run.json"
 HEADER = b"inception-course checkpoint 1\n"
@@ -45,8 +46,8 @@ class Keeper:
         self,
         folder: str | Path | None,
         recipe: dict,
-        train_set: TensorDataset,
-        val_set: TensorDataset,
+        train_set: Dataset,
+        val_set: Dataset,
         *,
         every: float,  # seconds
     ):
@@ -142,12 +143,19 @@ def is_finite(weights: dict) -> bool:
     return all(values.isfinite().all() for values in weights.values())
 
 
-def digest(dataset: TensorDataset) -> str:
-    """What a data set is known by: how many images, and the SHA-256 of images and labels."""
+def digest(dataset: Dataset) -> str:
+    """What a data set is known by: how many images, and the SHA-256 of images and labels.
+
+    Of pictures on disk it is that of their `signature`, which is faster than to read them all.
+    """
     sha256 = hashlib.sha256()
-    for values in dataset.tensors:
-        sha256.update(repr(list(values.shape)).encode())
-        sha256.update(values.cpu().contiguous().numpy())
+    if isinstance(dataset, TensorDataset):
+        for values in dataset.tensors:
+            sha256.update(repr(list(values.shape)).encode())
+            sha256.update(values.cpu().contiguous().numpy())
+    else:
+        for piece in dataset.signature():
+            sha256.update(piece)
     return f"{len(dataset)} images with SHA-256 {sha256.hexdigest()[:16]}"
 
 
@@ -183,12 +191,19 @@ def from_bytes(content: bytes, path: str | Path) -> object:
         raise CheckpointError(f"{path} is damaged or not a checkpoint ({reason})") from error
 
 
-def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -> None:
-    """Save a trained network with what `models.create` needs to build it again.
+def save_weights(
+    path: str | Path,
+    model: nn.Module,
+    name: str,
+    options: dict,
+    classes: Sequence[str] = CLASSES,
+) -> None:
+    """Save a trained network with what `models.create` needs to build it again, and its classes.
 
     Raises `CheckpointError` if there is no room.
     """
-    content = to_bytes({"name": name, "options": options, "weights": model.state_dict()})
+    saved = {"name": name, "options": options, "classes": list(classes)}
+    content = to_bytes(saved | {"weights": model.state_dict()})
     try:
         write_atomically(Path(path), content)
     except OSError as error:
@@ -199,7 +214,7 @@ def save_weights(path: str | Path, model: nn.Module, name: str, options: dict) -
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """The network that `save_weights` saved, on the CPU, in eval mode."""
+    """The network that `save_weights` saved, on the CPU, in eval mode; `.classes` are its names."""
     try:
         saved = from_bytes(Path(path).read_bytes(), path)
     except OSError as error:
@@ -210,6 +225,7 @@ def load_weights(path: str | Path) -> nn.Module:
         raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
+    model.classes = tuple(saved.get("classes", CLASSES))
     return model.eval()
 
 

@@ -16,8 +16,9 @@ import struct
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ import requests
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 from tqdm import tqdm
 
 # fmt: off
@@ -375,8 +376,9 @@ class Batches:
     because batch norm cannot learn from one value. Batches arrive on `device`; by default they
     stay where the dataset is.
 
-    `epoch` counts the passes begun. The order of a pass depends on `seed` and `epoch` alone, and so
-    does the augmentation for a given batch size: set it to continue where a training stopped.
+    `epoch` counts the passes begun, and the next pass begins with batch number `start`. The order
+    of a pass depends on `seed` and `epoch` alone, and so does the augmentation for a given batch
+    size: set both to continue where a training stopped.
 
     Raises ValueError for a dataset other than `uint8 [N, C, H, W]` with `int64 [N]`.
     """
@@ -393,17 +395,12 @@ class Batches:
         device: torch.device | str | None = None,
     ):
         _require_images_and_labels(dataset)
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
         if size is not None and size < 1:
             raise ValueError(f"size must be 1 pixel or more, not {size}")
         self.images, self.labels = dataset.tensors
         self.size, self.augment, self.shuffle = size, augment, shuffle
-        self.seed, self.device, self.epoch = seed, device, 0
-        count = len(self.labels)
-        self._bounds = [*range(0, count, batch_size), count]
-        if count > batch_size and count % batch_size == 1:
-            del self._bounds[-2]
+        self.seed, self.device, self.epoch, self.start = seed, device, 0, 0
+        self._bounds = batch_bounds(len(self.labels), batch_size)
 
     def __len__(self) -> int:
         return len(self._bounds) - 1
@@ -411,18 +408,20 @@ class Batches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         # torch's generator takes 32 bits of a seed; the product keeps (seed, epoch) pairs apart.
         generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
+        start, self.start = self.start, 0
         self.epoch += 1
-        return self._one_pass(generator)
+        return self._one_pass(generator, start)
 
-    def _one_pass(self, generator: Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def _one_pass(self, generator: Generator, first: int) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self.labels)
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
-        for start, stop in itertools.pairwise(self._bounds):
+        for number, (start, stop) in enumerate(itertools.pairwise(self._bounds)):
             rows = order[start:stop]
             images = self.images[rows]
-            if self.augment:
+            if self.augment:  # of those left out, too, so that the others get what they would
                 images = self.augment(images, generator)
-            yield self._prepare(images.to(self.device)), self.labels[rows].to(self.device)
+            if number >= first:
+                yield self._prepare(images.to(self.device)), self.labels[rows].to(self.device)
 
     def _prepare(self, images: Tensor) -> Tensor:
         # Normalising is linear, so it is done while the images are small.
@@ -430,6 +429,37 @@ class Batches:
         if self.size is None or images.shape[2:] == (self.size, self.size):
             return images
         return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
+
+
+def batch_bounds(count: int, batch_size: int) -> list[int]:
+    """Where each batch begins among `count` images, and where the last one ends."""
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+    bounds = [*range(0, count, batch_size), count]
+    if count > batch_size and count % batch_size == 1:  # batch norm cannot learn from one value
+        del bounds[-2]
+    return bounds
+
+
+def make_batches(dataset: Dataset, batch_size: int, **options) -> Iterable[tuple[Tensor, Tensor]]:
+    """The batches of a dataset; the options are those of `Batches`.
+
+    What is in memory becomes `Batches`. A dataset that is not, such as `pictures.Pictures`, has a
+    method `batches` that gives as much: an iterable with a length and an `epoch`.
+    """
+    return getattr(dataset, "batches", partial(Batches, dataset))(batch_size, **options)
+
+
+def part_of(dataset: Dataset, rows: Tensor) -> Dataset:
+    """The images in these rows of a dataset that `make_batches` takes."""
+    if isinstance(dataset, TensorDataset):
+        return TensorDataset(*(tensor[rows] for tensor in dataset.tensors))
+    return dataset.part(rows)
+
+
+def labels_of(dataset: Dataset) -> Tensor:
+    """The class of every image of a dataset that `make_batches` takes, `int64 [N]`."""
+    return dataset.tensors[1] if isinstance(dataset, TensorDataset) else dataset.labels
 
 
 def _require_images_and_labels(dataset: TensorDataset) -> None:
@@ -486,6 +516,65 @@ class Erase:
         rows, columns = ((x >= 0) & (x < self.pixels) for x in (down, right))
         square = (rows[:, :, None] & columns[:, None, :])[:, None]  # [B, 1, H, W]
         return images.masked_fill(square.to(images.device), 0)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Cut a patch out of each image, and enlarge it to the size that the image had (bilinear).
+
+    The patch has from 8 to 100 % of the image's area, every share as likely, and is from 3/4 to 4/3
+    times as wide as high: the sampling that the GoogLeNet paper found to work well (section 6). It
+    says no more; here all places are as likely, and so are an aspect and its inverse. Where an
+    image is too long for a patch of all its area, `area` ends at the largest that fits.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, _, height, width = images.shape
+        boxes = self.boxes(count, height, width, generator).to(images.device)
+        return resize_boxes(images, boxes)
+
+    def boxes(self, count: int, height: int, width: int, generator: Generator) -> Tensor:
+        """The top, left, height and width of `count` patches, in pixels and parts: [count, 4]."""
+        share, shape, down, right = torch.rand(4, count, generator=generator)
+        narrow, wide = self.aspect
+        low, high = self.area
+        high = min(high, wide * height / width, width / (narrow * height))
+        share = min(low, high) + (high - min(low, high)) * share
+        # What else is too wide for the image, or too high: at all of the area only its own aspect.
+        narrow = (share * width / height).clamp(min=narrow)
+        wide = (width / (share * height)).clamp(max=wide)
+        shape = narrow * (wide / narrow) ** shape
+        heights = (share * height * width / shape).sqrt().clamp(1, height)
+        widths = (share * height * width * shape).sqrt().clamp(1, width)
+        tops, lefts = down * (height - heights), right * (width - widths)
+        return torch.stack([tops, lefts, heights, widths], dim=1)
+
+
+def resize_boxes(images: Tensor, boxes: Tensor) -> Tensor:
+    """A box of each image, enlarged to the whole image; bytes [B, C, H, W] in and out.
+
+    `boxes` are top, left, height and width in pixels, [B, 4]. Nothing outside a box is looked at.
+    """
+    tops, lefts, heights, widths = boxes.unbind(dim=1)
+    rows = _between(images.shape[2], tops, heights)  # [B, H, H]
+    columns = _between(images.shape[3], lefts, widths)  # [B, W, W]
+    patches = rows[:, None] @ images.float() @ columns[:, None].mT
+    return patches.round().to(images.dtype)
+
+
+def _between(size: int, starts: Tensor, lengths: Tensor) -> Tensor:
+    """How much each old pixel (column) counts in each new one (row): [B, size, size].
+
+    Linear interpolation: a pixel's weight falls from 1 where it is to 0 at its neighbours.
+    """
+    pixels = torch.arange(size, device=starts.device)
+    starts, lengths = starts[:, None], lengths[:, None]
+    # Pixel i is the interval from i to i + 1, so its middle is what is looked up.
+    positions = (starts + (pixels + 0.5) * lengths / size - 0.5).clamp(starts, starts + lengths - 1)
+    return (1 - (positions[:, :, None] - pixels).abs()).clamp(min=0)
 
 
 class Compose(tuple):

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
-from .data import Batches
+from .data import labels_of, make_batches
 
 BATCH_SIZE = 250  # images asked at once; the answers do not depend on it
 
@@ -31,7 +31,7 @@ def asking(model: nn.Module):
 
 def predict(
     model: nn.Module,
-    dataset: TensorDataset,
+    dataset: Dataset,
     *,
     size: int | None = None,
     progress: Callable[[Iterable], Iterable] = iter,
@@ -41,7 +41,7 @@ def predict(
     `size` is the side, in pixels, to which the images are resized; None leaves them as they are.
     """
     device = next(model.parameters()).device
-    batches = Batches(dataset, BATCH_SIZE, size=size, device=device)
+    batches = make_batches(dataset, BATCH_SIZE, size=size, device=device)
     with asking(model):
         answers = [
             model(images.to(memory_format=torch.channels_last)).float().cpu()  # the faster layout
@@ -50,15 +50,15 @@ def predict(
     return torch.cat(answers)
 
 
-def accuracy(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> float:
+def accuracy(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> float:
     """The fraction of images (0 to 1) whose largest logit is that of their label."""
-    _, labels = dataset.tensors
-    return (predict(model, dataset, size=size).argmax(dim=1) == labels).float().mean().item()
+    answers = predict(model, dataset, size=size).argmax(dim=1)
+    return (answers == labels_of(dataset)).float().mean().item()
 
 
-def confusion(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> Tensor:
+def confusion(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> Tensor:
     """How many images of class i (row) were called class j (column): int64 [classes, classes]."""
-    _, labels = dataset.tensors
+    labels = labels_of(dataset)
     logits = predict(model, dataset, size=size)
     classes = logits.shape[1]
     cells = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2)

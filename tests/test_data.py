@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import math
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as torchvision_transforms
 
 from inception_course import data
-from inception_course.data import Batches, Compose, DataError, Erase, Flip, Shift
+from inception_course.data import Batches, Compose, Crop, DataError, Erase, Flip, Shift
 
 TINY_SIZES = {"train": 60, "val": 10, "test": 20}
 
@@ -668,6 +669,16 @@ def test_other_mistakes_are_refused():
         Batches(numbered(5), 4, size=0)
 
 
+def test_what_is_in_memory_makes_batches_as_before():
+    dataset = numbered(25)
+    made = data.make_batches(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
+    assert isinstance(made, Batches)
+    by_hand = Batches(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
+    for ours, theirs in zip(all_of(made), all_of(by_hand), strict=True):
+        assert torch.equal(ours, theirs)
+    assert torch.equal(data.labels_of(dataset), torch.arange(25))
+
+
 # Augmentation
 
 
@@ -678,7 +689,15 @@ def images():
     return torch.randint(1, 256, (400, 2, 9, 7), generator=generator, dtype=torch.uint8)
 
 
-AUGMENTATIONS = [Flip(), Shift(2), Shift(0), Erase(3), Compose((Flip(), Shift(1), Erase(2)))]
+AUGMENTATIONS = [
+    Flip(),
+    Shift(2),
+    Shift(0),
+    Erase(3),
+    Crop(),
+    Crop(area=(0.5, 0.5), aspect=(1.0, 1.0)),
+    Compose((Crop(), Flip(), Shift(1), Erase(2))),
+]
 
 
 @pytest.mark.parametrize("augment", AUGMENTATIONS, ids=repr)
@@ -727,6 +746,70 @@ def test_erase_blackens_one_square_that_reaches_every_pixel(images):
     often = black[:, 0].float().mean(0)
     assert often.min() > 0.05  # 9 of (9 + 2) * (7 + 2) places, so 0.09 everywhere
     assert often.max() < 0.14
+
+
+SHAPES = [(28, 28), (100, 50), (50, 300), (10, 1000), (3, 3), (1, 1)]
+
+
+@pytest.mark.parametrize(("height", "width"), SHAPES)
+def test_patches_are_inside_the_image_and_keep_to_the_aspects(height, width):
+    boxes = Crop().boxes(20_000, height, width, Generator().manual_seed(0)).double()
+    tops, lefts, heights, widths = boxes.unbind(dim=1)
+    assert min(tops.min(), lefts.min()) >= 0
+    assert (tops + heights).max() < height + 1e-3
+    assert (lefts + widths).max() < width + 1e-3
+    assert (widths / heights).min() > 3 / 4 - 1e-4
+    assert (widths / heights).max() < 4 / 3 + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "largest"),
+    [(28, 28, 1), (1000, 900, 1), (100, 50, 2 / 3), (50, 300, 2 / 9)],
+)
+def test_every_share_of_the_area_is_as_likely(height, width, largest):
+    boxes = Crop().boxes(20_000, height, width, Generator().manual_seed(0))
+    share = boxes[:, 2] * boxes[:, 3] / (height * width)
+    quantiles = torch.tensor([0, 0.25, 0.5, 0.75, 1])
+    expected = 0.08 + (largest - 0.08) * quantiles
+    torch.testing.assert_close(share.quantile(quantiles), expected, atol=0.01, rtol=0)
+
+
+def test_places_and_aspects_are_even_and_independent_of_each_other():
+    boxes = Crop(area=(0.08, 0.5)).boxes(20_000, 60, 60, Generator().manual_seed(0))
+    tops, lefts, heights, widths = boxes.unbind(dim=1)
+    down, right = tops / (60 - heights), lefts / (60 - widths)
+    aspect = (widths / heights).log() / math.log(4 / 3)  # -1 to 1
+    for value, low, high in ((down, 0, 1), (right, 0, 1), (aspect, -1, 1)):
+        quantiles = torch.tensor([0, 0.5, 1])
+        expected = low + (high - low) * quantiles
+        torch.testing.assert_close(value.quantile(quantiles), expected, atol=0.03, rtol=0)
+    related = torch.corrcoef(torch.stack([down, right, aspect, heights * widths]))
+    assert (related - torch.eye(4)).abs().max() < 0.03
+
+
+def test_a_patch_of_everything_is_the_image_itself(images):
+    square = images[:, :, :7]
+    whole = Crop(area=(1.0, 1.0), aspect=(1.0, 1.0))
+    assert torch.equal(whole(square, Generator().manual_seed(0)), square)
+    everything = torch.tensor([[0.0, 0.0, 9.0, 7.0]]).expand(len(images), 4)
+    assert torch.equal(data.resize_boxes(images, everything), images)
+
+
+@pytest.mark.parametrize(
+    "box", [(0, 0, 9, 7), (2, 1, 5, 4), (5, 3, 4, 4), (0, 0, 1, 7), (8, 6, 1, 1)]
+)
+def test_a_patch_is_enlarged_as_torchvision_does(box, images):
+    ours = data.resize_boxes(images, torch.tensor(box).float().expand(len(images), 4))
+    theirs = torchvision_transforms.resized_crop(images, *box, size=[9, 7], antialias=True)
+    torch.testing.assert_close(ours, theirs, atol=1, rtol=0)
+
+
+def test_each_image_of_a_batch_has_its_own_patch():
+    ramps = torch.arange(200, dtype=torch.uint8).expand(64, 1, 200, 200)
+    cut = Crop()(ramps, Generator().manual_seed(0))[:, 0, 0]  # from left to right
+    assert len(set(map(tuple, cut.tolist()))) == 64
+    boxes = Crop().boxes(64, 200, 200, Generator().manual_seed(0))
+    torch.testing.assert_close(cut[:, 0].float(), boxes[:, 1], atol=1, rtol=0)
 
 
 def test_compose_applies_its_steps_in_order(images):

@@ -123,6 +123,23 @@ def test_averaging_leaves_the_mean_in_the_model():
     assert 0 < (weights(averaged) - start).norm() < moved
 
 
+def test_an_average_that_forgets_nothing_is_the_plain_mean_of_every_step():
+    model = small_net()
+    average = train.make_average(model, replace(TINY, weight_averaging=1.0))
+    steps = []
+    for _ in range(5):
+        model(torch.randn(8, 1, 12, 12))  # moves the statistics
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        average.update_parameters(model)
+        steps.append({name: value.clone() for name, value in model.state_dict().items()})
+    for name, mean in average.module.state_dict().items():
+        if mean.is_floating_point():
+            expected = torch.stack([step[name] for step in steps]).mean(dim=0)
+            torch.testing.assert_close(mean, expected)
+
+
 def test_without_averaging_the_last_weights_are_judged():
     model = small_net()
     run = train.fit(model, dots(), dots(32, seed=1), TINY)
@@ -176,6 +193,19 @@ def test_a_net_with_auxiliary_heads_trains():
     run = train.fit(net, dots(16), dots(16), recipe)
     assert not torch.equal(net.auxiliary["4d"].linear.weight, before)
     assert math.isfinite(run.last.val_loss)
+
+
+def test_the_recipe_of_2014_trains_the_net_of_2014():
+    recipe = replace(train.RECIPES["paper_2014"], epochs=1, precision="float32")
+    torch.manual_seed(0)
+    net = models.create("googlenet", width=0.25, **recipe.network)
+    assert sorted(m.p for m in net.modules() if isinstance(m, nn.Dropout)) == [0.4, 0.7, 0.7]
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    train_set = data.fashion_mnist("train", sample=3 * recipe.batch_size)
+    run = train.fit(net, train_set, data.fashion_mnist("val", sample=20), recipe)
+    assert all(not torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert run.last.train_loss < 3
+    assert run.last.learning_rate == recipe.learning_rate
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "auto"])
@@ -254,6 +284,7 @@ def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
         ({"schedule": "cosine"}, "one-cycle"),
         ({"optimizer": "adam"}, "adamw"),
         ({"precision": "half"}, "bfloat16"),
+        ({"weight_averaging": 1.5}, "from 0 to 1"),
         ({"epochs": 0}, "at least one epoch"),
         ({"learning_rate": 0.0}, "learning rate above 0"),
     ],
@@ -288,7 +319,7 @@ def test_the_rate_of_a_run_is_images_over_time():
 def test_every_named_recipe_fits_its_network():
     for name, recipe in train.RECIPES.items():
         assert recipe.name == name
-        network = "googlenet_d2l" if name == "d2l" else "googlenet_bn"
+        network = {"d2l": "googlenet_d2l", "paper_2014": "googlenet"}.get(name, "googlenet_bn")
         with torch.device("meta"):
             models.create(network, **recipe.network)
 
