@@ -196,13 +196,14 @@ IMAGENET = {
     144: Protocol(224, (256, 288, 320, 352)),
 }
 
-# For the square images of Fashion-MNIST. A square image has one square only, so it gets a margin:
-# two black pixels, as far as the recipes move an image while a network learns, and two more
-# left and right, so that the three squares differ. The scales stay near the size learned from.
+# For the square images of Fashion-MNIST. Of a square image all three squares are the same, so it
+# gets a black margin: two pixels, as far as the recipes move an image while a network learns, and
+# one more left and right, which sets the squares apart. The scales stay near 32 pixels, at which a
+# garment has the size that was learned from.
 FASHION = {
     1: Protocol(28, (28,), squares=(0.5,), places=("centre",), mirror=False),
     10: Protocol(28, (32,), squares=(0.5,), places=(*CORNERS, "centre"), margin=(2, 2)),
-    144: Protocol(28, (30, 32, 34, 36), margin=(4, 2)),
+    144: Protocol(28, (31, 32, 33, 34), margin=(3, 2)),
 }
 
 # The scales in the paper's ratio to the crop instead: garments are larger than a network ever saw.

@@ -12,6 +12,15 @@ from .batch_norm import (
     standardised,
 )
 from .data import class_balance, classes, confusion, image, mistakes, pixels
+from .evaluation import (
+    by_networks,
+    crop_boxes,
+    crops_and_networks,
+    mosaic,
+    ranking,
+    reliability,
+    squares,
+)
 from .family import family_tree
 from .hebbian import (
     break_even,
@@ -75,6 +84,7 @@ __all__ = [
     "block_shares",
     "break_even",
     "by_layer",
+    "by_networks",
     "channel_clusters",
     "channel_rows",
     "channels_along",
@@ -83,6 +93,8 @@ __all__ = [
     "confusion",
     "correlation_by_distance",
     "correlations",
+    "crop_boxes",
+    "crops_and_networks",
     "dense_blocks",
     "describe",
     "epoch_curves",
@@ -95,15 +107,19 @@ __all__ = [
     "layer_bars",
     "learning_curves",
     "mistakes",
+    "mosaic",
     "network",
     "percentile_bands",
     "phase_transition",
     "pixels",
+    "ranking",
     "receptive_fields",
+    "reliability",
     "rule_lengths",
     "shift_curves",
     "sigmoid_input",
     "spectra",
+    "squares",
     "standardised",
     "strongest",
     "two_orders",
