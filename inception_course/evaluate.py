@@ -58,7 +58,7 @@ def predict(
 def accuracy(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> float:
     """The fraction of images (0 to 1) whose largest logit is that of their label."""
     _, labels = dataset.tensors
-    return (predict(model, dataset, size=size).argmax(dim=1) == labels).float().mean().item()
+    return top_1(predict(model, dataset, size=size), labels)
 
 
 def confusion(model: nn.Module, dataset: TensorDataset, *, size: int | None = None) -> Tensor:
@@ -283,9 +283,9 @@ def ensemble(
     return sum(answers) / len(models)
 
 
-def top_1(probabilities: Tensor, labels: Tensor) -> float:
-    """The fraction of rows [N, classes] whose largest entry is that of the label [N]."""
-    return (probabilities.argmax(dim=1) == labels).float().mean().item()
+def top_1(answers: Tensor, labels: Tensor) -> float:
+    """The fraction of answers, logits or probabilities [N, classes], largest at their label [N]."""
+    return (answers.argmax(dim=1) == labels).float().mean().item()
 
 
 @dataclass(frozen=True, slots=True)

@@ -346,7 +346,7 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "10 views 8.00% to 5.00%" in plots.describe(figures["by_networks"])
     assert "wrong in 3 of them" in plots.describe(figures["mosaic"])
     assert "3 of 91, 3 of 103" in plots.describe(figures["squares"])
-    assert "underconfident by 0.000" in plots.describe(figures["reliability"])
+    assert "expected calibration error 0.400" in plots.describe(figures["reliability"])
 
 
 def test_the_drawn_landscape_is_unlike_its_mirror_image():

@@ -215,7 +215,9 @@ def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
         left, right = figure.subplots(1, 2)
         for (color, line), models in zip(LINES, sorted({r.models for r in printed}), strict=False):
             points = [(r.crops, r.top_5) for r in printed if r.models == models]
-            left.plot(*zip(*points, strict=True), line, color=color, label=_networks(models))
+            left.plot(
+                *zip(*points, strict=True), line, color=color, label=_counted(models, "network")
+            )
         for (color, line), models in zip(LINES, sorted({r.models for r in rows}), strict=False):
             chosen = [row for row in rows if row.models == models]
             errors = np.array([[r.error, r.error - r.lowest, r.highest - r.error] for r in chosen])
@@ -226,7 +228,7 @@ def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
                 fmt=line,
                 color=color,
                 capsize=6,
-                label=_networks(models),
+                label=_counted(models, "network"),
             )
         left.set(title="paper: ImageNet, 1,000 classes", ylabel="top-5 error, %")
         right.set(title="ours: Fashion-MNIST, 10 classes", ylabel="top-1 error, %")
@@ -240,8 +242,8 @@ def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
     return figure
 
 
-def _networks(count: int) -> str:
-    return f"{count} network{'s' if count > 1 else ''}"
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' if count > 1 else ''}"
 
 
 def by_networks(table: Table) -> Figure:
@@ -251,7 +253,7 @@ def by_networks(table: Table) -> Figure:
     """
     counts = sorted({row.crops for row in table.rows})
     said = "; ".join(
-        f"{crops} views {table.row(1, crops).error:.2%} to "
+        f"{_counted(crops, 'view')} {table.row(1, crops).error:.2%} to "
         f"{table.row(table.models, crops).error:.2%}"
         for crops in counts
     )
@@ -261,8 +263,13 @@ def by_networks(table: Table) -> Figure:
         for (color, line), crops in zip(LINES, counts, strict=False):
             rows = [row for row in table.rows if row.crops == crops]
             models = [row.models for row in rows]
-            name = f"{crops} view{'s' if crops > 1 else ''}"
-            left.plot(models, [100 * row.error for row in rows], line, color=color, label=name)
+            left.plot(
+                models,
+                [100 * row.error for row in rows],
+                line,
+                color=color,
+                label=_counted(crops, "view"),
+            )
             left.fill_between(
                 models,
                 [100 * row.lowest for row in rows],
@@ -272,7 +279,7 @@ def by_networks(table: Table) -> Figure:
                 lw=0,
             )
             gaps = [row.calibration_error for row in rows]
-            right.plot(models, gaps, line, color=color, label=name)
+            right.plot(models, gaps, line, color=color)
         left.set(ylabel="top-1 error, %")
         right.set(ylabel="expected calibration error")
         for axes in (left, right):
