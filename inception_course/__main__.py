@@ -247,6 +247,49 @@ def experiment(
         raise typer.Exit(1)
 
 
+@app.command()
+def crops(
+    folders: Annotated[list[Path], typer.Argument(help="What `train` made, one or more.")],
+    out: Annotated[Path, typer.Option(help="The record; an unfinished one is gone on with.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
+    images: Annotated[int | None, typer.Option(help="The first so many of the split.")] = None,
+    sample: Sample = None,
+    root: Root = None,
+    minutes: Annotated[
+        float, typer.Option(help="Begin no more images after so many; run again to go on.")
+    ] = float("inf"),
+) -> None:
+    """What do 10 and 144 views buy, and several networks, and what do they cost?"""
+    from torch.utils.data import TensorDataset
+    from tqdm import tqdm
+
+    from . import table3
+
+    dataset = data.fashion_mnist(split, sample=sample, root=root)
+    if images is not None and not 1 <= images <= len(dataset):
+        fail(f"--images must be 1 to {len(dataset)}, not {images}")
+    dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))
+    table = table3.measure(
+        folders,
+        dataset,
+        f"{split}, packaged sample" if sample else split,
+        out,
+        seconds=60 * minutes,
+        progress=lambda batches: tqdm(batches, unit="batch", leave=False),
+        watch=typer.echo,
+    )
+    typer.echo(f"{'models':>6} {'views':>5} {'cost':>5} {'error':>7} {'against base':>18}  ECE")
+    for row in table.rows:
+        change = f"{row.difference:+.2%} ± {row.uncertainty:.2%}"
+        typer.echo(
+            f"{row.models:6} {row.crops:5} {row.cost:5} {row.error:7.2%} {change:>18}  "
+            f"{row.calibration_error:.3f}"
+        )
+    if len(table.rows) < len(folders) * len(table.settings["protocols"]):
+        typer.echo(f"Not finished: run the same command again to go on with {out}.")
+        raise typer.Exit(1)
+
+
 @data_app.command()
 def where(root: Root = None) -> None:
     """Where the full data was found; changes nothing."""

@@ -50,6 +50,18 @@ def test_evaluate_reads_what_train_left(trained):
     assert done.stdout.count("\n") == 11
 
 
+def test_crops_makes_a_table_and_goes_on_with_it(trained, tmp_path):
+    folder, _ = trained
+    arguments = ("crops", folder, "--out", tmp_path / "crops.json", "--sample", 10)
+    begun = course(*arguments, "--minutes", 0)
+    assert begun.returncode == 1
+    assert "run the same command again" in begun.stdout
+    done = course(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert "144 views: 10 images answered" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"crops.json", "crops.pt"}
+
+
 def test_a_run_is_not_overwritten(trained):
     folder, _ = trained
     done = course("train", "--sample", 200, "--epochs", 1, "--out", folder)

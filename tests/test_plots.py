@@ -10,9 +10,22 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import cost, data, experiment, hebbian, models, plots, reduction, train
+from inception_course import (
+    cost,
+    data,
+    evaluate,
+    experiment,
+    hebbian,
+    models,
+    plots,
+    printed,
+    reduction,
+    table3,
+    train,
+)
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
+from inception_course.plots.evaluation import scenery
 
 EPOCH = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
 RUN = train.Run(
@@ -164,6 +177,35 @@ def of_lineage(images):
     }
 
 
+def row(models, crops, error):
+    return table3.Row(models, crops, error, error - 0.01, error + 0.01, 0.0, 0.0, 0.1, 0.0, 0.001)
+
+
+TABLE = table3.Table(
+    {},
+    tuple(table3.Single(name, 1, 0.1, 0.1, 0.0, 0.001) for name in ("a", "b")),
+    (row(1, 1, 0.1), row(2, 1, 0.09), row(1, 10, 0.08), row(2, 10, 0.05)),
+)
+
+
+def of_evaluation(image):
+    picture = scenery(120, 180)
+    small = evaluate.IMAGENET[144].at(80)
+    sure = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]])
+    judged = evaluate.calibration(sure, torch.tensor([0, 0, 1, 1]))
+    return {
+        "by_networks": plots.by_networks(TABLE),
+        "crop_boxes": plots.crop_boxes(picture, small),
+        "crops_and_networks": plots.crops_and_networks(printed.TABLE_3, TABLE),
+        "mosaic": plots.mosaic(image, evaluate.FASHION[10], [True] * 7 + [False] * 3),
+        "ranking": plots.ranking(
+            {"made": [("VGG", 7.3, False), ("GoogLeNet", 6.7, True)]}, "error, %"
+        ),
+        "reliability": plots.reliability({"one": judged, "again": judged}),
+        "squares": plots.squares(picture, small),
+    }
+
+
 @pytest.fixture(scope="module")
 def figures():
     sample = data.fashion_mnist("val", sample=200)
@@ -175,6 +217,7 @@ def figures():
         | of_batch_norm()
         | of_one_by_one(images)
         | of_lineage(images)
+        | of_evaluation(images[0])
         | {
             "image": plots.image(images[0, 0], "Bag"),
             "classes": plots.classes(sample),
@@ -303,6 +346,19 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
     assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
+    assert "6.67 % with 7 and 144. Ours: 10.00% with 1" in plots.describe(
+        figures["crops_and_networks"]
+    )
+    assert "10 views 8.00% to 5.00%" in plots.describe(figures["by_networks"])
+    assert "wrong in 3 of them" in plots.describe(figures["mosaic"])
+    assert "3 of 91, 3 of 103" in plots.describe(figures["squares"])
+    assert "expected calibration error 0.400" in plots.describe(figures["reliability"])
+
+
+def test_the_drawn_landscape_is_unlike_its_mirror_image():
+    picture = scenery(40, 60)
+    assert picture.shape == (3, 40, 60)
+    assert (picture != picture.flip(2)).float().mean() > 0.05
 
 
 def test_the_figures_of_runs_say_what_was_recorded(figures):

@@ -1,0 +1,238 @@
+"""GoogLeNet's Table 3 in miniature: what more views and more networks buy, and what they cost.
+
+    table = table3.measure(["runs/first", "runs/second"], val_set, "val", "crops.json")
+
+Answers are saved as they come, beside the record, and a second call goes on from there. A further
+network is one folder more.
+"""
+
+import hashlib
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations, product
+from pathlib import Path
+from statistics import mean
+
+import torch
+from torch import Tensor
+from torch.utils.data import TensorDataset
+
+from . import checkpoint, data
+from .doctor import usable_cores
+from .evaluate import FASHION, Protocol, calibration, multi_crop
+from .train import Run, using_threads
+
+AT_ONCE = 250  # images answered between two savings
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One network with one protocol. Fractions of 1; `seconds` per image."""
+
+    model: str
+    crops: int
+    error: float
+    calibration_error: float
+    overconfidence: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """So many networks, so many views: means over all choices of that many from the networks.
+
+    `lowest` and `highest` are the errors of the best and the worst choice. `difference` is the
+    error against that of one network and one view, `uncertainty` its standard error: how far it
+    would scatter with other images of the same kind. `seconds` per image.
+    """
+
+    models: int
+    crops: int
+    error: float
+    lowest: float
+    highest: float
+    difference: float
+    uncertainty: float
+    calibration_error: float
+    overconfidence: float
+    seconds: float
+
+    @property
+    def cost(self) -> int:
+        """Forward passes per image."""
+        return self.models * self.crops
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What was measured: each network alone, and the rows of the table."""
+
+    settings: dict
+    singles: tuple[Single, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def models(self) -> int:
+        """The number of networks."""
+        return len({single.model for single in self.singles})
+
+    def row(self, models: int, crops: int) -> Row:
+        """Raises `ValueError` if the table has no such row."""
+        for row in self.rows:
+            if (row.models, row.crops) == (models, crops):
+                return row
+        known = ", ".join(f"{row.models} x {row.crops}" for row in self.rows)
+        raise ValueError(
+            f"no row of {models} networks x {crops} views; there are {known or 'none'}"
+        )
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Table":
+        """Raises `ValueError` if `text` is not the record of a table."""
+        try:
+            record = json.loads(text)
+            singles = tuple(Single(**single) for single in record["singles"])
+            rows = tuple(Row(**row) for row in record["rows"])
+            return cls(record["settings"], singles, rows)
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"this is not the record of a table of crops: {error}") from error
+
+
+def measure(
+    folders: Sequence[str | Path],
+    dataset: TensorDataset,
+    name: str,
+    path: str | Path,
+    *,
+    protocols: Mapping[int, Protocol] = FASHION,
+    seconds: float = math.inf,
+    progress: Callable[[Iterable], Iterable] = iter,
+    watch: Callable[[str], object] | None = None,
+) -> Table:
+    """Ask the networks in `folders`, left by training, about `dataset`, and give the table.
+
+    The table is saved at `path`, and the answers beside it, with the ending .pt: what is there is
+    not done again. After `seconds` no further images are begun; rows that wait for answers are
+    left out. `name` says what `dataset` is; `watch` is called with a sentence for each network.
+
+    Raises `ValueError` if `path` holds answers to other questions, `CheckpointError` if a folder
+    has no network.
+    """
+    path = Path(path)
+    names = [Path(folder).name for folder in folders]
+    if len(set(names)) < len(names) or not names:
+        raise ValueError(f"name one or more folders, each of another name; given {names}")
+    settings = {
+        "data": name,
+        "images": len(dataset),
+        "digest": _digest(dataset.tensors[0].numpy().tobytes()),
+        "protocols": {str(count): asdict(protocol) for count, protocol in protocols.items()},
+    }
+    settings = json.loads(json.dumps(settings))  # tuples as lists, as they will be read back
+    answers = _begin(path.with_suffix(".pt"), settings)
+    end = time.monotonic() + seconds
+    with using_threads(usable_cores()):
+        for (crops, protocol), folder in product(sorted(protocols.items()), folders):
+            model, size, digest = _load(Path(folder))
+            saved = answers.setdefault(
+                f"{Path(folder).name} {crops}",
+                {"digest": digest, "seconds": 0.0, "probabilities": torch.empty(0, 10)},
+            )
+            if saved["digest"] != digest:
+                raise ValueError(
+                    f"{path} has answers of other weights of {folder}: take another file"
+                )
+            while (done := len(saved["probabilities"])) < len(dataset) and time.monotonic() < end:
+                piece = TensorDataset(*(t[done : done + AT_ONCE] for t in dataset.tensors))
+                start = time.perf_counter()
+                more = multi_crop(model, piece, protocol, size=size, progress=progress)
+                saved["seconds"] += time.perf_counter() - start
+                saved["probabilities"] = torch.cat([saved["probabilities"], more])
+                _save(path.with_suffix(".pt"), {"settings": settings, "answers": answers})
+            if watch:
+                watch(f"{folder}, {crops} views: {len(saved['probabilities'])} images answered")
+    table = tabulate(answers, names, dataset.tensors[1], settings)
+    data.write_atomically(path, table.to_json().encode())
+    return table
+
+
+def _begin(path: Path, settings: dict) -> dict:
+    """The answers that are there already."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return {}
+    saved = checkpoint.load(path)
+    if not isinstance(saved, dict) or not {"settings", "answers"} <= saved.keys():
+        raise ValueError(f"{path} does not hold answers of networks: take another file")
+    for name, value in settings.items():
+        if saved["settings"].get(name) != value:
+            raise ValueError(f"{path} has answers of other {name}: take another file")
+    return saved["answers"]
+
+
+def _save(path: Path, content: dict) -> None:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    data.write_atomically(path, buffer.getvalue())
+
+
+def _load(folder: Path) -> tuple[torch.nn.Module, int, str]:
+    """The network in a run's folder, the side of the images it learned from, and its digest."""
+    model = checkpoint.load_weights(folder / "weights.pt")
+    run = Run.from_json((folder / checkpoint.RECORD).read_text("utf-8"))
+    model.to(memory_format=torch.channels_last)
+    return model, run.recipe.image_size, _digest((folder / "weights.pt").read_bytes())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict) -> Table:
+    """The table of the complete `answers`: name and views -> probabilities [N, classes], seconds.
+
+    A number of views makes rows once every network has answered.
+    """
+    singles, rows, base = [], [], None
+    for crops in sorted(map(int, settings["protocols"])):
+        given = [answers.get(f"{name} {crops}") for name in names]
+        if not all(each and len(each["probabilities"]) == len(labels) for each in given):
+            continue
+        probabilities = torch.stack([each["probabilities"] for each in given])  # [models, N, 10]
+        seconds = [each["seconds"] / len(labels) for each in given]
+        for models in range(1, len(names) + 1):
+            choices = list(combinations(range(len(names)), models))
+            together = [probabilities[list(choice)].mean(dim=0) for choice in choices]
+            wrong = [(p.argmax(dim=1) != labels).double() for p in together]  # each [N]
+            judged = [calibration(p, labels) for p in together]
+            if models == 1:
+                singles += [
+                    Single(name, crops, w.mean().item(), c.error, c.overconfidence, s)
+                    for name, w, c, s in zip(names, wrong, judged, seconds, strict=True)
+                ]
+            errors = [each.mean().item() for each in wrong]
+            by_image = sum(wrong) / len(wrong)
+            base = by_image if base is None else base
+            difference = by_image - base
+            rows.append(
+                Row(
+                    models,
+                    crops,
+                    error=mean(errors),
+                    lowest=min(errors),
+                    highest=max(errors),
+                    difference=difference.mean().item(),
+                    uncertainty=difference.std().item() / math.sqrt(len(labels)),
+                    calibration_error=mean(c.error for c in judged),
+                    overconfidence=mean(c.overconfidence for c in judged),
+                    seconds=models * mean(seconds),
+                )
+            )
+    return Table(settings, tuple(singles), tuple(rows))

@@ -1,0 +1,171 @@
+"""The table of crops and networks: worked out by hand, and gone on with where it stopped."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils.data import TensorDataset
+
+from inception_course import checkpoint, data, models, printed, table3, train
+from inception_course.evaluate import FASHION, Protocol
+
+TWO = Protocol(28, (28,), squares=(0.5,), places=("centre",))
+PROTOCOLS = {1: FASHION[1], 2: TWO}
+LABELS = torch.tensor([0, 0, 1, 1])
+SETTINGS = {"protocols": {"1": {}, "2": {}}}
+
+
+def answers(*sure_of_0):
+    """Probabilities of two classes, and one second for each image."""
+    first = torch.tensor(sure_of_0)
+    return {"probabilities": torch.stack([first, 1 - first], 1), "seconds": 4.0}
+
+
+def by_hand():
+    return {
+        "a 1": answers(0.9, 0.4, 0.2, 0.3),  # wrong about the second
+        "b 1": answers(0.3, 0.9, 0.2, 0.6),  # wrong about the first and the last
+        "a 2": answers(0.9, 0.9, 0.1, 0.1),
+        "b 2": answers(0.1, 0.9, 0.1, 0.1),  # wrong about the first
+    }
+
+
+def test_rows_are_means_over_every_choice_of_networks():
+    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    assert [(row.models, row.crops, row.cost) for row in table.rows] == [
+        (1, 1, 1),
+        (2, 1, 2),
+        (1, 2, 2),
+        (2, 2, 4),
+    ]
+    one, both = table.row(1, 1), table.row(2, 1)
+    assert (one.lowest, one.error, one.highest) == (0.25, 0.375, 0.5)
+    # The means are 0.6, 0.65, 0.2 and 0.45: all right.
+    assert (both.lowest, both.error, both.highest) == (0, 0, 0)
+    assert both.difference == -0.375
+    assert (one.seconds, both.seconds) == (1, 2)
+    assert both.overconfidence == pytest.approx((0.6 + 0.65 + 0.8 + 0.55) / 4 - 1)
+    assert [single.error for single in table.singles] == [0.25, 0.5, 0, 0.25]
+    assert table.models == 2
+
+
+def test_the_uncertainty_is_that_of_a_paired_difference():
+    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    assert table.row(1, 1).uncertainty == 0
+    # One view is wrong about half, half, none and half of the networks' answers; together never.
+    differences = torch.tensor([-0.5, -0.5, 0, -0.5])
+    expected = differences.std().item() / 2
+    assert table.row(2, 1).uncertainty == pytest.approx(expected)
+
+
+def test_rows_that_wait_for_answers_are_left_out():
+    unfinished = by_hand()
+    unfinished["b 2"]["probabilities"] = unfinished["b 2"]["probabilities"][:3]
+    table = table3.tabulate(unfinished, ["a", "b"], LABELS, SETTINGS)
+    assert {row.crops for row in table.rows} == {1}
+    with pytest.raises(ValueError, match="there are 1 x 1, 2 x 1"):
+        table.row(2, 2)
+
+
+def test_the_record_comes_back_as_it_was():
+    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    assert table3.Table.from_json(table.to_json()) == table
+    with pytest.raises(ValueError, match="not the record"):
+        table3.Table.from_json("{}")
+
+
+def network(folder, seed):
+    torch.manual_seed(seed)
+    options = {"stem": "small", "width": 0.05}
+    model = models.create("googlenet_bn", **options)
+    checkpoint.save_weights(folder / "weights.pt", model, "googlenet_bn", options)
+    recipe = train.Recipe("made", epochs=1, batch_size=8, learning_rate=0.1)
+    (folder / checkpoint.RECORD).write_text(train.Run((), recipe, {}).to_json())
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path):
+    places = [tmp_path / name for name in ("a", "b")]
+    for seed, place in enumerate(places):
+        place.mkdir()
+        network(place, seed)
+    return places
+
+
+@pytest.fixture(scope="module")
+def few():
+    return data.fashion_mnist("val", sample=30)
+
+
+def test_it_goes_on_where_it_stopped(folders, few, tmp_path, monkeypatch):
+    monkeypatch.setattr(table3, "AT_ONCE", 20)
+    path = tmp_path / "made" / "crops.json"
+    asked, ask = [], table3.multi_crop
+
+    def counted(model, dataset, protocol, **options):
+        asked.append(len(dataset))
+        return ask(model, dataset, protocol, **options)
+
+    monkeypatch.setattr(table3, "multi_crop", counted)
+    arguments = (few, "val", path)
+    nothing = table3.measure(folders, *arguments, protocols=PROTOCOLS, seconds=0)
+    assert (asked, nothing.rows) == ([], ())
+    alone = table3.measure(folders[:1], *arguments, protocols=PROTOCOLS)
+    assert asked == [20, 10] * 2
+    assert [(row.models, row.crops) for row in alone.rows] == [(1, 1), (1, 2)]
+    both = table3.measure(folders, *arguments, protocols=PROTOCOLS)
+    assert asked == [20, 10] * 4
+    assert table3.measure(folders, *arguments, protocols=PROTOCOLS) == both
+    assert asked == [20, 10] * 4
+    assert table3.Table.from_json(path.read_text()) == both
+    assert both.singles[0] == alone.singles[0]
+    fresh = table3.measure(folders, few, "val", tmp_path / "again.json", protocols=PROTOCOLS)
+    errors = [[row.error for row in table.rows] for table in (both, fresh)]
+    assert errors[0] == errors[1]
+
+
+def test_a_record_of_something_else_is_refused(folders, few, tmp_path):
+    path = tmp_path / "crops.json"
+    one = {1: FASHION[1]}
+    table3.measure(folders, few, "val", path, protocols=one)
+    fewer = TensorDataset(*(tensor[:20] for tensor in few.tensors))
+    with pytest.raises(ValueError, match="answers of other images"):
+        table3.measure(folders, fewer, "val", path, protocols=one)
+    with pytest.raises(ValueError, match="answers of other protocols"):
+        table3.measure(folders, few, "val", path, protocols=PROTOCOLS)
+    network(folders[0], seed=5)
+    with pytest.raises(ValueError, match="other weights"):
+        table3.measure(folders, few, "val", path, protocols=one)
+    with pytest.raises(ValueError, match="each of another name"):
+        table3.measure([folders[0]] * 2, few, "val", path, protocols=one)
+    with pytest.raises(checkpoint.CheckpointError, match="there is no"):
+        table3.measure([tmp_path], few, "val", tmp_path / "none.json", protocols=one)
+
+
+def test_the_printed_tables_hold_what_the_paper_says():
+    rows = {(row.models, row.crops): row for row in printed.TABLE_3}
+    assert all(row.cost == row.models * row.crops for row in printed.TABLE_3)
+    base = rows[1, 1].top_5
+    wrong = [
+        row
+        for row in printed.TABLE_3
+        if row.against_base is not None and round(row.top_5 - base, 2) != row.against_base
+    ]
+    assert wrong == [rows[7, 144]]
+    assert round(rows[7, 144].top_5 - base, 2) == -3.40
+    assert printed.CLASSIFICATION[-1].top_5 == rows[7, 144].top_5
+    single = {row.team: row.precision for row in printed.DETECTION_SINGLE}
+    assert max(single, key=single.get) == "Deep Insight"
+    assert single["GoogLeNet"] == 38.02
+
+
+def test_the_record_of_the_notebook_can_be_read():
+    path = Path(__file__).parent.parent / "notebooks/records/evaluation/crops.json"
+    table = table3.Table.from_json(path.read_text("utf-8"))
+    assert table.settings["protocols"].keys() == {"1", "10", "144"}
+    assert len(table.rows) == 3 * table.models
+    stored = table.settings["protocols"]["144"]
+    assert stored == json.loads(json.dumps(asdict(FASHION[144])))
