@@ -90,7 +90,7 @@ GRID = "grid"  # the name of recipes that differ from the first one in one quant
 BASE = RECIPES["quick"]
 LARGE = resized(BASE, "large", image_size=96, width=1.0, stem="imagenet")  # d2l's images
 FULL = Budget(
-    contests=(Contest(96, 128, 1280), Contest(224, 32, 320)),
+    contests=(Contest(96, 128, 1920), Contest(224, 32, 480)),
     recipes=(
         BASE,
         RECIPES["modern"],
@@ -101,7 +101,7 @@ FULL = Budget(
     ),
     profiles=(BASE, LARGE),
     matmuls=(1024, 2048, 4096),
-    steps=5,
+    steps=8,
     profiled=8,
 )
 TINY = resized(BASE, "tiny", width=0.125, batch_size=16, precision="float32")
@@ -175,7 +175,7 @@ class Goal:
     Accuracy is taken at the end of an epoch, so that the time is that of whole epochs.
     """
 
-    recipe: str
+    name: str  # of the recipe
     accuracy: float
     seconds: float | None
     images_per_second: float  # of that run
@@ -240,25 +240,23 @@ class Benchmark:
         """Raises `ValueError` if `text` is not the record of a benchmark."""
         try:
             record = json.loads(text)
-            for name, kind in (("races", Race), ("timings", Timing), ("goals", Goal)):
-                record[name] = tuple(kind(**_restored(each)) for each in record[name])
-            record["profiles"] = tuple(Profile(**_restored(each)) for each in record["profiles"])
-            record["peaks"] = _restored(record["peaks"])
-            return cls(**_restored(record))
-        except (TypeError, KeyError, ValueError) as error:
+            kinds = {"races": Race, "timings": Timing, "goals": Goal, "profiles": Profile}
+            for name, kind in kinds.items():
+                record[name] = [_restored(kind, each) for each in record[name]]
+            record["peaks"] = _restored(dict, record["peaks"])
+            return _restored(cls, record)
+        except (AttributeError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f"this is not the record of a benchmark: {error}") from error
 
 
-def _restored(record: dict) -> dict:
+def _restored(kind: type, record: dict):
     """JSON knows no tuples, and no recipes."""
-    return {
-        name: tuple(value)
-        if isinstance(value, list)
-        else Recipe(**value)
-        if name == "recipe" and isinstance(value, dict)
-        else value
-        for name, value in record.items()
+    values = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
     }
+    if "recipe" in values:
+        values["recipe"] = Recipe(**values["recipe"])
+    return kind(**values)
 
 
 def run(
@@ -288,8 +286,8 @@ def run(
     contests = budget.contests if d2l else ()
     if d2l and RECIPES["d2l"].image_size not in [contest.image_size for contest in contests]:
         left_out.append("No race at the size of d2l's recipe, so no time of it to compare with.")
-    races = [[] for contest in contests]
-    timings = [[] for recipe in budget.recipes]
+    races: list[list[Rates]] = [[] for contest in contests]
+    timings: list[list[StepTimes]] = [[] for recipe in budget.recipes]
     peaks = {}
     for number in range(1, repeats + 1):
         turn = f"round {number} of {repeats}"
@@ -299,40 +297,25 @@ def run(
         for recipe, rounds in zip(budget.recipes, timings, strict=True):
             watch(f"{turn}: {said(recipe)}")
             rounds.append(time_steps(settled(recipe, rounds), budget.steps))
-        for precision in {rounds[0].speed.precision for rounds in timings}:
+        for precision in sorted({rounds[0].speed.precision for rounds in timings}):
             watch(f"{turn}: the fastest matmul in {precision}")
             peaks.setdefault(precision, []).append(matmul_peak(precision, budget.matmuls))
     profiles = []
     for recipe in budget.profiles:
         watch(f"where the time of a step goes: {said(recipe)}")
         profiles.append(Profile(recipe, profile_steps(recipe, budget.profiled)))
-    runs = [] if train_recipes else recorded_runs()
     if train_recipes:
+        runs = []
         for name in ("quick", "modern"):
             watch(f"training with the recipe {name} on the full data")
             runs.append(train_anew(RECIPES[name], root, progress))
+    else:
+        runs = recorded_runs()
     return Benchmark(
         environment=environment(),
-        races=tuple(
-            Race(
-                *contest,
-                rounds[0].precision,
-                tuple(each.d2l for each in rounds),
-                tuple(each.fit for each in rounds),
-            )
-            for contest, rounds in zip(contests, races, strict=True)
-        ),
+        races=tuple(map(gather_race, contests, races)),
         peaks={precision: tuple(rounds) for precision, rounds in peaks.items()},
-        timings=tuple(
-            Timing(
-                recipe,
-                rounds[0].speed.precision,
-                step_multiply_adds(recipe),
-                tuple(each.step for each in rounds),
-                tuple(each.data for each in rounds),
-            )
-            for recipe, rounds in zip(budget.recipes, timings, strict=True)
-        ),
+        timings=tuple(map(gather_timing, budget.recipes, timings)),
         goals=tuple(
             goal(run, accuracy, recorded=not train_recipes)
             for run, accuracy in product(runs, MILESTONES)
@@ -447,6 +430,11 @@ def race(contest: Contest, d2l: ModuleType) -> Rates:
     return Rates(theirs.images_per_second, ours.watch.images_per_second, ours.speed.precision)
 
 
+def gather_race(contest: Contest, rounds: Sequence[Rates]) -> Race:
+    d2l, fit = (tuple(getattr(each, loop) for each in rounds) for loop in ("d2l", "fit"))
+    return Race(*contest, rounds[0].precision, d2l, fit)
+
+
 def import_d2l() -> ModuleType | None:
     """d2l's functions for torch, or None where d2l is not installed."""
     try:
@@ -520,6 +508,13 @@ def time_steps(recipe: Recipe, steps: int) -> StepTimes:
     watch, speed = one_pass(NETWORK, recipe, recipe.batch_size * (steps + 1))
     step, wait = (median(times[1:]) / recipe.batch_size for times in (watch.steps, watch.waits))
     return StepTimes(step, wait, speed)
+
+
+def gather_timing(recipe: Recipe, rounds: Sequence[StepTimes]) -> Timing:
+    steps, waits = (tuple(getattr(each, part) for each in rounds) for part in ("step", "data"))
+    return Timing(
+        recipe, rounds[0].speed.precision, step_multiply_adds(recipe), step=steps, data=waits
+    )
 
 
 def settled(recipe: Recipe, rounds: Sequence[StepTimes]) -> Recipe:
@@ -640,12 +635,12 @@ def report(result: Benchmark) -> str:
         lines.append("time of d2l's recipe here against the time to a validation accuracy")
         for each in result.goals:
             if each.seconds is None:
-                lines.append(f"  {each.recipe} to {each.accuracy:<22} never")
+                lines.append(f"  {each.name} to {each.accuracy:<22} never")
                 continue
             source = "recorded run" if each.recorded else "new run"
             lines.append(
                 line(
-                    f"{each.recipe} to {each.accuracy}",
+                    f"{each.name} to {each.accuracy}",
                     [result.d2l_seconds / each.seconds],
                     f"{result.d2l_seconds:.0f} s against {each.seconds:.0f} s ({source}, "
                     f"{each.images_per_second:.0f} images/s)",

@@ -54,7 +54,7 @@ def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
     if result.d2l_seconds:
         for goal in result.goals:
             if goal.seconds:
-                name = f"{goal.recipe}, time to {goal.accuracy}"
+                name = f"{goal.name}, time to {goal.accuracy}"
                 ratios[name] = [result.d2l_seconds / goal.seconds]
     return ratios
 
