@@ -621,7 +621,7 @@ def report(result: Benchmark) -> str:
 
     Seconds and rates stand beside them, to say what a ratio is of.
     """
-    lines = ["images/s of fit against d2l.train_ch6"]
+    lines = ["images/s of fit against d2l.train_ch6"] if result.races else []
     for each in result.races:
         lines.append(
             line(
@@ -654,6 +654,7 @@ def report(result: Benchmark) -> str:
                 said(each.recipe),
                 result.peak_fractions(each),
                 f"of {peak / 1e9:.0f} G/s in {each.precision}",
+                ".1%",
             )
         )
     lines.append("preparing the images against the step that uses them")
@@ -663,15 +664,17 @@ def report(result: Benchmark) -> str:
             line(
                 said(each.recipe),
                 each.data_shares,
-                f"{rate:.0f} images/s, {1e6 / rate:.0f} microseconds each in all",
+                f"{rate:.0f} images/s, {1e6 / rate:.0f} µs each in all",
+                ".2%",
             )
         )
     for each in result.profiles:
         lines.append(f"share of a step, {said(each.recipe)}")
-        lines += [line(kind, [share]) for kind, share in each.shares.items()]
+        lines += [line(kind, [share], form=".1%") for kind, share in each.shares.items()]
     return "\n".join((*lines, *result.left_out))
 
 
-def line(name: str, ratios: Sequence[float], note: str = "") -> str:
-    spread = f"{min(ratios):.3g} to {max(ratios):.3g}" if len(ratios) > 1 else ""
-    return f"  {name:48}{median(ratios):>8.3g}  {spread:20}{note}".rstrip()
+def line(name: str, ratios: Sequence[float], note: str = "", form: str = ".3g") -> str:
+    middle, lowest, highest = (f"{of(ratios):{form}}" for of in (median, min, max))
+    spread = f"{lowest} to {highest}" if len(ratios) > 1 else ""
+    return f"  {name:48}{middle:>8}  {spread:20}{note}".rstrip()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inception_course import bench, cost, models, train
+from inception_course import bench, cost, data, models, train
 
 CONTEST = bench.Contest(image_size=28, batch_size=8, images=40)
 
@@ -185,9 +185,8 @@ def test_d2ls_function_is_called_and_left_as_it_was(capsys):
 
 
 @pytest.mark.needs("d2l")
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker processes")
 def test_d2ls_loader_finds_our_images():
-    from inception_course import data
-
     loaders = bench.d2l_loaders(CONTEST._replace(image_size=32), bench.import_d2l())
     train_data, test_data = (loader.dataset for loader in loaders)
     images, labels = data.fashion_mnist("train", sample=40).tensors
