@@ -27,8 +27,8 @@ def faster(model: nn.Module, images: Tensor) -> nn.Module:
 class Mixed(nn.Module):
     """A copy of `model` that computes in bfloat16, except for its first convolution.
 
-    bfloat16 keeps eight binary digits. Rounding the pixels to it costs more of the answers than
-    rounding everything that follows, and the first convolution is little of the work.
+    bfloat16 keeps eight binary digits. Rounding the pixels to it as well would move the answers
+    further, and the first convolution is little of the work.
 
     Shape: as `model`; logits come out in float32
     """
