@@ -290,6 +290,46 @@ def crops(
         raise typer.Exit(1)
 
 
+@app.command("bench")
+def bench_command(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Tiny networks and images, to see that it works.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(help="Rounds of every measurement, in turns.")] = 3,
+    train: Annotated[
+        bool,
+        typer.Option(
+            "--train", help="Train quick and modern anew instead of reading their records."
+        ),
+    ] = False,
+    root: Root = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results; default runs/bench-TIME.")
+    ] = None,
+) -> None:
+    """How fast does this machine train, beside d2l's loop? Saves bench.json and bench.png."""
+    from tqdm import tqdm
+
+    from . import bench, plots
+
+    folder = out or checkpoint.new_folder("bench")
+    record = folder / "bench.json"
+    if record.exists():
+        fail(f"{record} already holds a result: take another folder")
+    result = bench.run(
+        bench.QUICK if quick else bench.FULL,
+        repeats=repeats,
+        train_recipes=train,
+        root=root,
+        watch=typer.echo,
+        progress=lambda batches: tqdm(batches, unit="batch", leave=False),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    data.write_atomically(record, result.to_json().encode())
+    data.write_atomically(folder / "bench.png", plots.bench(result).png())
+    typer.echo(f"{bench.report(result)}\nRecord and figure are in {folder}.")
+
+
 @data_app.command()
 def where(root: Root = None) -> None:
     """Where the full data was found; changes nothing."""

@@ -609,7 +609,7 @@ def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -
     return min(times[1:])
 
 
-def describe(device: torch.device, speed: Speed, train_set, val_set, processes: int) -> dict:
+def describe(device: torch.device, speed: Speed, train_set, val_set, processes: int = 1) -> dict:
     """What a reader of the record needs to compare it with another."""
     return {
         "course": version("inception-course"),

@@ -11,6 +11,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from inception_course import (
+    bench,
     cost,
     data,
     evaluate,
@@ -37,6 +38,26 @@ COSTS = {
     name: cost.table(models.create(name, width=0.1, image_size=64), (1, 64, 64))
     for name in ("alexnet", "vgg11")
 }
+SHARES = dict.fromkeys((*bench.KINDS, bench.REST), 1 / 18) | {"convolution backward": 5 / 9}
+BENCH = bench.Benchmark(
+    environment={},
+    races=(
+        bench.Race(96, 128, 1280, "bfloat16", d2l=(80.0, 100.0, 90.0), fit=(240.0, 250.0, 270.0)),
+        bench.Race(224, 32, 320, "bfloat16", d2l=(19.0, 20.0), fit=(57.0, 50.0)),
+    ),
+    peaks={"bfloat16": (4e11, 4e11)},
+    timings=tuple(
+        bench.Timing(recipe, "bfloat16", 10**8, (0.001 * number, 0.002 * number), (1e-6, 1e-6))
+        for number, recipe in enumerate(bench.FULL.recipes, 1)
+    ),
+    goals=(
+        bench.Goal("quick", 0.886, 60.0, 1000.0, True),
+        bench.Goal("quick", 0.937, None, 1000.0, True),
+        bench.Goal("modern", 0.937, 600.0, 400.0, True),
+    ),
+    profiles=tuple(bench.Profile(recipe, SHARES) for recipe in bench.FULL.profiles),
+    left_out=(),
+)
 STRIPES = (torch.arange(24) % 6 == 0).float()[:, None].expand(24, 24)
 HEAT = torch.zeros(200, 2, 7, 7)
 HEAT[:, 0, 2, 3] = HEAT[:, 1, 6, 0] = torch.linspace(0, 1, 200)
@@ -224,6 +245,7 @@ def figures():
             "class_balance": plots.class_balance({"val": sample, "again": sample}),
             "pixels": plots.pixels(sample),
             "family_tree": plots.family_tree(),
+            "bench": plots.bench(BENCH),
             "learning_curves": plots.learning_curves(RUN),
             "race": plots.race({"made": RUN, "again": RUN}, {"a mark": 0.86, "the next": 0.95}),
             "seeds": plots.seeds({"made": [RUN, RUN], "again": [RUN]}),
@@ -393,6 +415,21 @@ def test_the_figures_of_reductions_have_units_and_a_second_channel(figures):
     for name in ("block_shares", "with_and_without"):
         bars = figures[name].axes[0].containers
         assert len({container[0].get_hatch() for container in bars}) == len(bars), name
+
+
+def test_the_figure_of_a_benchmark_says_what_was_measured(figures):
+    said = plots.describe(figures["bench"])
+    assert "images/s at 96 pixels 3.0 times" in said
+    assert "images/s at 224 pixels 2.8 times" in said
+    assert "modern, time to 0.937 11 times" in said  # 600,000 images at 90 a second, in 600 s
+    assert "quick, time to 0.937" not in said  # never reached
+    assert "at 28 pixels, width 0.25 most of a step, 56%, is convolution backward" in said
+    assert "28 pixels takes 1.5 ms, one of 96 pixels 9 ms" in said
+    left_out = replace(BENCH, races=(), goals=())
+    texts = [text.get_text() for text in plots.bench(left_out).findobj(matplotlib.text.Text)]
+    assert "d2l is not installed" in texts
+    for axes in figures["bench"].findobj(matplotlib.axes.Axes):
+        assert axes.get_xlabel()
 
 
 def test_confusion_names_the_most_frequent_mistake():

@@ -11,6 +11,7 @@ from .batch_norm import (
     sigmoid_input,
     standardised,
 )
+from .bench import bench
 from .data import class_balance, classes, confusion, image, mistakes, pixels
 from .evaluation import (
     by_networks,
@@ -81,6 +82,7 @@ __all__ = [
     "against_paper",
     "aliasing",
     "along_the_step",
+    "bench",
     "block_shares",
     "break_even",
     "by_layer",

@@ -1,0 +1,119 @@
+"""The figure of a benchmark."""
+
+from statistics import median
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..bench import Benchmark
+from .picture import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, VERMILION, Picture
+
+CURVES = {
+    "image_size": "side of the images, pixels",
+    "width": "width of the network",
+    "batch_size": "images in a batch",
+}
+
+
+def bench(result: Benchmark) -> Figure:
+    """Ratios of speed, where the time of a step goes, and what an image costs at other sizes."""
+    ratios = measured_ratios(result)
+    shares = {
+        f"{each.recipe.image_size} pixels, width {each.recipe.network['width']:g}": each.shares
+        for each in result.profiles
+    }
+    told = [f"{name} {times(median(values))} times" for name, values in ratios.items()]
+    for name, parts in shares.items():
+        most = max(parts, key=parts.get)
+        told.append(f"at {name} most of a step, {parts[most]:.0%}, is {most}")
+    cheapest, dearest = (
+        pick(result.curve("image_size").items(), key=lambda point: point[0]) for pick in (min, max)
+    )
+    told.append(
+        f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
+        f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
+    )
+    figure = Picture(13.5, 9, f"speed of training on this machine: {'; '.join(told)}")
+    with matplotlib.rc_context(PROJECTOR):
+        above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+        left, right = above.subplots(1, 2)
+        draw_ratios(left, ratios)
+        draw_shares(right, shares)
+        below.suptitle("what an image costs in training, one quantity changed at a time")
+        for axes, (quantity, label) in zip(below.subplots(1, 3), CURVES.items(), strict=True):
+            draw_cost(axes, result, quantity)
+            axes.set_xlabel(label)
+        below.axes[0].set_ylabel("milliseconds per image")
+    return figure
+
+
+def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
+    """How many times as fast as d2l, by what is compared."""
+    ratios = {f"images/s at {race.image_size} pixels": race.ratios for race in result.races}
+    if result.d2l_seconds:
+        for goal in result.goals:
+            if goal.seconds:
+                name = f"{goal.name}, time to {goal.accuracy}"
+                ratios[name] = [result.d2l_seconds / goal.seconds]
+    return ratios
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
+def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
+    """Bars from 1, which is as fast as d2l, on a scale where twice as fast is one length."""
+    axes.set_title("how many times as fast as d2l")
+    if not ratios:
+        axes.text(0.5, 0.5, "d2l is not installed", ha="center", va="center")
+        axes.set_axis_off()
+        return
+    middle = np.array([median(values) for values in ratios.values()])
+    ends = np.array([(min(values), max(values)) for values in ratios.values()]).T
+    places = np.arange(len(ratios))
+    axes.barh(places, middle - 1, 0.6, left=1, color=BLUE, hatch="//", edgecolor="white")
+    axes.errorbar(middle, places, xerr=np.abs(ends - middle), fmt="none", color=BLACK, capsize=4)
+    for place, value in enumerate(middle):
+        axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
+    axes.set_yticks(places, list(ratios))
+    axes.set(xscale="log", xlim=(min(0.8, 0.8 * ends.min()), 3 * ends.max()), xlabel="ratio")
+    ticks = [value for value in (1, 2, 5, 10, 20, 50, 100, 200, 500) if value < 3 * ends.max()]
+    axes.set_xticks(ticks, [str(value) for value in ticks])  # without powers of ten
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(max(len(ratios), 3) - 0.5, -0.5)
+
+
+def draw_shares(axes, shares: dict[str, dict[str, float]]) -> None:
+    kinds = list(next(iter(shares.values())))
+    height = 0.8 / len(shares)
+    styles = ((ORANGE, "//"), (GREEN, ".."))
+    for number, ((name, parts), (color, hatch)) in enumerate(
+        zip(shares.items(), styles, strict=False)
+    ):
+        places = np.arange(len(kinds)) + (number - (len(shares) - 1) / 2) * height
+        values = [100 * parts[kind] for kind in kinds]
+        axes.barh(places, values, height, label=name, color=color, hatch=hatch, edgecolor="white")
+    axes.set_yticks(range(len(kinds)), kinds)
+    axes.set(title="where the time of a training step goes", xlabel="% of the time")
+    axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
+    axes.invert_yaxis()
+    axes.legend(loc="center right")
+
+
+def draw_cost(axes, result: Benchmark, quantity: str) -> None:
+    points = result.curve(quantity)
+    lowest, middle, highest = np.array([milliseconds(each) for each in points.values()]).T
+    errors = [middle - lowest, highest - middle]
+    axes.errorbar(list(points), middle, yerr=errors, fmt="o-", color=VERMILION, capsize=4)
+    ticks = list(points)
+    axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+    axes.set_ylim(0, 1.1 * highest.max())
+    axes.grid(alpha=0.3)
+
+
+def milliseconds(timing) -> tuple[float, float, float]:
+    """An image's, in the fastest, the median and the slowest round."""
+    times = sorted(1e3 / rate for rate in timing.images_per_second)
+    return times[0], median(times), times[-1]
