@@ -80,7 +80,7 @@ class Team:
         if self.size == 1:
             return model
         for module in model.modules():
-            if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d):
+            if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d) and module.track_running_stats:
                 module.__class__ = SharedBatchNorm
         return DistributedDataParallel(model)
 
@@ -168,8 +168,10 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
             unbiased = variance * total / (total - 1)
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
-        scale = self.weight.double() / (variance + self.eps).sqrt()
-        shift = self.bias - mean * scale
+        scale, shift = (variance + self.eps).rsqrt(), 0.0
+        if self.affine:
+            scale, shift = self.weight * scale, self.bias
+        shift = shift - mean * scale
         shape = [-1, *(1 for _ in others[1:])]
         return (values * scale.float().view(shape) + shift.float().view(shape)).to(x.dtype)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import platform
 import warnings
 from dataclasses import replace
 
@@ -158,6 +159,35 @@ def test_biases_and_norms_do_not_decay(optimizer):
     assert others["weight_decay"] == 0
     assert {p.ndim for p in decaying["params"]} == {2, 4}
     assert {p.ndim for p in others["params"]} == {1}
+
+
+def new_pages(count):
+    """How many pages of memory the system had to hand out for `count` large tensors in turn."""
+    import resource  # not on Windows
+
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(count):
+        torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_memory_is_kept_between_steps():
+    with train.keeping_memory():
+        new_pages(1)
+        inside = new_pages(4)
+    assert inside < new_pages(4) / 2
+
+
+@pytest.mark.parametrize("error", [AttributeError, TypeError, OSError])
+def test_other_c_libraries_are_left_alone(monkeypatch, error):
+    def library(name):
+        raise error
+
+    monkeypatch.setattr(train.ctypes, "CDLL", library)
+    with train.keeping_memory():
+        kept = torch.ones(3)
+    assert kept.sum() == 3
 
 
 # Rate, loss, precision
