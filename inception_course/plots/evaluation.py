@@ -122,7 +122,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
     said = f"all {len(views)} views of an image, in {rows} rows of {columns}"
     if right is not None:
         said += f"; the network is wrong in {len(views) - sum(map(bool, right))} of them"
-    figure = Picture(0.95 * columns + 1, 0.95 * rows + 0.6, said)
+    figure = Picture(0.75 * columns + 1, 0.75 * rows + 0.6, said)
     with matplotlib.rc_context(PROJECTOR):
         panels = figure.subplots(rows, columns, squeeze=False)
         for number, (view, crop) in enumerate(crops(image[None], protocol)):
@@ -317,7 +317,9 @@ def reliability(judged: Mapping[str, Calibration]) -> Figure:
             above.vlines(sure, sure, right, color=ORANGE, lw=4, label="gap")
             shares = np.array([100 * count / total for count in each.counts])
             areas = 20 + 8 * shares[filled]
-            above.scatter(sure, right, areas, color=BLUE, zorder=3, label="answers of a bin")
+            above.scatter(
+                sure, right, areas, color=BLUE, zorder=3, clip_on=False, label="answers of a bin"
+            )
             above.set(title=f"{name}: {each.error:.3f}", xlim=(0, 1), ylim=(-0.04, 1.06))
             below.bar(middles, shares, 0.9 / bins, color=SKY, edgecolor=BLUE)
             below.set(xlabel="confidence")
