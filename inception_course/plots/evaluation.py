@@ -122,7 +122,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
     said = f"all {len(views)} views of an image, in {rows} rows of {columns}"
     if right is not None:
         said += f"; the network is wrong in {len(views) - sum(map(bool, right))} of them"
-    figure = Picture(0.95 * columns + 1, 0.95 * rows + 0.6, said)
+    figure = Picture(0.75 * columns + 1, 0.75 * rows + 0.6, said)
     with matplotlib.rc_context(PROJECTOR):
         panels = figure.subplots(rows, columns, squeeze=False)
         for number, (view, crop) in enumerate(crops(image[None], protocol)):
@@ -284,7 +284,7 @@ def by_networks(table: Table) -> Figure:
         right.set(ylabel="expected calibration error")
         for axes in (left, right):
             axes.set(xlabel="networks")
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
         left.legend(loc="lower left")
@@ -292,7 +292,10 @@ def by_networks(table: Table) -> Figure:
 
 
 def reliability(judged: Mapping[str, Calibration]) -> Figure:
-    """How often answers are right, against how sure they were given; below, how many there are."""
+    """How often answers are right, against how sure they were given; below, how many there are.
+
+    A point is a bin, the larger the more answers it holds.
+    """
     said = "; ".join(
         f"{name}, expected calibration error {each.error:.3f}, "
         f"{'over' if each.overconfidence > 0 else 'under'}confident by "
@@ -312,12 +315,17 @@ def reliability(judged: Mapping[str, Calibration]) -> Figure:
             right = [each.accuracy[bin] for bin in filled]
             above.plot([0, 1], [0, 1], "--", color=BLACK, lw=1.5, label="confidence = accuracy")
             above.vlines(sure, sure, right, color=ORANGE, lw=4, label="gap")
-            above.plot(sure, right, "o", color=BLUE, label="answers of a bin")
-            above.set(title=f"{name}: error {each.error:.3f}", xlim=(0, 1), ylim=(0, 1.05))
-            shares = [100 * count / total for count in each.counts]
+            shares = np.array([100 * count / total for count in each.counts])
+            areas = 20 + 8 * shares[filled]
+            above.scatter(
+                sure, right, areas, color=BLUE, zorder=3, clip_on=False, label="answers of a bin"
+            )
+            above.set(title=f"{name}: {each.error:.3f}", xlim=(0, 1), ylim=(-0.04, 1.06))
             below.bar(middles, shares, 0.9 / bins, color=SKY, edgecolor=BLUE)
             below.set(xlabel="confidence")
+            below.set_xticks([0, 0.5, 1])
         panels[0, 0].set(ylabel="accuracy")
-        panels[0, 0].legend(loc="upper left")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=3)
         panels[1, 0].set(ylabel="% of answers")
     return figure
