@@ -12,7 +12,18 @@ from torch import Tensor
 from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
 from ..printed import Crops
 from ..table3 import Table
-from .picture import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, Picture
+from .picture import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PROJECTOR,
+    PURPLE,
+    SKY,
+    VERMILION,
+    Picture,
+)
 
 OUTLINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, ":"), (PURPLE, "-."), (ORANGE, "-"))
 LINES = ((BLUE, "o-"), (VERMILION, "s--"), (GREEN, "^-."))
@@ -122,7 +133,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
     said = f"all {len(views)} views of an image, in {rows} rows of {columns}"
     if right is not None:
         said += f"; the network is wrong in {len(views) - sum(map(bool, right))} of them"
-    figure = Picture(0.75 * columns + 1, 0.75 * rows + 0.6, said)
+    figure = Picture(0.62 * columns + 1, 0.62 * rows + 0.6, said)
     with matplotlib.rc_context(PROJECTOR):
         panels = figure.subplots(rows, columns, squeeze=False)
         for number, (view, crop) in enumerate(crops(image[None], protocol)):
@@ -132,7 +143,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
             if right is not None and not right[number]:
                 _frame(axes, VERMILION)
                 size = protocol.size
-                axes.plot(0.85 * size, 0.12 * size, "X", color=VERMILION, ms=10)
+                axes.plot(0.8 * size, 0.16 * size, "X", color=VERMILION, ms=8)
             if number % columns == 0:
                 axes.set_ylabel(view.scale, rotation=0, ha="right", va="center")
         figure.supylabel("shorter side in pixels, three squares each")
@@ -150,7 +161,7 @@ def _show(axes, image: Tensor) -> None:
     """An image [C, H, W], 0 to 255: grey ones dark on white, as everywhere in the course."""
     pixels = image.clamp(0, 255).round().to(torch.uint8)
     if len(pixels) == 1:
-        axes.imshow(255 - pixels[0].numpy(), cmap="gray", vmin=0, vmax=255)
+        axes.imshow(255 - pixels[0].numpy(), **GREY)
     else:
         axes.imshow(pixels.permute(1, 2, 0).numpy())
     axes.set(xticks=[], yticks=[])
