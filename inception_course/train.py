@@ -158,7 +158,7 @@ RECIPES = {
             flip=True,
             precision="auto",
         ),
-        # For photographs, of which there are hundreds rather than ten thousands.
+        # For a reader's own pictures. Few of them make few steps, so the average is short.
         Recipe(
             "pictures",
             epochs=30,
@@ -170,7 +170,7 @@ RECIPES = {
             weight_decay=5e-4,
             schedule="one-cycle",
             label_smoothing=0.1,
-            weight_averaging=0.99,
+            weight_averaging=0.9,
             crop=True,
             flip=True,
             precision="auto",
