@@ -162,8 +162,10 @@ def test_the_printed_tables_hold_what_the_paper_says():
     assert single["GoogLeNet"] == 38.02
 
 
-def test_the_record_of_the_notebook_can_be_read():
-    path = Path(__file__).parent.parent / "notebooks/records/evaluation/crops.json"
+@pytest.mark.parametrize("recipe", ["quick", "modern"])
+def test_the_records_of_the_notebook_can_be_read(recipe):
+    folder = Path(__file__).parent.parent / "notebooks" / "records" / "evaluation"
+    path = folder / f"crops-{recipe}.json"
     table = table3.Table.from_json(path.read_text("utf-8"))
     assert table.settings["protocols"].keys() == {"1", "10", "144"}
     assert len(table.rows) == 3 * table.models

@@ -6,6 +6,7 @@ from itertools import accumulate
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
@@ -51,7 +52,8 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
     """Validation accuracy over the time spent, epoch by epoch; `marks` are accuracies to pass."""
     passed = []
     for name, run in runs.items():
-        highest = max((text for text in marks if run.best.val_accuracy >= marks[text]), default="")
+        below = [text for text in marks if run.best.val_accuracy >= marks[text]]
+        highest = max(below, key=marks.get, default="")
         passed.append(
             f"{name} ends at {run.last.val_accuracy:.3f} after {run.seconds / 60:.1f} minutes"
             + (f" and passes {highest}" if highest else "")
@@ -69,7 +71,9 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
             axes.annotate(text, (0.01, accuracy), fontsize=13, **place)
         axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
         axes.set_ylim(0.8, 0.98)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right")
     return figure
