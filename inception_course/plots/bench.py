@@ -34,7 +34,7 @@ def bench(result: Benchmark) -> Figure:
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(13.5, 9, f"speed of training on this machine: {'; '.join(told)}")
+    figure = Picture(12.8, 8.4, f"speed of training on this machine: {'; '.join(told)}")
     with matplotlib.rc_context(PROJECTOR):
         above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
         left, right = above.subplots(1, 2)
