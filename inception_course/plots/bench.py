@@ -73,7 +73,7 @@ def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
     middle = np.array([median(values) for values in ratios.values()])
     ends = np.array([(min(values), max(values)) for values in ratios.values()]).T
     places = np.arange(len(ratios))
-    axes.barh(places, middle - 1, 0.6, left=1, color=BLUE, hatch="//", edgecolor="white")
+    axes.barh(places, middle - 1, 0.6, left=1, color=BLUE)
     axes.errorbar(middle, places, xerr=np.abs(ends - middle), fmt="none", color=BLACK, capsize=4)
     for place, value in enumerate(middle):
         axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
