@@ -12,7 +12,7 @@ import torch
 from test_train import TINY, dots, small_net, without_times
 from torch import nn
 
-from inception_course import distributed, train
+from inception_course import data, distributed, train
 
 # 67 images: a last batch of 3, which is too small to share; 19 for validation: 10 and 9.
 TRAIN, VAL = dots(67), dots(19, seed=1)
@@ -35,7 +35,7 @@ def gradient(net, images, labels, team):
 
 def outcome(make, team, count, **options):
     """The gradient of a batch of `count` images at first, the run, and the weights after it."""
-    images, labels = next(iter(train.Batches(TRAIN, count, seed=3, shuffle=True)))
+    images, labels = next(iter(data.Batches(TRAIN, count, seed=3, shuffle=True)))
     first, net = gradient(make(), images, labels, team), make()
     run = train.fit(net, TRAIN, VAL, RECIPE, **options)
     return first, run, torch.cat([value.flatten().float() for value in net.state_dict().values()])

@@ -50,6 +50,14 @@ def interrupt(number=signal.SIGINT):
     return lambda: signal.raise_signal(number)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """Also where the tests were started in the background, which leaves SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def whole():
     """The run that was never stopped, and its network."""

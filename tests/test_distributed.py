@@ -110,7 +110,7 @@ def test_a_run_goes_on_when_a_process_dies(tmp_path):
     out, err = process.communicate(timeout=120)
     assert process.returncode in (0, 1), err  # 1: so short a run may be stuck, and says so
     run = train.Run.from_json((folder / "run.json").read_text())
-    assert [epoch.number for epoch in run.epochs] == [1, 2, 3]
+    assert [epoch.number for epoch in run.epochs] == [1, 2, 3], err
     assert "3 of 3 epochs" in out
     assert out.count("epoch 1: training loss") == 1
     assert out.count("epoch 3: training loss") == 1
