@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from torch.utils.data import Dataset
 
-from . import checkpoint, data, doctor, pictures
+from . import checkpoint, data, doctor
 
 app = typer.Typer(
     help="The Inception Course: check this machine, train, evaluate, count, find the data.",
@@ -103,7 +103,7 @@ def train(
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.4f}, "
             f"{epoch.seconds:.1f} s"
         )
-        so_far = training.Run((epoch,), chosen, {"classes": len(data.CLASSES)})
+        so_far = training.Run((epoch,), chosen, {"classes": len(classes)})
         if so_far.diagnosis and epoch.number == 1 < chosen.epochs:
             typer.echo(so_far.diagnosis)
 
@@ -363,6 +363,8 @@ def open_split(
         return data.fashion_mnist(split, sample=sample, root=root)
     if sample or root:
         fail("--images takes the place of Fashion-MNIST: leave out --sample and --root")
+    from . import pictures
+
     return pictures.open_folder(images, split, workers=workers)
 
 
