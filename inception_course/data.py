@@ -16,7 +16,7 @@ import struct
 import time
 import uuid
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -366,19 +366,45 @@ def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = Non
 Augment = Callable[[Tensor, Generator], Tensor]
 
 
-class Batches:
+class Passes:
+    """Passes over `count` images, batch by batch; each in an order of its own with `shuffle`.
+
+    `epoch` counts the passes begun, and the next pass begins with batch number `start`. The order
+    of a pass depends on `seed` and `epoch` alone: set `epoch` and `start` to continue where a
+    training stopped. A last batch of one joins the one before, because batch norm cannot learn
+    from one value.
+    """
+
+    def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int):
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
+        self.shuffle, self.seed, self.epoch, self.start = shuffle, seed, 0, 0
+        self._bounds = [*range(0, count, batch_size), count]
+        if count > batch_size and count % batch_size == 1:
+            del self._bounds[-2]
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def _begin(self) -> tuple[Generator, list[Tensor], int]:
+        """The next pass: what it draws from, the rows of each batch, and the number to start at."""
+        # torch's generator takes 32 bits of a seed; the product keeps (seed, epoch) pairs apart.
+        generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
+        start, self.start = self.start, 0
+        self.epoch += 1
+        count = self._bounds[-1]
+        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+        return generator, [order[a:b] for a, b in itertools.pairwise(self._bounds)], start
+
+
+class Batches(Passes):
     """Normalised batches: `float32 [B, C, H, W]` images and `int64 [B]` labels.
 
     Pixels become (pixel / 255 - MEAN) / STD, in every channel alike. `augment` changes the bytes
     at their own size; then the whole batch is resized to `size` pixels square (bilinear,
     antialiased). That equals torchvision's resize of float images within 1e-6; its resize of bytes
-    rounds, and differs by at most one grey level. A last batch of one joins the one before,
-    because batch norm cannot learn from one value. Batches arrive on `device`; by default they
-    stay where the dataset is.
-
-    `epoch` counts the passes begun, and the next pass begins with batch number `start`. The order
-    of a pass depends on `seed` and `epoch` alone, and so does the augmentation for a given batch
-    size: set both to continue where a training stopped.
+    rounds, and differs by at most one grey level. Batches arrive on `device`; by default they stay
+    where the dataset is. The augmentation depends on `seed`, `epoch` and the batch size alone.
 
     Raises ValueError for a dataset other than `uint8 [N, C, H, W]` with `int64 [N]`.
     """
@@ -398,29 +424,20 @@ class Batches:
         if size is not None and size < 1:
             raise ValueError(f"size must be 1 pixel or more, not {size}")
         self.images, self.labels = dataset.tensors
-        self.size, self.augment, self.shuffle = size, augment, shuffle
-        self.seed, self.device, self.epoch, self.start = seed, device, 0, 0
-        self._bounds = batch_bounds(len(self.labels), batch_size)
-
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
+        self.size, self.augment, self.device = size, augment, device
+        super().__init__(len(self.labels), batch_size, shuffle=shuffle, seed=seed)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        # torch's generator takes 32 bits of a seed; the product keeps (seed, epoch) pairs apart.
-        generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
-        start, self.start = self.start, 0
-        self.epoch += 1
-        return self._one_pass(generator, start)
+        return self._one_pass(*self._begin())
 
-    def _one_pass(self, generator: Generator, first: int) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self.labels)
-        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
-        for number, (start, stop) in enumerate(itertools.pairwise(self._bounds)):
-            rows = order[start:stop]
+    def _one_pass(
+        self, generator: Generator, batches: list[Tensor], start: int
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        for number, rows in enumerate(batches):
             images = self.images[rows]
             if self.augment:  # of those left out, too, so that the others get what they would
                 images = self.augment(images, generator)
-            if number >= first:
+            if number >= start:
                 yield self._prepare(images.to(self.device)), self.labels[rows].to(self.device)
 
     def _prepare(self, images: Tensor) -> Tensor:
@@ -431,21 +448,11 @@ class Batches:
         return F.interpolate(images, (self.size, self.size), mode="bilinear", antialias=True)
 
 
-def batch_bounds(count: int, batch_size: int) -> list[int]:
-    """Where each batch begins among `count` images, and where the last one ends."""
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more, not {batch_size}")
-    bounds = [*range(0, count, batch_size), count]
-    if count > batch_size and count % batch_size == 1:  # batch norm cannot learn from one value
-        del bounds[-2]
-    return bounds
-
-
-def make_batches(dataset: Dataset, batch_size: int, **options) -> Iterable[tuple[Tensor, Tensor]]:
+def make_batches(dataset: Dataset, batch_size: int, **options) -> Passes:
     """The batches of a dataset; the options are those of `Batches`.
 
     What is in memory becomes `Batches`. A dataset that is not, such as `pictures.Pictures`, has a
-    method `batches` that gives as much: an iterable with a length and an `epoch`.
+    method `batches` that gives as much: `Passes` to iterate over.
     """
     return getattr(dataset, "batches", partial(Batches, dataset))(batch_size, **options)
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -22,7 +21,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from .data import Compose, Crop, DataError, batch_bounds
+from .data import Compose, Crop, DataError, Passes
 from .doctor import usable_cores
 
 PURPOSE = {"train": "learn from", "val": "validate with", "test": "test with"}  # of each split
@@ -208,7 +207,7 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-class PictureBatches:
+class PictureBatches(Passes):
     """Normalised batches of pictures, as `data.Batches` gives of images in memory.
 
     `float32 [B, 3, size, size]` images and `int64 [B]` labels; a pixel becomes
@@ -217,9 +216,8 @@ class PictureBatches:
     picture's own pixels, or else the largest square in the middle. What else `augment` does comes
     after that, at `size` pixels.
 
-    `epoch` counts the passes begun, and the next pass begins with batch number `start`. A batch
-    depends on `seed`, `epoch`, the batch size and its number alone, not on the number of workers,
-    and what comes before `start` is not read.
+    A batch depends on `seed`, `epoch`, the batch size and its number alone, not on the number of
+    workers, and what comes before `start` is not read.
 
     Raises ValueError without a size.
     """
@@ -237,26 +235,15 @@ class PictureBatches:
     ):
         if size is None or size < 1:
             raise ValueError(f"pictures need a common size of 1 pixel or more, not {size}")
-        self.pictures, self.size, self.shuffle = pictures, size, shuffle
-        self.seed, self.device, self.epoch, self.start = seed, device, 0, 0
+        super().__init__(len(pictures), batch_size, shuffle=shuffle, seed=seed)
+        self.pictures, self.size, self.device = pictures, size, device
         self.crop = next((step for step in augment or () if isinstance(step, Crop)), None)
         self.augment = Compose(step for step in augment or () if step is not self.crop)
-        self._bounds = batch_bounds(len(pictures), batch_size)
-
-    def __len__(self) -> int:
-        return len(self._bounds) - 1
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
-        start, self.start = self.start, 0
-        self.epoch += 1
-        count = len(self.pictures)
-        order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
+        generator, batches, start = self._begin()
         seeds = torch.randint(2**32, (len(self),), generator=generator)  # of each batch
-        jobs = [
-            (order[first:last].tolist(), int(seed))
-            for seed, (first, last) in zip(seeds, pairwise(self._bounds), strict=True)
-        ]
+        jobs = [(rows.tolist(), int(seed)) for rows, seed in zip(batches, seeds, strict=True)]
         return map(self._normalise, self._loader(jobs[start:]))
 
     def _loader(self, jobs: list) -> DataLoader:
