@@ -1,13 +1,13 @@
 """A trained network for asking only: nearly the same answers in less time."""
 
 import copy
-import time
 
 import torch
 from torch import Tensor, nn
 
 from .batch_norm import fold_batch_norm
 from .evaluate import asking
+from .train import best_time
 
 
 def faster(model: nn.Module, images: Tensor) -> nn.Module:
@@ -54,10 +54,5 @@ class InFloat32(nn.Sequential):
 
 
 def seconds(model: nn.Module, images: Tensor) -> float:
-    """Of one answer, at the best of three tries."""
-    times = []
-    for _ in range(4):  # the first one sets up kernels
-        start = time.perf_counter()
-        model(images).cpu()  # waits for the answer wherever it is computed
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
+    """Of one answer."""
+    return best_time(lambda: model(images).cpu())  # waits for it wherever it is computed

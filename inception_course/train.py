@@ -594,17 +594,26 @@ def choose_speed(model: nn.Module, batches: Iterable, recipe: Recipe) -> Speed:
 
 
 def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -> float:
-    """Seconds of one training step, without the optimizer, at the best of three tries."""
+    """Seconds of one training step, without the optimizer."""
     model = copy.deepcopy(model).to(memory_format=speed.memory_format).train()
     images = images.to(memory_format=speed.memory_format)
-    times = []
-    for _ in range(4):  # the first one sets up kernels
-        start = time.perf_counter()
+
+    def step() -> None:
         with speed.autocast(images.device):
             outputs = model(images)
         objective(outputs, labels, recipe).backward()
         if images.device.type == "cuda":
             torch.cuda.synchronize()
+
+    return best_time(step)
+
+
+def best_time(work: Callable[[], object]) -> float:
+    """Seconds of `work()` at the best of three tries, after one that sets up kernels."""
+    times = []
+    for _ in range(4):
+        start = time.perf_counter()
+        work()
         times.append(time.perf_counter() - start)
     return min(times[1:])
 
