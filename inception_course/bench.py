@@ -29,7 +29,7 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
-from . import cost, data, models, train
+from . import cost, data, models, records, train
 from .doctor import usable_cores
 from .train import RECIPES, Recipe, Run, using_threads
 
@@ -485,8 +485,10 @@ def d2l_loaders(contest: Contest, d2l: ModuleType) -> tuple[DataLoader, DataLoad
         counts = {"train": contest.images, "t10k": contest.batch_size}
         for part, split in (("train", "train"), ("t10k", "val")):
             images, labels = data.fashion_mnist(split, sample=counts[part]).tensors
-            for name, values in zip(data._names(part), (images[:, 0], labels.byte()), strict=True):
-                (raw / name).write_bytes(data._format(values))
+            for name, values in zip(
+                data.file_names(part), (images[:, 0], labels.byte()), strict=True
+            ):
+                (raw / name).write_bytes(data.to_idx(values))
         here = Path.cwd()
         os.chdir(below)
         try:
@@ -596,7 +598,7 @@ def quiet_profiler() -> Iterator[profile]:
 
 def recorded_runs() -> list[Run]:
     """The records of the full runs that the notebooks show."""
-    return [Run.from_json(path.read_text("utf-8")) for path in sorted(RECORDS.glob("*.json"))]
+    return [run for _, run in sorted(records.read(RECORDS).items())]
 
 
 def train_anew(recipe: Recipe, root: str | Path | None, progress) -> Run:

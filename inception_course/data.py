@@ -92,11 +92,11 @@ def fashion_mnist(
         raise ValueError(f"split must be one of {', '.join(SIZES)}; not {split!r}")
     if sample is not None:
         return _packaged(split, sample, root)
-    names = _names("t10k" if split == "test" else "train")
+    names = file_names("t10k" if split == "test" else "train")
     place, contents = _open(names, root)
     if place.kind == "download":
         place, contents = _open(names, fetch())
-    images, labels = map(_parse, contents)
+    images, labels = map(from_idx, contents)
     rows = split_indices(split)
     return TensorDataset(images[rows].unsqueeze(1), labels[rows].long())
 
@@ -125,7 +125,8 @@ def _cache() -> Path:
     return platformdirs.user_cache_path("inception_course")
 
 
-def _names(part: str) -> tuple[str, str]:
+def file_names(part: str) -> tuple[str, str]:
+    """The names of the images' and the labels' file, unpacked, of "train" or "t10k" (test)."""
     return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
 
 
@@ -206,15 +207,16 @@ def _is_digits(content: bytes) -> bool:
     return 0.1 < sum(some) / len(some) / 255 < 0.2
 
 
-def _parse(content: bytes) -> Tensor:
-    """The idx format: two zeros, type (8 is uint8), rank, big-endian sizes, values."""
+def from_idx(content: bytes) -> Tensor:
+    """Of the idx format: two zeros, type (8 is uint8), rank, big-endian sizes, values."""
     rank = content[3]
     shape = struct.unpack_from(f">{rank}I", content, 4)
     start = 4 + 4 * rank
     return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=start).reshape(shape)
 
 
-def _format(values: Tensor) -> bytes:
+def to_idx(values: Tensor) -> bytes:
+    """What `from_idx` reads, from uint8 of any shape."""
     sizes = struct.pack(f">4B{values.dim()}I", 0, 0, 8, values.dim(), *values.shape)
     return sizes + values.numpy().tobytes()
 
@@ -314,11 +316,11 @@ def _packaged(split: str, count: int, root) -> TensorDataset:
         )
     try:
         sha256 = json.loads((SAMPLE / "sample.json").read_text("utf-8"))["sha256"]
-        paths = {name: SAMPLE / f"{name}.xz" for name in _names(split)}
+        paths = {name: SAMPLE / f"{name}.xz" for name in file_names(split)}
         files = [_verified(path.read_bytes(), sha256[n], path) for n, path in paths.items()]
     except (OSError, ValueError, KeyError, DataError) as error:
         raise DataError(f"the packaged sample is damaged, install it again: {error}") from error
-    images, labels = (_parse(file)[:count] for file in files)
+    images, labels = (from_idx(file)[:count] for file in files)
     return TensorDataset(images.unsqueeze(1), labels.long())
 
 
@@ -345,8 +347,8 @@ def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = Non
     for split, count in SAMPLE_SIZES.items():
         images, labels = fashion_mnist(split, root=root).tensors
         rows = sample_positions(labels, count)
-        contents = (_format(images[rows].squeeze(1)), _format(labels[rows].byte()))
-        for name, content in zip(_names(split), contents, strict=True):
+        contents = (to_idx(images[rows].squeeze(1)), to_idx(labels[rows].byte()))
+        for name, content in zip(file_names(split), contents, strict=True):
             sha256[name] = hashlib.sha256(content).hexdigest()
             write_atomically(
                 folder / f"{name}.xz", lzma.compress(content, preset=9 | lzma.PRESET_EXTREME)

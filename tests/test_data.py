@@ -51,7 +51,7 @@ def tiny(monkeypatch):
     for part, count in (("train", 70), ("t10k", 20)):
         images = torch.randint(256, (count, 28, 28), generator=generator, dtype=torch.uint8)
         labels = (torch.arange(count) % 10).byte()
-        files |= zip(data._names(part), map(data._format, (images, labels)), strict=True)
+        files |= zip(data.file_names(part), map(data.to_idx, (images, labels)), strict=True)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     monkeypatch.setattr(data, "SHA256", hashes)
     monkeypatch.setattr(data, "SIZES", TINY_SIZES)
@@ -356,7 +356,7 @@ def digit_like_files():
         labels[:10] = torch.tensor(first)
         images = torch.zeros(count, 28, 28, dtype=torch.uint8)
         images[:, 8:20, 10:18] = 255
-        yield from zip(data._names(part), map(data._format, (images, labels)), strict=True)
+        yield from zip(data.file_names(part), map(data.to_idx, (images, labels)), strict=True)
 
 
 @pytest.mark.parametrize("packed", [True, False])
@@ -374,8 +374,8 @@ def test_handwritten_digits_are_refused_by_name(packed, tmp_path):
 
 def test_damaged_clothing_is_not_taken_for_digits():
     images, labels = data.fashion_mnist("train", sample=1000).tensors
-    assert not data._is_digits(data._format(images[:, 0]))
-    assert not data._is_digits(data._format(labels.byte()))
+    assert not data._is_digits(data.to_idx(images[:, 0]))
+    assert not data._is_digits(data.to_idx(labels.byte()))
     assert not any(map(data._is_digits, (b"", b"\0\0\x08\x03", b"\0\0\x08\x01", b"<html>")))
 
 
