@@ -21,12 +21,12 @@ from .picture import (
     PROJECTOR,
     PURPLE,
     SKY,
+    STYLES,
     VERMILION,
     Picture,
 )
 
 OUTLINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, ":"), (PURPLE, "-."), (ORANGE, "-"))
-LINES = ((BLUE, "o-"), (VERMILION, "s--"), (GREEN, "^-."))
 
 
 def scenery(height: int, width: int) -> Tensor:
@@ -224,20 +224,17 @@ def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
     )
     with matplotlib.rc_context(PROJECTOR):
         left, right = figure.subplots(1, 2)
-        for (color, line), models in zip(LINES, sorted({r.models for r in printed}), strict=False):
+        for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
             points = [(r.crops, r.top_5) for r in printed if r.models == models]
-            left.plot(
-                *zip(*points, strict=True), line, color=color, label=_counted(models, "network")
-            )
-        for (color, line), models in zip(LINES, sorted({r.models for r in rows}), strict=False):
+            left.plot(*zip(*points, strict=True), **style, label=_counted(models, "network"))
+        for style, models in zip(STYLES, sorted({r.models for r in rows}), strict=False):
             chosen = [row for row in rows if row.models == models]
             errors = np.array([[r.error, r.error - r.lowest, r.highest - r.error] for r in chosen])
             right.errorbar(
                 [row.crops for row in chosen],
                 100 * errors[:, 0],
                 100 * errors[:, 1:].T,
-                fmt=line,
-                color=color,
+                **style,
                 capsize=6,
                 label=_counted(models, "network"),
             )
@@ -271,26 +268,25 @@ def by_networks(table: Table) -> Figure:
     figure = Picture(13.5, 5, f"error with 1 network and with {table.models}: {said}")
     with matplotlib.rc_context(PROJECTOR):
         left, right = figure.subplots(1, 2)
-        for (color, line), crops in zip(LINES, counts, strict=False):
+        for style, crops in zip(STYLES, counts, strict=False):
             rows = [row for row in table.rows if row.crops == crops]
             models = [row.models for row in rows]
             left.plot(
                 models,
                 [100 * row.error for row in rows],
-                line,
-                color=color,
+                **style,
                 label=_counted(crops, "view"),
             )
             left.fill_between(
                 models,
                 [100 * row.lowest for row in rows],
                 [100 * row.highest for row in rows],
-                color=color,
+                color=style["color"],
                 alpha=0.2,
                 lw=0,
             )
             gaps = [row.calibration_error for row in rows]
-            right.plot(models, gaps, line, color=color)
+            right.plot(models, gaps, **style)
         left.set(ylabel="top-1 error, %")
         right.set(ylabel="expected calibration error")
         for axes in (left, right):

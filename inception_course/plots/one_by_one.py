@@ -10,14 +10,7 @@ from torch import Tensor
 
 from ..models.googlenet import Inception
 from ..reduction import Race, Trained, block_cost, branches, kept, naive
-from .picture import BLACK, BLUE, GREEN, GREY, ORANGE, PROJECTOR, PURPLE, VERMILION, Picture
-
-STYLES = (
-    {"color": BLUE, "marker": "o", "linestyle": "-"},
-    {"color": VERMILION, "marker": "s", "linestyle": "--"},
-    {"color": GREEN, "marker": "^", "linestyle": "-."},
-    {"color": PURPLE, "marker": "D", "linestyle": ":"},
-)
+from .picture import BLACK, BLUE, GREEN, GREY, ORANGE, PROJECTOR, STYLES, Picture
 
 
 def block_shares(row: Inception, c_in: int, side: int) -> Figure:

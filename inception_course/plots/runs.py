@@ -10,9 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .picture import BLACK, BLUE, GREEN, PROJECTOR, PURPLE, VERMILION, Picture
-
-STYLES = ((BLUE, "o", "-"), (VERMILION, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"))
+from .picture import BLACK, BLUE, GREEN, PROJECTOR, STYLES, VERMILION, Picture
 
 
 def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
@@ -61,10 +59,10 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
     figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        for (name, run), (color, marker, line) in zip(runs.items(), STYLES, strict=False):
+        for (name, run), style in zip(runs.items(), STYLES, strict=False):
             minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
             accuracies = [epoch.val_accuracy for epoch in run.epochs]
-            axes.plot(minutes, accuracies, marker + line, color=color, label=name)
+            axes.plot(minutes, accuracies, **style, label=name)
         for text, accuracy in marks.items():
             axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
             place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
@@ -112,8 +110,8 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Figure:
     figure = Picture(13, 4.8, said)
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        for (name, curve), (color, _, line) in zip(curves.items(), STYLES, strict=False):
-            axes.plot(*curve, line, color=color, label=name)
+        for (name, curve), style in zip(curves.items(), STYLES, strict=False):
+            axes.plot(*curve, **style | {"marker": ""}, label=name)
         axes.set(xlabel="epochs", ylabel="learning rate / highest", xscale="symlog")
         axes.set_xlim(0, epochs)
         axes.set_ylim(0, 1.05)
