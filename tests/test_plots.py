@@ -390,8 +390,8 @@ def test_the_figures_of_runs_say_what_was_recorded(figures):
     said = {name: plots.describe(figure) for name, figure in figures.items()}
     assert "made ends at 0.875 after 0.1 minutes and passes the higher mark" in said["race"]
     assert "made 0.875 to 0.875 over 2 seeds" in said["seeds"]
-    assert "modern is at 0.00 of its highest rate after 6 epochs" in said["schedules"]
-    assert "made is at 0.10 of its highest rate after 451 epochs" in said["schedules"]
+    assert "modern is at 0.00 of its highest rate after epoch 6" in said["schedules"]
+    assert "made is at 0.10 of its highest rate after epoch 451" in said["schedules"]
     assert "in 0 of them" in said["first_layer"]
 
 

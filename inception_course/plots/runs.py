@@ -104,7 +104,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Figure:
         rates = np.array([learning_rate(recipe, epoch) for epoch in passed])
         curves[recipe.name] = passed, rates / recipe.learning_rate
     said = "; ".join(
-        f"{name} is at {rates[-1]:.2f} of its highest rate after {passed[-1]:.0f} epochs"
+        f"{name} is at {rates[-1]:.2f} of its highest rate after epoch {passed[-1]:.0f}"
         for name, (passed, rates) in curves.items()
     )
     figure = Picture(13, 4.8, said)
