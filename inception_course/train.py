@@ -8,6 +8,7 @@ import platform
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -289,6 +290,7 @@ def fit(
     resume: bool = False,
     allow_changes: bool = False,
     every: float = 60.0,
+    compiled: bool = False,
 ) -> Run:
     """Train `model` in place on `train_set` by `recipe`, and judge it on `val_set` every epoch.
 
@@ -303,6 +305,9 @@ def fit(
 
     Ctrl-C and SIGTERM finish the step, save, and raise `Interrupted`, which has the run so far; a
     second one stops at once. Processes that torchrun started share the work, see `distributed`.
+
+    `compiled` has torch translate the network into code for this machine, which takes minutes and
+    a C++ compiler; whether the steps are then faster, only a trial can tell.
 
     Raises `Diverged` when the loss is no longer a number, `CheckpointError` when the folder holds
     another run or none that can be read.
@@ -348,6 +353,8 @@ def fit(
                     f"{checkpoint} holds the run of another network ({reason}): take another folder"
                 ) from error
         network = team.wrap(model)
+        if compiled:
+            network = torch.compile(network, backend=inductor_or_eager)
 
         def save(place: Place) -> None:
             state = {"speed": tuple(speed), "run": run.to_json(), "place": asdict(place)}
@@ -592,6 +599,18 @@ def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -
             torch.cuda.synchronize()
 
     return best_time(step)
+
+
+def inductor_or_eager(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Callable:
+    """What `torch.compile` does by default; where that fails, the network goes on as it is."""
+    try:
+        return torch._dynamo.lookup_backend("inductor")(graph, inputs)
+    except Exception as error:  # of torch, of the C++ compiler or of the lack of one
+        reason = str(error).strip().partition("\n")[0]
+        warnings.warn(
+            f"torch.compile does not work here, going on without it: {reason}", stacklevel=2
+        )
+        return graph.forward
 
 
 def best_time(work: Callable[[], object]) -> float:

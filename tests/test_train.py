@@ -3,6 +3,7 @@
 import json
 import math
 import platform
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -243,6 +244,42 @@ def test_other_precisions_train_as_well(precision):
     run = train.fit(small_net(), dots(), dots(32), replace(TINY, epochs=5, precision=precision))
     assert run.last.val_accuracy > 0.9
     assert run.environment["precision"] in ("float32", "bfloat16")
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """The settings of torch's compiler, which keeps nothing and starts no process for later."""
+    from torch._inductor import config
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    torch._dynamo.reset()
+    with config.patch(compile_threads=1):
+        yield config
+    torch._dynamo.reset()
+
+
+def flat_net():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.ReLU(), nn.Linear(8, 4))
+
+
+@pytest.mark.filterwarnings("default:torch.compile does not work here")  # without g++
+def test_a_compiled_network_learns_the_same(compiler, tmp_path):
+    plain = train.fit(flat_net(), dots(), dots(32), TINY)
+    run = train.fit(flat_net(), dots(), dots(32), TINY, compiled=True)
+    assert any(tmp_path.rglob("*.so")) == bool(shutil.which("g++"))
+    assert run.last.train_loss == pytest.approx(plain.last.train_loss, rel=1e-3)
+
+
+def test_without_a_compiler_the_training_goes_on(compiler):
+    plain = train.fit(flat_net(), dots(), dots(32), TINY)
+    with (
+        compiler.patch({"cpp.cxx": ("/nowhere/g++",)}),
+        pytest.warns(UserWarning, match="torch.compile does not work here, going on without it"),
+    ):
+        run = train.fit(flat_net(), dots(), dots(32), TINY, compiled=True)
+    assert run.last.train_loss == pytest.approx(plain.last.train_loss, rel=1e-5)
 
 
 def test_a_probe_takes_the_fastest_and_leaves_the_model_alone(monkeypatch):
