@@ -1,13 +1,14 @@
 """Recorded runs: a folder of them, and the tables that the README shows.
 
 `MODEL-RECIPE.json` is the run of a recipe with seed 0, `seeds/MODEL-RECIPE-N.json` one of its
-repetitions.
+repetitions, and `evaluation/*.json` are tables of several networks and views.
 """
 
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
+from .table3 import Table
 from .train import Run
 
 
@@ -41,7 +42,11 @@ def duration(seconds: float) -> str:
 
 
 def markdown(folder: str | Path) -> str:
-    """Two tables in Markdown: the recipes with seed 0, and how their repetitions spread."""
+    """Tables in Markdown of what is there: the recipes, their repetitions, networks together.
+
+    The first has the runs with seed 0. The last has what was asked about test images, each row one
+    of a `table3.Table`: with several networks or several views, averaged.
+    """
     rows = [
         ("command", "cores", "time", "images/s", "validation", "test"),
         *(
@@ -62,7 +67,16 @@ def markdown(folder: str | Path) -> str:
         stuck = sum(run.diagnosis is not None for run in runs)
         numbers = (f"{value:.4f}" for value in (min(ends), mean(ends), max(ends)))
         spread.append((name, str(len(runs)), str(stuck), *numbers))
-    return "\n\n".join(_table(lines) for lines in (rows, spread) if len(lines) > 1)
+    together = [("on the test set", "networks", "views", "passes per image", "accuracy")]
+    for path in sorted(Path(folder, "evaluation").glob("*.json")):
+        table = Table.from_json(path.read_text("utf-8"))
+        if table.settings["data"] == "test":
+            together += [
+                (path.stem, str(row.models), str(row.crops), str(row.cost), f"{1 - row.error:.4f}")
+                for row in table.rows
+                if row.models in (1, table.models)
+            ]
+    return "\n\n".join(_table(lines) for lines in (rows, spread, together) if len(lines) > 1)
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inception_course import models, records, train
+from inception_course import models, records, table3, train
 
 FOLDER = Path(__file__).parent.parent / "notebooks" / "records"
 EPOCH = train.Epoch(1, 0.1, 0.5, 0.8, 0.4, 0.9, 120.0, 800.0)
@@ -41,6 +41,17 @@ def test_the_tables_say_what_was_recorded(folder):
     assert first.splitlines()[-1] == f"| {command} | 2 | 2 min | 800 | 0.9000 | 0.8875 |"
     assert first.splitlines()[-2].endswith("| 30 s | 800 | 0.9000 |  |")
     assert second.splitlines()[-1] == "| net-made | 2 | 1 | 0.1000 | 0.5000 | 0.9000 |"
+
+
+def test_networks_together_are_told_of_the_test_set_alone(folder):
+    row = table3.Row(1, 10, 0.0625, 0.05, 0.07, 0.0, 0.0, 0.1, 0.0, 0.001)
+    alone = table3.Single("net", 10, 0.0625, 0.1, 0.0, 0.001)
+    (folder / "evaluation").mkdir()
+    for split in ("val", "test"):
+        table = table3.Table({"data": split}, (alone,), (row,))
+        (folder / "evaluation" / f"{split}-made.json").write_text(table.to_json(), "utf-8")
+    *_, last = records.markdown(folder).split("\n\n")
+    assert last.splitlines()[2:] == ["| test-made | 1 | 10 | 10 | 0.9375 |"]
 
 
 def test_without_repetitions_there_is_one_table(folder):
