@@ -60,6 +60,9 @@ def train(
     allow_changes: Annotated[
         bool, typer.Option(help="Go on even if it had another recipe or other data.")
     ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="By torch.compile: minutes to begin, needs C++.")
+    ] = False,
 ) -> None:
     """Train a network; saves its record, weights and learning curves.
 
@@ -122,6 +125,7 @@ def train(
                 checkpoint=folder,
                 resume=resume or distributed.started_again(),
                 allow_changes=allow_changes,
+                compiled=compiled,
             )
     except training.Interrupted as stop:
         if distributed.is_first():
@@ -253,18 +257,25 @@ def crops(
     out: Annotated[Path, typer.Option(help="The record; an unfinished one is gone on with.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     images: Annotated[int | None, typer.Option(help="The first so many of the split.")] = None,
+    views: Annotated[
+        list[int] | None, typer.Option(help="1, 10 or 144; may be repeated. Default all.")
+    ] = None,
     sample: Sample = None,
     root: Root = None,
     minutes: Annotated[
         float, typer.Option(help="Begin no more images after so many; run again to go on.")
     ] = float("inf"),
 ) -> None:
-    """What do 10 and 144 views buy, and several networks, and what do they cost?"""
+    """What do several views buy, and several networks, and what do they cost?"""
     from torch.utils.data import TensorDataset
     from tqdm import tqdm
 
+    from . import evaluate as evaluation
     from . import table3
 
+    known = evaluation.FASHION
+    if unknown := set(views or ()) - known.keys():
+        fail(f"--views is one of {', '.join(map(str, known))}, not {min(unknown)}")
     dataset = data.fashion_mnist(split, sample=sample, root=root)
     if images is not None and not 1 <= images <= len(dataset):
         fail(f"--images must be 1 to {len(dataset)}, not {images}")
@@ -274,6 +285,7 @@ def crops(
         dataset,
         f"{split}, packaged sample" if sample else split,
         out,
+        protocols={count: known[count] for count in views or known},
         seconds=60 * minutes,
         progress=lambda batches: tqdm(batches, unit="batch", leave=False),
         watch=typer.echo,

@@ -53,6 +53,8 @@ def test_evaluate_reads_what_train_left(trained):
 def test_crops_makes_a_table_and_goes_on_with_it(trained, tmp_path):
     folder, _ = trained
     arguments = ("crops", folder, "--out", tmp_path / "crops.json", "--sample", 10)
+    unknown = course(*arguments, "--views", 12)
+    assert unknown.stderr == "Error: --views is one of 1, 10, 144, not 12\n"
     begun = course(*arguments, "--minutes", 0)
     assert begun.returncode == 1
     assert "run the same command again" in begun.stdout
