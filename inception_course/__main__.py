@@ -39,7 +39,9 @@ def doctor_command() -> None:
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Option(help="A network, such as googlenet_bn.")] = "googlenet_bn",
+    model: Annotated[
+        str | None, typer.Option(help="A network, such as googlenet_bn; default the recipe's.")
+    ] = None,
     recipe: Annotated[
         str | None,
         typer.Option(help="quick, d2l, modern, overnight, paper_2014 or pictures."),
@@ -63,6 +65,9 @@ def train(
     compiled: Annotated[
         bool, typer.Option("--compile", help="By torch.compile: minutes to begin, needs C++.")
     ] = False,
+    sync_norm: Annotated[
+        bool, typer.Option(help="Of torchrun's processes: normalise each batch together.")
+    ] = True,
 ) -> None:
     """Train a network; saves its record, weights and learning curves.
 
@@ -79,11 +84,15 @@ def train(
     if recipe not in training.RECIPES:
         fail(f"unknown recipe {recipe!r}: valid are {', '.join(training.RECIPES)}")
     chosen = replace(training.RECIPES[recipe], seed=seed)
+    model = model or chosen.model
+    chosen = replace(chosen, model=model)
     if epochs is not None:
         chosen = replace(chosen, epochs=epochs)
     if out is None and distributed.launched():
         fail("name a folder with --out, where processes that are started again find the run")
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
+    if resume and not any((folder / name).exists() for name in checkpoint.STATES):
+        fail(f"there is no run in {folder} to resume: name its folder with --out")
     say = typer.echo if distributed.is_first() else lambda text: None
 
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
@@ -96,7 +105,7 @@ def train(
 
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
-    network = models.create(model, **options).to(device)
+    network = models.create(model, **options)
     say(f"{model}, recipe {recipe}: {len(train_set)} images, {chosen.epochs} epochs.")
     say(sentence)
 
@@ -114,9 +123,9 @@ def train(
         return tqdm(batches, unit="batch", leave=False)
 
     try:
-        with distributed.joined(device):
+        with distributed.joined(device) as mine:
             run = training.fit(
-                network,
+                network.to(mine),
                 train_set,
                 val_set,
                 chosen,
@@ -126,6 +135,7 @@ def train(
                 resume=resume or distributed.started_again(),
                 allow_changes=allow_changes,
                 compiled=compiled,
+                sync_norm=sync_norm,
             )
     except training.Interrupted as stop:
         if distributed.is_first():
@@ -161,6 +171,8 @@ def evaluate(
 
     network = checkpoint.load_weights(folder / "weights.pt")
     record = folder / checkpoint.RECORD
+    if not record.exists():
+        fail(f"there is no {record}, which says by what recipe the network was trained")
     run = Run.from_json(record.read_text("utf-8"))
     dataset = open_split(split, sample, root, images, workers)
     if network.classes != (dataset.classes if images else data.CLASSES):
@@ -189,7 +201,9 @@ def results(
     """Tables in Markdown of recorded runs: time, images per second, accuracies, spread."""
     from . import records
 
-    typer.echo(records.markdown(folder))
+    if not (tables := records.markdown(folder)):
+        fail(f"no records of runs in {folder}")
+    typer.echo(tables)
 
 
 @app.command("cost")
@@ -328,6 +342,7 @@ def bench_command(
     record = folder / "bench.json"
     if record.exists():
         fail(f"{record} already holds a result: take another folder")
+    folder.mkdir(parents=True, exist_ok=True)
     result = bench.run(
         bench.QUICK if quick else bench.FULL,
         repeats=repeats,
@@ -336,7 +351,6 @@ def bench_command(
         watch=typer.echo,
         progress=lambda batches: tqdm(batches, unit="batch", leave=False),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     data.write_atomically(record, result.to_json().encode())
     data.write_atomically(folder / "bench.png", plots.bench(result).png())
     typer.echo(f"{bench.report(result)}\nRecord and figure are in {folder}.")

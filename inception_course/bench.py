@@ -279,6 +279,7 @@ def run(
     """
     if repeats < 1:
         raise ValueError(f"repeats must be 1 or more, not {repeats}")
+    sets = [data.fashion_mnist(split, root=root) for split in ("train", "val")] * train_recipes
     d2l = import_d2l()
     left_out = [] if d2l else ["d2l is not installed, so its loop was not raced."]
     if not train_recipes and not recorded_runs():
@@ -308,7 +309,7 @@ def run(
         runs = []
         for name in ("quick", "modern"):
             watch(f"training with the recipe {name} on the full data")
-            runs.append(train_anew(RECIPES[name], root, progress))
+            runs.append(train_anew(RECIPES[name], sets, progress))
     else:
         runs = recorded_runs()
     return Benchmark(
@@ -330,7 +331,7 @@ def environment() -> dict:
     sample = data.fashion_mnist("val", sample=10)
     with using_threads(usable_cores()):
         known = train.describe(torch.device("cpu"), train.Speed("", ""), sample, sample)
-    names = ("course", "python", "torch", "system", "device", "threads")
+    names = ("course", "python", "torch", "system", "processor", "device", "threads")
     return {name: known[name] for name in names} | {"d2l_threads": torch.get_num_threads()}
 
 
@@ -601,9 +602,8 @@ def recorded_runs() -> list[Run]:
     return [run for _, run in sorted(records.read(RECORDS).items())]
 
 
-def train_anew(recipe: Recipe, root: str | Path | None, progress) -> Run:
-    """A run on the full data."""
-    sets = (data.fashion_mnist(split, root=root) for split in ("train", "val"))
+def train_anew(recipe: Recipe, sets: Sequence, progress) -> Run:
+    """A run on all of the training and the validation images."""
     return train.fit(create(NETWORK, recipe), *sets, recipe, progress=progress)
 
 

@@ -8,6 +8,7 @@ rest as `torch.save` writes it.
 import hashlib
 import io
 import pickle
+import tempfile
 import time
 import warnings
 from collections.abc import Sequence
@@ -68,6 +69,15 @@ class Keeper:
         """What to go on from: the last good state in the folder, or None for a new run."""
         if self.folder is None:
             return None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.folder):
+                pass
+        except OSError as error:
+            raise CheckpointError(
+                f"nothing can be saved in {self.folder} ({error.strerror or error}): take another "
+                "folder"
+            ) from error
         paths = [self.folder / name for name in STATES]
         here = [path for path in paths if path.exists()]
         if not resume and (here or (self.folder / RECORD).exists()):
@@ -81,13 +91,14 @@ class Keeper:
                 good[path] = read_state(path)
             except CheckpointError as error:
                 refused.append(str(error))
-        if not here:
-            return None
-        if not good:
+        if not good and (here or (self.folder / RECORD).exists()):
+            reasons = "; ".join(refused) or f"{self.folder} has only the record of a run"
             raise CheckpointError(
-                f"no checkpoint can be used: {'; '.join(refused)}. Take another folder, or delete "
-                "these files to start again"
+                f"no checkpoint can be used: {reasons}. Take another folder, or delete this one to "
+                "start again"
             )
+        if not good:
+            return None
         self.good = max(good, key=lambda path: good[path]["count"])
         saved = good[self.good]
         self.count = saved["count"]
@@ -132,8 +143,9 @@ class Keeper:
         except OSError as error:
             kept = f"{self.good} is as it was" if self.good else "nothing is saved yet"
             warnings.warn(
-                f"the training could not be saved in {self.folder} ({error.strerror or error}); "
-                f"{kept}. It goes on and tries again: free {len(content) / 1e6:.0f} MB there",
+                f"{datetime.now():%H:%M} the training could not be saved in {self.folder} "
+                f"({error.strerror or error}); {kept}. It goes on and tries again: "
+                f"free {len(content) / 1e6:.0f} MB there",
                 stacklevel=3,
             )
         self.last = time.monotonic()

@@ -33,20 +33,24 @@ def is_first() -> bool:
 
 
 @contextmanager
-def joined(device: str) -> Iterator[None]:
-    """Together with the processes that torchrun started, inside; does nothing without torchrun."""
+def joined(device: str) -> Iterator[str]:
+    """Together with the processes that torchrun started, inside; does nothing without torchrun.
+
+    Gives the device that is this process's: of several GPUs each one takes its own.
+    """
     if not launched():
-        yield
+        yield device
         return
+    backend = "gloo"
     if device == "cuda":
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        backend, device = "nccl", f"cuda:{os.environ['LOCAL_RANK']}"
+        torch.cuda.set_device(device)
     # Of this attempt alone: what processes that died left in torchrun's store leads nowhere.
     store, rank, size = next(dist.rendezvous("env://"))
     store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
-    backend = "nccl" if device == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
-        yield
+        yield device
     finally:
         dist.destroy_process_group()
 
@@ -79,14 +83,22 @@ class Team:
         local = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if self.size > 1 else 1
         return max(1, usable_cores() // local)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The same network, with gradients averaged and batch norm over all processes."""
+    def wrap(self, model: nn.Module, sync_norm: bool = True) -> nn.Module:
+        """The same network, with gradients averaged and, if wanted, batch norm over all processes.
+
+        Otherwise each process normalises its share by itself, and the first one's statistics count.
+        """
         if self.size == 1:
             return model
-        for module in model.modules():
+        for module in model.modules() if sync_norm else ():
             if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d) and module.track_running_stats:
                 module.__class__ = SharedBatchNorm
         return DistributedDataParallel(model)
+
+    def agree(self, model: nn.Module) -> None:
+        """Take the first process's statistics of batch norm, everywhere."""
+        for values in model.buffers() if self.size > 1 else ():
+            dist.broadcast(values, src=0)
 
     def share(self, images: Tensor, labels: Tensor) -> Share:
         """This process's part of a batch.

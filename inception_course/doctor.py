@@ -8,6 +8,7 @@ function looks at this machine and hands what it finds to the judge.
 
 import math
 import os
+import platform
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -179,6 +180,13 @@ def _kilobytes(file: Path, key: str) -> int | None:
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def processor(root: Path = Path("/")) -> str:
+    """Its name, as far as the system tells."""
+    lines = _text(root / "proc/cpuinfo").splitlines()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
 
 
 def pick_device() -> tuple[str, str]:

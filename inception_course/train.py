@@ -25,6 +25,7 @@ from torch.utils.data import Dataset
 from . import checkpoint as checkpoints
 from . import distributed
 from .data import Compose, Crop, Erase, Flip, Shift, labels_of, make_batches, part_of
+from .doctor import processor
 from .evaluate import predict
 from .layers import Logits
 
@@ -42,10 +43,11 @@ class Recipe:
     batch_size: int  # images
     learning_rate: float  # at its highest
     image_size: int = 28  # pixels a side; the images are resized to it
-    network: dict = field(default_factory=dict)  # options for `models.create`; `fit` ignores them
+    model: str = "googlenet_bn"  # for `models.create`, with the options in `network`;
+    network: dict = field(default_factory=dict)  # `fit` takes any network and ignores both
 
     optimizer: str = "sgd"  # or "adamw"
-    momentum: float = 0.0
+    momentum: float = 0.0  # of "sgd", in Nesterov's form
     weight_decay: float = 0.0  # of weights only, not of biases or normalisations
     schedule: str = "constant"  # or "one-cycle", or "2014": 4 % less every 8 epochs
     warmup: float = 0.25  # the part of a one-cycle run in which the rate rises
@@ -122,21 +124,23 @@ RECIPES = {
             batch_size=128,
             learning_rate=0.1,
             image_size=96,
-            network={"xavier": True},  # an option of googlenet_d2l
+            model="googlenet_d2l",
+            network={"xavier": True},
         ),
         MODERN,
         replace(MODERN, name="overnight", epochs=20, image_size=40, weight_averaging=0.999),
-        # For the network "googlenet", with its dropout of 0.4: the training of the GoogLeNet paper
-        # (sections 5 and 6) as far as it is told. Ours are the image size (smaller ones leave the
-        # auxiliary heads no map of 5x5), the learning rate and the batch size: the paper names
-        # neither, nor a weight decay. It ran asynchronously, and also changed colours. Its
-        # schedule is for longer runs: at 4 % every 8 epochs, a tenth is left after 456 of them.
+        # The training of the GoogLeNet paper (sections 5 and 6) as far as it is told, with its
+        # dropout of 0.4. Ours are the image size (smaller ones leave the auxiliary heads no map of
+        # 5x5), the learning rate, the batch size and Nesterov's form of momentum: the paper names
+        # none, nor a weight decay. It ran asynchronously, and also changed colours. Its schedule is
+        # for longer runs: at 4 % every 8 epochs, a tenth is left after 456 of them.
         Recipe(
             "paper_2014",
             epochs=20,
             batch_size=32,
             learning_rate=0.01,
             image_size=96,
+            model="googlenet",
             network={"stem": "imagenet", "aux": True, "image_size": 96},
             momentum=0.9,
             schedule="2014",
@@ -291,6 +295,7 @@ def fit(
     allow_changes: bool = False,
     every: float = 60.0,
     compiled: bool = False,
+    sync_norm: bool = True,
 ) -> Run:
     """Train `model` in place on `train_set` by `recipe`, and judge it on `val_set` every epoch.
 
@@ -300,17 +305,19 @@ def fit(
 
     With `checkpoint`, a folder, the record of the run and all that is needed to go on are saved
     there after every epoch, and within one after `every` seconds. `resume=True` goes on from there
-    to the very numbers of a run that was never stopped. `allow_changes=True` does so with another
-    recipe or other data, too, and then begins the epoch again in which the run stopped.
+    to the very numbers of a run that was never stopped, or begins one if there is none.
+    `allow_changes=True` goes on with another recipe or other data, too, and then begins the epoch
+    again in which the run stopped.
 
     Ctrl-C and SIGTERM finish the step, save, and raise `Interrupted`, which has the run so far; a
-    second one stops at once. Processes that torchrun started share the work, see `distributed`.
+    second one stops at once. Processes that torchrun started share the work, see `distributed`;
+    with `sync_norm` they normalise each batch together, as one process would.
 
     `compiled` has torch translate the network into code for this machine, which takes minutes and
     a C++ compiler; whether the steps are then faster, only a trial can tell.
 
     Raises `Diverged` when the loss is no longer a number, `CheckpointError` when the folder holds
-    another run or none that can be read.
+    another run or none that can be read, or may not be written.
     """
     team = distributed.Team()
     if team.rank:
@@ -344,15 +351,18 @@ def fit(
         place = Place(number=1)
         if saved:
             try:
-                run = replace(Run.from_json(saved["run"]), recipe=recipe)
+                before = Run.from_json(saved["run"])
+                run = replace(before, recipe=recipe)
                 place = Place(**saved["place"])
-                load(saved, model, optimizer, average)
+                load(saved, model, average)
+                if before.recipe.optimizer == recipe.optimizer:
+                    load_memory(saved["optimizer"], optimizer)
             except (RuntimeError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
                 raise checkpoints.CheckpointError(
                     f"{checkpoint} holds the run of another network ({reason}): take another folder"
                 ) from error
-        network = team.wrap(model)
+        network = team.wrap(model, sync_norm)
         if compiled:
             network = torch.compile(network, backend=inductor_or_eager)
 
@@ -431,12 +441,16 @@ class Place:
     random: list = ()  # the state of each process's generators; empty before the first step
 
 
-def load(saved: dict, model: nn.Module, optimizer, average: AveragedModel) -> None:
-    """Put back what was learned; the optimizer's settings stay, since the recipe decides them."""
+def load(saved: dict, model: nn.Module, average: AveragedModel) -> None:
+    """Put back what was learned."""
     model.load_state_dict(saved["model"])
     average.load_state_dict(saved["average"])
+
+
+def load_memory(saved: dict, optimizer: torch.optim.Optimizer) -> None:
+    """Put back its momenta; the optimizer's settings stay, since the recipe decides them."""
     settings = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict(saved["optimizer"] | {"param_groups": settings})
+    optimizer.load_state_dict(saved | {"param_groups": settings})
 
 
 def random_state(device: torch.device) -> list[Tensor]:
@@ -457,6 +471,7 @@ def begin_drawing(seed: int, number: int, rank: int, states: Sequence[list[Tenso
 
 def judge(model: nn.Module, dataset: Dataset, recipe: Recipe, team: distributed.Team) -> "Means":
     """How good the network is, each process asking it about its share."""
+    team.agree(model)
     rows, _, weight = team.share(*2 * [torch.arange(len(dataset))])
     means, part = Means(), part_of(dataset, rows)
     answers = predict(model, part, size=recipe.image_size)
@@ -630,6 +645,7 @@ def describe(device: torch.device, speed: Speed, train_set, val_set, processes: 
         "python": platform.python_version(),
         "torch": torch.__version__,
         "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
         "device": device.type,
         "processes": processes,
         "threads": torch.get_num_threads(),

@@ -62,6 +62,14 @@ def main(folder):
             assert all(torch.equal(weights, each) for each in everyones)
             assert run.environment["processes"] == team.size
 
+        # Without the others' statistics the batch norm of 8 images is not that of 15.
+        options = {"checkpoint": folder / "apart", "every": 0, "sync_norm": False}
+        apart = small_net()
+        run = train.fit(apart, TRAIN, VAL, RECIPE, **options)
+        assert not any(type(module) is distributed.SharedBatchNorm for module in apart.modules())
+        assert abs(run.last.train_loss - alone[1][1].last.train_loss) > 1e-4
+        assert len(set(team.collect(tuple(without_times(run))))) == 1
+
         def net(seed):
             return small_net(seed=seed, dropout=0.5)  # drawn by each process for itself
 

@@ -290,6 +290,22 @@ def test_without_a_good_checkpoint_nothing_is_touched(tmp_path, damage):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_record_without_its_checkpoints_is_not_overwritten(tmp_path):
+    for path in two_checkpoints(tmp_path):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="has only the record of a run"):
+        resumed(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_another_optimizer_starts_without_the_memory_of_the_first(tmp_path):
+    two_checkpoints(tmp_path)
+    other = replace(RECIPE, optimizer="adamw", learning_rate=0.001)
+    options = {"checkpoint": tmp_path, "resume": True, "allow_changes": True}
+    run = train.fit(small_net(dropout=0.5), dots(70), dots(32), other, **options)
+    assert [epoch.number for epoch in run.epochs] == [1, 2, 3]
+
+
 def test_what_a_killed_process_left_half_written_goes(tmp_path, whole):
     two_checkpoints(tmp_path)
     (tmp_path / ".checkpoint-1.pt.0123.part").write_bytes(b"half")
@@ -315,6 +331,14 @@ def test_other_data_is_refused(tmp_path):
 
 
 # What cannot be written, and what should not
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("here already")
+    for folder in (file, file / "below"):
+        with pytest.raises(CheckpointError, match=r"nothing can be saved in .*: take another"):
+            fit(small_net(), checkpoint=folder)
 
 
 def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path, whole):

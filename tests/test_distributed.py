@@ -71,6 +71,20 @@ def test_cores_are_divided(monkeypatch):
     assert team_of(16, 0).cores == 1
 
 
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
+    chosen, asked = [], []
+    launch = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    for name, value in launch.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    group = distributed.dist
+    monkeypatch.setattr(group, "rendezvous", lambda url: iter([(group.HashStore(), 1, 2)]))
+    monkeypatch.setattr(group, "init_process_group", lambda backend, **_: asked.append(backend))
+    monkeypatch.setattr(group, "destroy_process_group", lambda: None)
+    with distributed.joined("cuda") as device:
+        assert (device, chosen, asked) == ("cuda:1", ["cuda:1"], ["nccl"])
+
+
 def test_outside_a_group_shared_batch_norm_is_batch_norm():
     torch.manual_seed(0)
     shared, plain = nn.BatchNorm2d(3), nn.BatchNorm2d(3)

@@ -84,6 +84,12 @@ def test_cores_ask_the_system_for_the_affinity(tmp_path, monkeypatch):
     assert doctor.usable_cores(tmp_path) == 3
 
 
+def test_the_processor_has_a_name_where_the_system_tells(tmp_path):
+    lines = "processor\t: 0\nmodel name\t: Made CPU 7\nprocessor\t: 1\nmodel name\t: Made CPU 7"
+    assert doctor.processor(system(tmp_path, {"proc/cpuinfo": lines})) == "Made CPU 7"
+    assert isinstance(doctor.processor(tmp_path / "nowhere"), str)
+
+
 def test_cores_on_a_system_without_affinity(tmp_path, monkeypatch):
     monkeypatch.delattr(doctor.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(doctor.os, "cpu_count", lambda: None)

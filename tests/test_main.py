@@ -1,6 +1,7 @@
 """The command line, called as a reader calls it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,20 @@ def test_evaluate_reads_what_train_left(trained):
     assert done.stdout.count("\n") == 11
 
 
+@pytest.mark.needs("data")
+def test_the_test_accuracy_is_kept_in_the_record(trained):
+    folder, _ = trained
+    before = (folder / "run.json").read_text("utf-8")
+    try:
+        done = course("evaluate", folder)
+        assert done.returncode == 0, done.stderr
+        said = float(re.search(r"test: accuracy (0\.\d{4}) on 10000 images", done.stdout)[1])
+        run = train.Run.from_json((folder / "run.json").read_text("utf-8"))
+        assert run.test_accuracy == pytest.approx(said, abs=5e-5)
+    finally:
+        (folder / "run.json").write_text(before, "utf-8")
+
+
 def test_crops_makes_a_table_and_goes_on_with_it(trained, tmp_path):
     folder, _ = trained
     arguments = ("crops", folder, "--out", tmp_path / "crops.json", "--sample", 10)
@@ -87,6 +102,9 @@ def test_a_finished_run_can_be_resumed(trained):
         (("train", "--model", "gogglenet", "--sample", 20), "did you mean 'googlenet'"),
         (("train", "--sample", 10**6), "1 to 5000 images"),
         (("evaluate", "no-such-folder"), "there is no"),
+        (("results", "no-such-folder"), "no records of runs in"),
+        (("train", "--sample", 20, "--resume"), "there is no run in runs"),
+        (("train", "--sample", 20, "--out", __file__), "nothing can be saved in"),
         (("data", "where", "--root", "no-such-folder"), "there is no folder"),
     ],
 )

@@ -386,9 +386,8 @@ def test_the_rate_of_a_run_is_images_over_time():
 def test_every_named_recipe_fits_its_network():
     for name, recipe in train.RECIPES.items():
         assert recipe.name == name
-        network = {"d2l": "googlenet_d2l", "paper_2014": "googlenet"}.get(name, "googlenet_bn")
         with torch.device("meta"):
-            models.create(network, **recipe.network)
+            models.create(recipe.model, **recipe.network)
 
 
 # Checkpoints

@@ -30,6 +30,8 @@ def bench(result: Benchmark) -> Figure:
     cheapest, dearest = (
         pick(result.curve("image_size").items(), key=lambda point: point[0]) for pick in (min, max)
     )
+    if any(goal.recorded for goal in result.goals):
+        told.append("a recorded time is that of an earlier run, perhaps on another machine")
     told.append(
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
@@ -54,7 +56,7 @@ def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
     if result.d2l_seconds:
         for goal in result.goals:
             if goal.seconds:
-                name = f"{goal.name}, time to {goal.accuracy}"
+                name = f"{goal.name}, {'recorded ' * goal.recorded}time to {goal.accuracy}"
                 ratios[name] = [result.d2l_seconds / goal.seconds]
     return ratios
 
