@@ -217,7 +217,7 @@ def of_evaluation(image):
     return {
         "by_networks": plots.by_networks(TABLE),
         "crop_boxes": plots.crop_boxes(picture, small),
-        "crops_and_networks": plots.crops_and_networks(printed.TABLE_3, TABLE),
+        "crops_and_networks": plots.crops_and_networks(printed.TABLE_3, {"made": TABLE}),
         "mosaic": plots.mosaic(image, evaluate.FASHION[10], [True] * 7 + [False] * 3),
         "ranking": plots.ranking(
             {"made": [("VGG", 7.3, False), ("GoogLeNet", 6.7, True)]}, "error, %"
@@ -371,7 +371,7 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
     assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
     assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
-    assert "6.67 % with 7 and 144. Ours: 10.00% with 1" in plots.describe(
+    assert "6.67 % with 7 and 144; made: 10.00% with 1" in plots.describe(
         figures["crops_and_networks"]
     )
     assert "10 views 8.00% to 5.00%" in plots.describe(figures["by_networks"])

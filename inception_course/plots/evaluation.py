@@ -206,41 +206,33 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
     return figure
 
 
-def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
-    """The paper's Table 3 and ours: error against the number of crops, one network and all.
+def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Figure:
+    """The paper's Table 3 and ours, by recipe: error against crops, with one network and with all.
 
     Bars at one network reach from the best to the worst of them.
     """
-    rows = [row for row in table.rows if row.models in (1, table.models)]
-    ends = [min(printed, key=lambda r: r.cost), max(printed, key=lambda r: r.cost)]
-    ours = [min(rows, key=lambda r: r.cost), max(rows, key=lambda r: r.cost)]
-    figure = Picture(
-        13.5,
-        5,
-        f"error against crops. Paper: {ends[0].top_5:.2f} % with 1 network and 1 crop, "
-        f"{ends[1].top_5:.2f} % with {ends[1].models} and {ends[1].crops}. Ours: "
-        f"{ours[0].error:.2%} with 1 and 1, {ours[1].error:.2%} with {ours[1].models} and "
-        f"{ours[1].crops}",
-    )
+    ends = [f(printed, key=lambda row: row.cost) for f in (min, max)]
+    said = [
+        f"paper: {ends[0].top_5:.2f} % with 1 network and 1 crop, {ends[1].top_5:.2f} % with "
+        f"{ends[1].models} and {ends[1].crops}"
+    ]
+    for name, table in ours.items():
+        first, last = (f(table.rows, key=lambda row: row.cost) for f in (min, max))
+        said.append(
+            f"{name}: {first.error:.2%} with 1 and 1, {last.error:.2%} with {last.models} and "
+            f"{last.crops}"
+        )
+    figure = Picture(14.5, 5, f"error against crops; {'; '.join(said)}")
     with matplotlib.rc_context(PROJECTOR):
-        left, right = figure.subplots(1, 2)
+        left, *others = figure.subplots(1, 1 + len(ours))
         for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
             points = [(r.crops, r.top_5) for r in printed if r.models == models]
             left.plot(*zip(*points, strict=True), **style, label=_counted(models, "network"))
-        for style, models in zip(STYLES, sorted({r.models for r in rows}), strict=False):
-            chosen = [row for row in rows if row.models == models]
-            errors = np.array([[r.error, r.error - r.lowest, r.highest - r.error] for r in chosen])
-            right.errorbar(
-                [row.crops for row in chosen],
-                100 * errors[:, 0],
-                100 * errors[:, 1:].T,
-                **style,
-                capsize=6,
-                label=_counted(models, "network"),
-            )
-        left.set(title="paper: ImageNet, 1,000 classes", ylabel="top-5 error, %")
-        right.set(title="ours: Fashion-MNIST, 10 classes", ylabel="top-1 error, %")
-        for axes in (left, right):
+        left.set(title="paper: ImageNet", ylabel="top-5 error, %")
+        for axes, (name, table) in zip(others, ours.items(), strict=True):
+            _draw_table(axes, table)
+            axes.set(title=f"{name}: Fashion-MNIST", ylabel="top-1 error, %")
+        for axes in (left, *others):
             axes.set(xlabel="crops", xscale="log")
             axes.set_xticks([1, 10, 144], ["1", "10", "144"])
             axes.minorticks_off()
@@ -248,6 +240,20 @@ def crops_and_networks(printed: Sequence[Crops], table: Table) -> Figure:
             axes.grid(alpha=0.3)
             axes.legend(loc="lower left")
     return figure
+
+
+def _draw_table(axes, table: Table) -> None:
+    for style, models in zip(STYLES, (1, table.models), strict=False):
+        chosen = [row for row in table.rows if row.models == models]
+        errors = np.array([[r.error, r.error - r.lowest, r.highest - r.error] for r in chosen])
+        axes.errorbar(
+            [row.crops for row in chosen],
+            100 * errors[:, 0],
+            100 * errors[:, 1:].T,
+            **style,
+            capsize=6,
+            label=_counted(models, "network"),
+        )
 
 
 def _counted(count: int, noun: str) -> str:
