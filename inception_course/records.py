@@ -72,7 +72,13 @@ def markdown(folder: str | Path) -> str:
         table = Table.from_json(path.read_text("utf-8"))
         if table.settings["data"] == "test":
             together += [
-                (path.stem, str(row.models), str(row.crops), str(row.cost), f"{1 - row.error:.4f}")
+                (
+                    path.stem.removeprefix("test-"),
+                    str(row.models),
+                    str(row.crops),
+                    str(row.cost),
+                    f"{1 - row.error:.4f}",
+                )
                 for row in table.rows
                 if row.models in (1, table.models)
             ]

@@ -51,7 +51,7 @@ def test_networks_together_are_told_of_the_test_set_alone(folder):
         table = table3.Table({"data": split}, (alone,), (row,))
         (folder / "evaluation" / f"{split}-made.json").write_text(table.to_json(), "utf-8")
     *_, last = records.markdown(folder).split("\n\n")
-    assert last.splitlines()[2:] == ["| test-made | 1 | 10 | 10 | 0.9375 |"]
+    assert last.splitlines()[2:] == ["| made | 1 | 10 | 10 | 0.9375 |"]
 
 
 def test_without_repetitions_there_is_one_table(folder):
