@@ -79,7 +79,7 @@ def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
     axes.errorbar(middle, places, xerr=np.abs(ends - middle), fmt="none", color=BLACK, capsize=4)
     for place, value in enumerate(middle):
         axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
-    axes.set_yticks(places, list(ratios))
+    axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios])
     axes.set(xscale="log", xlim=(min(0.8, 0.8 * ends.min()), 3 * ends.max()), xlabel="ratio")
     ticks = [value for value in (1, 2, 5, 10, 20, 50, 100, 200, 500) if value < 3 * ends.max()]
     axes.set_xticks(ticks, [str(value) for value in ticks])  # without powers of ten
@@ -98,7 +98,7 @@ def draw_shares(axes, shares: dict[str, dict[str, float]]) -> None:
         values = [100 * parts[kind] for kind in kinds]
         axes.barh(places, values, height, label=name, color=color, hatch=hatch, edgecolor="white")
     axes.set_yticks(range(len(kinds)), kinds)
-    axes.set(title="where the time of a training step goes", xlabel="% of the time")
+    axes.set(title="where a training step spends its time", xlabel="% of the time")
     axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
     axes.invert_yaxis()
     axes.legend(loc="center right")

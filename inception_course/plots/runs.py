@@ -80,7 +80,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
         axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(alpha=0.3)
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower left")
     return figure
 
 
