@@ -36,7 +36,7 @@ def bench(result: Benchmark) -> Figure:
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(12.8, 8.4, f"speed of training on this machine: {'; '.join(told)}")
+    figure = Picture(12.2, 7.6, f"speed of training on this machine: {'; '.join(told)}")
     with matplotlib.rc_context(PROJECTOR):
         above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
         left, right = above.subplots(1, 2)
@@ -98,7 +98,7 @@ def draw_shares(axes, shares: dict[str, dict[str, float]]) -> None:
         values = [100 * parts[kind] for kind in kinds]
         axes.barh(places, values, height, label=name, color=color, hatch=hatch, edgecolor="white")
     axes.set_yticks(range(len(kinds)), kinds)
-    axes.set(title="where a training step spends its time", xlabel="% of the time")
+    axes.set(title="time of a training step", xlabel="% of the time")
     axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
     axes.invert_yaxis()
     axes.legend(loc="center right")

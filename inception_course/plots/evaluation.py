@@ -222,7 +222,7 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> F
             f"{name}: {first.error:.2%} with 1 and 1, {last.error:.2%} with {last.models} and "
             f"{last.crops}"
         )
-    figure = Picture(14.5, 5, f"error against crops; {'; '.join(said)}")
+    figure = Picture(14, 5, f"error against crops; {'; '.join(said)}")
     with matplotlib.rc_context(PROJECTOR):
         left, *others = figure.subplots(1, 1 + len(ours))
         for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
