@@ -31,7 +31,7 @@ def fork_and_train(folder):
     status = 1
     try:
         model = small_net(seed=os.getpid(), dropout=0.5)  # the seed of the first counts
-        if not folder.exists():
+        if not any(folder.glob("checkpoint-*.pt")):  # killed before it saved, or the first
             model = small_net(dropout=0.5)
         train.fit(model, dots(IMAGES), dots(32), RECIPE, checkpoint=folder, resume=True, every=0)
         status = 0
