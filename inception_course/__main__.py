@@ -91,7 +91,7 @@ def train(
     if out is None and distributed.launched():
         fail("name a folder with --out, where processes that are started again find the run")
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
-    if resume and not any((folder / name).exists() for name in checkpoint.STATES):
+    if resume and not checkpoint.holds_run(folder):
         fail(f"there is no run in {folder} to resume: name its folder with --out")
     say = typer.echo if distributed.is_first() else lambda text: None
 

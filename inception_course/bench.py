@@ -279,7 +279,8 @@ def run(
     """
     if repeats < 1:
         raise ValueError(f"repeats must be 1 or more, not {repeats}")
-    sets = [data.fashion_mnist(split, root=root) for split in ("train", "val")] * train_recipes
+    splits = ("train", "val") if train_recipes else ()
+    sets = [data.fashion_mnist(split, root=root) for split in splits]
     d2l = import_d2l()
     left_out = [] if d2l else ["d2l is not installed, so its loop was not raced."]
     if not train_recipes and not recorded_runs():

@@ -80,7 +80,7 @@ class Keeper:
             ) from error
         paths = [self.folder / name for name in STATES]
         here = [path for path in paths if path.exists()]
-        if not resume and (here or (self.folder / RECORD).exists()):
+        if not resume and holds_run(self.folder):
             raise CheckpointError(
                 f"{self.folder} already holds a run: pass resume=True (--resume) to go on with "
                 "it, or take another folder"
@@ -91,7 +91,7 @@ class Keeper:
                 good[path] = read_state(path)
             except CheckpointError as error:
                 refused.append(str(error))
-        if not good and (here or (self.folder / RECORD).exists()):
+        if not good and holds_run(self.folder):
             reasons = "; ".join(refused) or f"{self.folder} has only the record of a run"
             raise CheckpointError(
                 f"no checkpoint can be used: {reasons}. Take another folder, or delete this one to "
@@ -149,6 +149,11 @@ class Keeper:
                 stacklevel=3,
             )
         self.last = time.monotonic()
+
+
+def holds_run(folder: Path) -> bool:
+    """Is there a run in the folder, or what is left of one?"""
+    return any((folder / name).exists() for name in (*STATES, RECORD))
 
 
 def is_finite(weights: dict) -> bool:

@@ -22,7 +22,8 @@ def said():
 @pytest.fixture(scope="module")
 def result(said):
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    result = bench.run(bench.QUICK, repeats=2, watch=said.append)
+    # No full data is needed for the times of recorded runs.
+    result = bench.run(bench.QUICK, repeats=2, root="no-such-folder", watch=said.append)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
     return result
@@ -51,6 +52,13 @@ def test_curves_change_one_quantity(result):
     assert list(result.curve("width")) == [0.125, 0.25]
     assert list(result.curve("batch_size")) == [8, 16]
     assert result.curve("width")[0.125] is result.curve("batch_size")[16] is result.timings[0]
+
+
+def test_new_runs_ask_for_their_data_before_anything_is_measured():
+    said = []
+    with pytest.raises(data.DataError, match="there is no folder"):
+        bench.run(bench.QUICK, train_recipes=True, root="no-such-folder", watch=said.append)
+    assert said == []
 
 
 def test_a_record_survives_json(result):
