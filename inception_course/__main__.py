@@ -44,7 +44,7 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="quick, d2l, modern, overnight, paper_2014 or pictures."),
+        typer.Option(help="quick, sprint, d2l, modern, overnight, paper_2014 or pictures."),
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Of every draw, and of the first weights.")] = 0,
@@ -106,7 +106,8 @@ def train(
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
     network = models.create(model, **options)
-    say(f"{model}, recipe {recipe}: {len(train_set)} images, {chosen.epochs} epochs.")
+    count = min(len(train_set), chosen.train_images or len(train_set))
+    say(f"{model}, recipe {recipe}: {count} images, {chosen.epochs} epochs.")
     say(sentence)
 
     def watch(epoch: training.Epoch) -> None:
@@ -325,7 +326,7 @@ def bench_command(
     train: Annotated[
         bool,
         typer.Option(
-            "--train", help="Train quick and modern anew instead of reading their records."
+            "--train", help="Train sprint, quick and modern instead of reading their records."
         ),
     ] = False,
     root: Root = None,

@@ -308,7 +308,7 @@ def run(
         profiles.append(Profile(recipe, profile_steps(recipe, budget.profiled)))
     if train_recipes:
         runs = []
-        for name in ("quick", "modern"):
+        for name in ("sprint", "quick", "modern"):
             watch(f"training with the recipe {name} on the full data")
             runs.append(train_anew(RECIPES[name], sets, progress))
     else:

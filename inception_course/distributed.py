@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from .doctor import usable_cores
@@ -169,40 +170,53 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
     def forward(self, x: Tensor) -> Tensor:  # [B, C, ...]
         if not (self.training and dist.is_initialized()):
             return super().forward(x)
-        others = [dim for dim in range(x.dim()) if dim != 1]
-        count = x.numel() / x.shape[1]
-        values = x.float()
-        variance, mean = (s.double() for s in torch.var_mean(values, others, correction=0))
-        # Doubles, since the mean of squares minus the square of the mean loses digits.
-        sums = torch.stack([count * mean, count * (variance + mean**2)])
-        sums = Sum.apply(torch.cat([sums.flatten(), sums.new_tensor([count])]))
-        total = sums[-1].item()
-        mean, square = (sums[:-1] / total).view(2, -1)
-        variance = square - mean**2
+        affine = self.weight, self.bias
+        if not self.affine:
+            affine = torch.ones_like(self.running_mean), torch.zeros_like(self.running_mean)
+        y, mean, variance, count = SharedNormalisation.apply(x, *affine, self.eps)
         with torch.no_grad():
             self.num_batches_tracked += 1
-            unbiased = variance * total / (total - 1)
+            unbiased = variance * count / (count - 1)
             self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
             self.running_var.lerp_(unbiased.to(self.running_var.dtype), self.momentum)
-        scale, shift = (variance + self.eps).rsqrt(), 0.0
-        if self.affine:
-            scale, shift = self.weight * scale, self.bias
-        shift = shift - mean * scale
-        shape = [-1, *(1 for _ in others[1:])]
-        return (values * scale.float().view(shape) + shift.float().view(shape)).to(x.dtype)
+        return y
 
 
-class Sum(torch.autograd.Function):
-    """The sum over all processes; so its gradient is the sum of their gradients."""
+class SharedNormalisation(torch.autograd.Function):
+    """Normalise each channel by its mean and variance over all processes, then scale and shift.
 
-    @staticmethod
-    def forward(ctx, values: Tensor) -> Tensor:
-        total = values.clone()
-        dist.all_reduce(total)
-        return total
+    torch's own layer does the work, with the statistics as if they were constants; that they
+    depend on x, too, adds to its gradient what the batch normalization paper derives in section 3.
+    """
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        dist.all_reduce(total)
-        return total
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float):
+        others = [dim for dim in range(x.dim()) if dim != 1]
+        count = x.numel() / x.shape[1]
+        variance, mean = (s.double() for s in torch.var_mean(x.float(), others, correction=0))
+        # Doubles, since the mean of squares minus the square of the mean loses digits.
+        sums = torch.stack([count * mean, count * (variance + mean**2)])
+        sums = torch.cat([sums.flatten(), sums.new_tensor([count])])
+        dist.all_reduce(sums)
+        count = sums[-1]
+        mean, square = (sums[:-1] / count).view(2, -1)
+        variance = square - mean**2
+        constants = mean.float(), variance.float()
+        ctx.save_for_backward(x, weight, *constants, count)
+        ctx.eps = eps
+        y = F.batch_norm(x, *constants, weight, bias, training=False, eps=eps)
+        ctx.mark_non_differentiable(mean, variance, count)
+        return y, mean, variance, count
+
+    @staticmethod
+    def backward(ctx, dy: Tensor, *_):
+        x, weight, mean, variance, count = ctx.saved_tensors
+        dx, d_weight, d_bias = torch.ops.aten.native_batch_norm_backward(
+            dy, x, weight, mean, variance, None, None, False, ctx.eps, [True] * 3
+        )
+        sums = torch.stack([d_weight, d_bias]).double()
+        dist.all_reduce(sums)
+        scale = weight * (variance + ctx.eps).rsqrt()
+        along = (sums / count).float() * scale
+        dx -= F.batch_norm(x, mean, variance, *along, training=False, eps=ctx.eps)
+        return dx, d_weight, d_bias, None

@@ -97,7 +97,7 @@ def test_a_finished_run_can_be_resumed(trained):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("train", "--recipe", "fast"), "valid are quick, d2l, modern"),
+        (("train", "--recipe", "fast"), "valid are quick, sprint, d2l"),
         (("experiment", "wide", "wide.json"), "valid are rates, batch-norm, depth"),
         (("train", "--model", "gogglenet", "--sample", 20), "did you mean 'googlenet'"),
         (("train", "--sample", 10**6), "1 to 5000 images"),

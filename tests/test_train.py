@@ -2,7 +2,6 @@
 
 import json
 import math
-import platform
 import shutil
 import warnings
 from dataclasses import replace
@@ -142,6 +141,18 @@ def test_an_average_that_forgets_nothing_is_the_plain_mean_of_every_step():
             torch.testing.assert_close(mean, expected)
 
 
+def test_a_recipe_may_learn_from_the_first_images_only():
+    first = TensorDataset(*(tensor[:24] for tensor in dots().tensors))
+    some, all_of_them = small_net(), small_net()
+    run = train.fit(some, dots(), dots(32, seed=1), replace(TINY, train_images=24))
+    train.fit(all_of_them, first, dots(32, seed=1), TINY)
+    assert run.environment["train_images"] == 24
+    for a, b in zip(some.state_dict().values(), all_of_them.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(ValueError, match="train_images is 1 or more, or None, not 0"):
+        replace(TINY, train_images=0)
+
+
 def test_without_averaging_the_last_weights_are_judged():
     model = small_net()
     run = train.fit(model, dots(), dots(32, seed=1), TINY)
@@ -162,33 +173,12 @@ def test_biases_and_norms_do_not_decay(optimizer):
     assert {p.ndim for p in others["params"]} == {1}
 
 
-def new_pages(count):
-    """How many pages of memory the system had to hand out for `count` large tensors in turn."""
-    import resource  # not on Windows
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(count):
-        torch.ones(2**24)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
-def test_memory_is_kept_between_steps():
-    with train.keeping_memory():
-        new_pages(1)
-        inside = new_pages(4)
-    assert inside < new_pages(4) / 2
-
-
-@pytest.mark.parametrize("error", [AttributeError, TypeError, OSError])
-def test_other_c_libraries_are_left_alone(monkeypatch, error):
-    def library(name):
-        raise error
-
-    monkeypatch.setattr(train.ctypes, "CDLL", library)
-    with train.keeping_memory():
-        kept = torch.ones(3)
-    assert kept.sum() == 3
+def test_a_run_that_went_on_elsewhere_says_where_it_was():
+    now = {"torch": "2.14.1", "threads": 2, "processor": "new", "classes": 10}
+    first = train.went_on({"torch": "2.14.1", "threads": 12, "classes": 10}, now)
+    assert first == now | {"threads": "12, then 2"}
+    assert train.went_on(first, now) == first
+    assert train.went_on(first, now | {"threads": 4})["threads"] == "12, then 2, then 4"
 
 
 # Rate, loss, precision
