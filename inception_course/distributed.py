@@ -191,9 +191,9 @@ class SharedNormalisation(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor, eps: float):
-        others = [dim for dim in range(x.dim()) if dim != 1]
         count = x.numel() / x.shape[1]
-        variance, mean = (s.double() for s in torch.var_mean(x.float(), others, correction=0))
+        _, mean, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, 0.0)
+        mean, variance = mean.double(), inverse.double() ** -2
         # Doubles, since the mean of squares minus the square of the mean loses digits.
         sums = torch.stack([count * mean, count * (variance + mean**2)])
         sums = torch.cat([sums.flatten(), sums.new_tensor([count])])
