@@ -72,7 +72,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
         for text, accuracy in marks.items():
             axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
             place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
-            axes.annotate(text, (0.01, accuracy), fontsize=13, **place)
+            axes.annotate(text, (0.18, accuracy), fontsize=13, **place)
         axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
         axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
         axes.set_ylim(0.8, 0.98)
