@@ -106,8 +106,7 @@ def train(
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
     network = models.create(model, **options)
-    count = min(len(train_set), chosen.train_images or len(train_set))
-    say(f"{model}, recipe {recipe}: {count} images, {chosen.epochs} epochs.")
+    say(f"{model}, recipe {recipe}: {chosen.learned(train_set)} images, {chosen.epochs} epochs.")
     say(sentence)
 
     def watch(epoch: training.Epoch) -> None:

@@ -78,6 +78,10 @@ class Recipe:
         if self.train_images is not None and self.train_images < 1:
             raise ValueError(f"train_images is 1 or more, or None, not {self.train_images}")
 
+    def learned(self, dataset: Dataset) -> int:
+        """How many of its images, the first ones, are learned from."""
+        return min(len(dataset), self.train_images or len(dataset))
+
     def augmentation(self) -> Compose | None:
         """What `data.Batches` does to the training images."""
         steps = (
@@ -88,23 +92,6 @@ class Recipe:
         )
         return Compose(step for step in steps if step) or None
 
-
-MODERN = Recipe(
-    "modern",
-    epochs=6,
-    batch_size=128,
-    learning_rate=0.2,
-    network={"stem": "small", "width": 0.5},
-    momentum=0.9,
-    weight_decay=5e-4,
-    schedule="one-cycle",
-    label_smoothing=0.1,
-    weight_averaging=0.998,
-    flip=True,
-    shift=2,
-    erase=8,
-    precision="auto",
-)
 
 QUICK = Recipe(
     "quick",
@@ -117,6 +104,18 @@ QUICK = Recipe(
     schedule="one-cycle",
     weight_averaging=0.99,
     precision="auto",
+)
+
+MODERN = replace(
+    QUICK,
+    name="modern",
+    epochs=6,
+    network={"stem": "small", "width": 0.5},
+    label_smoothing=0.1,
+    weight_averaging=0.998,
+    flip=True,
+    shift=2,
+    erase=8,
 )
 
 RECIPES = {
@@ -338,7 +337,7 @@ def fit(
         watch, progress, checkpoint = None, iter, None
     device = next(model.parameters()).device
     if recipe.train_images:
-        train_set = part_of(train_set, torch.arange(min(recipe.train_images, len(train_set))))
+        train_set = part_of(train_set, torch.arange(recipe.learned(train_set)))
     batches = make_batches(
         train_set,
         recipe.batch_size,
@@ -676,13 +675,13 @@ def describe(device: torch.device, speed: Speed, train_set, val_set, processes: 
 
 def went_on(before: dict, now: dict) -> dict:
     """The environment of a run that was resumed; where it changed, it tells both: "1, then 2"."""
-    changed = {
-        name: f"{before[name]}, then {value}"
-        for name, value in now.items()
-        if name in before and str(before[name]).rpartition(", then ")[2] != str(value)
-    }
-    kept = {name: before[name] for name in now.keys() & before.keys() - changed.keys()}
-    return now | kept | changed | {"classes": now["classes"]}
+
+    def told(name: str) -> object:
+        old, new = before.get(name, now[name]), now[name]
+        same = str(old).rpartition(", then ")[2] == str(new)
+        return old if same else f"{old}, then {new}"
+
+    return {name: told(name) for name in now} | {"classes": now["classes"]}  # a number to count on
 
 
 @contextmanager
