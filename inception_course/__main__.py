@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from torch import nn
 from torch.utils.data import Dataset
 
 from . import checkpoint, data, doctor
@@ -44,7 +45,12 @@ def train(
     ] = None,
     recipe: Annotated[
         str | None,
-        typer.Option(help="quick, sprint, d2l, modern, overnight, paper_2014 or pictures."),
+        typer.Option(
+            help="quick, sprint, d2l, modern, overnight, restart, paper_2014 or pictures."
+        ),
+    ] = None,
+    after: Annotated[
+        Path | None, typer.Option(help="The run whose network restart goes on with.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     seed: Annotated[int, typer.Option(help="Of every draw, and of the first weights.")] = 0,
@@ -105,7 +111,11 @@ def train(
 
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = doctor.pick_device()
-    network = models.create(model, **options)
+    if chosen.after or after:
+        network = left_by(chosen, after)
+        check_classes(network, train_set, images)
+    else:
+        network = models.create(model, **options)
     say(f"{model}, recipe {recipe}: {chosen.learned(train_set)} images, {chosen.epochs} epochs.")
     say(sentence)
 
@@ -167,19 +177,11 @@ def evaluate(
     from tqdm import tqdm
 
     from . import evaluate as evaluation
-    from .train import Run
+    from .train import trained
 
-    network = checkpoint.load_weights(folder / "weights.pt")
-    record = folder / checkpoint.RECORD
-    if not record.exists():
-        fail(f"there is no {record}, which says by what recipe the network was trained")
-    run = Run.from_json(record.read_text("utf-8"))
+    network, run = trained(folder)
     dataset = open_split(split, sample, root, images, workers)
-    if network.classes != (dataset.classes if images else data.CLASSES):
-        fail(
-            f"this network knows {', '.join(network.classes)}, and other classes are in "
-            f"{images or 'Fashion-MNIST: name its pictures by --images'}"
-        )
+    check_classes(network, dataset, images)
     labels = data.labels_of(dataset)
     logits = evaluation.predict(
         network, dataset, size=run.recipe.image_size, progress=lambda b: tqdm(b, leave=False)
@@ -191,7 +193,7 @@ def evaluate(
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
     if split == "test" and sample is None:
         run = replace(run, test_accuracy=round(right.mean().item(), 6))
-        data.write_atomically(record, run.to_json().encode())
+        data.write_atomically(folder / checkpoint.RECORD, run.to_json().encode())
 
 
 @app.command()
@@ -392,6 +394,29 @@ def open_split(
     from . import pictures
 
     return pictures.open_folder(images, split, workers=workers)
+
+
+def left_by(recipe, folder: Path | None) -> nn.Module:
+    """The network in `folder`, if it is what `recipe` goes on with."""
+    from .train import trained
+
+    if recipe.after is None:
+        fail(f"recipe {recipe.name} begins with new weights: leave out --after")
+    wanted = f"recipe {recipe.name} goes on with a {recipe.model} trained by {recipe.after}"
+    if folder is None:
+        fail(f"{wanted}: name the folder of its run with --after")
+    network, run = trained(folder)
+    if (run.recipe.name, run.recipe.model) != (recipe.after, recipe.model):
+        fail(f"{wanted}, and {folder} holds a {run.recipe.model} trained by {run.recipe.name}")
+    return network
+
+
+def check_classes(network: nn.Module, dataset: Dataset, images: Path | None) -> None:
+    if network.classes != (dataset.classes if images else data.CLASSES):
+        fail(
+            f"this network knows {', '.join(network.classes)}, and other classes are in "
+            f"{images or 'Fashion-MNIST: name its pictures by --images'}"
+        )
 
 
 def fail(message: str) -> None:

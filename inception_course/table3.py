@@ -24,7 +24,7 @@ from . import checkpoint, data
 from .doctor import usable_cores
 from .evaluate import FASHION, Protocol, calibration, multi_crop
 from .faster import faster
-from .train import Run, using_threads
+from .train import trained, using_threads
 
 AT_ONCE = 250  # images answered between two savings
 
@@ -186,8 +186,7 @@ def _save(path: Path, content: dict) -> None:
 
 def _load(folder: Path) -> tuple[torch.nn.Module, int, str]:
     """The network in a run's folder, the side of the images it learned from, and its digest."""
-    model = checkpoint.load_weights(folder / "weights.pt")
-    run = Run.from_json((folder / checkpoint.RECORD).read_text("utf-8"))
+    model, run = trained(folder)
     model.to(memory_format=torch.channels_last)
     return model, run.recipe.image_size, _digest((folder / "weights.pt").read_bytes())
 

@@ -94,6 +94,33 @@ def test_a_finished_run_can_be_resumed(trained):
     assert "1 of 1 epochs" in done.stdout
 
 
+def test_a_recipe_goes_on_with_what_another_learned(trained, tmp_path):
+    """Three steps at a rate that rises from 0 change little: the weights are those of before."""
+    first, _ = trained
+    short = ("train", "--sample", 300, "--epochs", 1)
+    before = tmp_path / "before"
+    assert course(*short, "--recipe", "overnight", "--out", before).returncode in (0, 1)
+    after = tmp_path / "after"
+    restart = (*short, "--recipe", "restart", "--out", after)
+    done = course(*restart, "--after", before)
+    assert done.returncode in (0, 1), done.stderr
+    old, _ = train.trained(before)
+    new, run = train.trained(after)
+    assert run.recipe.after == "overnight"
+    for one, two in zip(old.parameters(), new.parameters(), strict=True):
+        assert one.ndim == 1 or (one - two).norm() < 0.2 * one.norm()
+    for arguments, said in (
+        (restart, "name the folder of its run with --after"),
+        ((*restart, "--after", first), "holds a googlenet_bn trained by quick"),
+        ((*restart, "--after", tmp_path), "there is no"),
+        ((*short, "--after", before), "recipe quick begins with new weights: leave out --after"),
+    ):
+        done = course(*arguments)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
