@@ -397,6 +397,11 @@ def test_the_figures_of_runs_say_what_was_recorded(figures):
     assert "in 0 of them" in said["first_layer"]
 
 
+def test_every_repeated_recipe_has_its_marks():
+    axes = plots.seeds({f"recipe {number}": [RUN] * number for number in range(1, 6)}).axes[0]
+    assert [len(line.get_xdata()) for line in axes.lines] == [1, 2, 3, 4, 5]
+
+
 def test_the_figures_of_reductions_say_what_was_counted_and_measured(figures):
     said = {name: plots.describe(figure) for name, figure in figures.items()}
     assert "163,696 parameters, 128.0 M multiply-adds, 256 channels" in said["block_shares"]

@@ -1,7 +1,7 @@
 """Figures of training runs."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, cycle
 
 import matplotlib
 import numpy as np
@@ -94,7 +94,7 @@ def seeds(runs: Mapping[str, Sequence[Run]]) -> Figure:
     figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {said}")
     with matplotlib.rc_context(PROJECTOR):
         axes = figure.subplots()
-        for row, (values, marker) in enumerate(zip(ends.values(), "os^D", strict=False)):
+        for row, (values, marker) in enumerate(zip(ends.values(), cycle("os^D"), strict=False)):
             axes.plot(values, [row] * len(values), marker, color=BLUE, alpha=0.5, markersize=12)
         axes.set_yticks(range(len(ends)), ends)
         axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
