@@ -36,7 +36,7 @@ def bench(result: Benchmark) -> Figure:
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(12.2, 7.6, f"speed of training on this machine: {'; '.join(told)}")
+    figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(told)}")
     with matplotlib.rc_context(PROJECTOR):
         above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
         left, right = above.subplots(1, 2)
@@ -81,7 +81,7 @@ def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
         axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
     axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios])
     axes.set(xscale="log", xlim=(min(0.8, 0.8 * ends.min()), 3 * ends.max()), xlabel="ratio")
-    ticks = [value for value in (1, 2, 5, 10, 20, 50, 100, 200, 500) if value < 3 * ends.max()]
+    ticks = [value for value in (1, 3, 10, 30, 100, 300, 1000) if value < 3 * ends.max()]
     axes.set_xticks(ticks, [str(value) for value in ticks])  # without powers of ten
     axes.set_xticks([], minor=True)
     axes.set_ylim(max(len(ratios), 3) - 0.5, -0.5)
