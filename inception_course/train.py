@@ -44,7 +44,7 @@ class Recipe:
     learning_rate: float  # at its highest
     image_size: int = 28  # pixels a side; the images are resized to it
     model: str = "googlenet_bn"  # for `models.create`, with the options in `network`;
-    network: dict = field(default_factory=dict)  # `fit` takes any network and ignores both
+    network: dict = field(default_factory=dict)  # `fit` takes any network and ignores all three
     after: str | None = None  # the recipe whose trained network is gone on with; None: a new one
 
     optimizer: str = "sgd"  # or "adamw"
