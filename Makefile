@@ -30,7 +30,7 @@ train: $(READY) ## train GoogLeNet on the full Fashion-MNIST, without a browser
 	$(RUN) -m inception_course train --model googlenet_bn --recipe quick
 
 notebooks: $(READY) ## run every notebook again and store what it shows
-	$(RUN) tests/execute.py notebooks/*.ipynb
+	$(RUN) tools/execute.py notebooks/*.ipynb
 
 clean: ## remove the environment and caches; results and data stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -8,7 +8,9 @@ import typer
 from torch import nn
 from torch.utils.data import Dataset
 
-from . import checkpoint, data, doctor
+from . import data, machine
+from .lessons import doctor
+from .train import checkpoint
 
 app = typer.Typer(
     help="The Inception Course: check this machine, train, evaluate, count, find the data.",
@@ -72,7 +74,7 @@ def train(
         bool, typer.Option("--compile", help="By torch.compile: minutes to begin, needs C++.")
     ] = False,
     sync_norm: Annotated[
-        bool, typer.Option(help="Of torchrun's processes: normalise each batch together.")
+        bool, typer.Option(help="Of torchrun's processes: normalize each batch together.")
     ] = True,
 ) -> None:
     """Train a network; saves its record, weights and learning curves.
@@ -83,8 +85,9 @@ def train(
     import torch
     from tqdm import tqdm
 
-    from . import distributed, models, plots
+    from . import models, plots
     from . import train as training
+    from .train import processes
 
     recipe = recipe or ("pictures" if images else "quick")
     if recipe not in training.RECIPES:
@@ -94,12 +97,12 @@ def train(
     chosen = replace(chosen, model=model)
     if epochs is not None:
         chosen = replace(chosen, epochs=epochs)
-    if out is None and distributed.launched():
+    if out is None and processes.launched():
         fail("name a folder with --out, where processes that are started again find the run")
     folder = out or checkpoint.new_folder(f"{model}-{recipe}")
-    if resume and not checkpoint.holds_run(folder):
+    if resume and not checkpoint.has_checkpoint(folder):
         fail(f"there is no run in {folder} to resume: name its folder with --out")
-    say = typer.echo if distributed.is_first() else lambda text: None
+    say = typer.echo if processes.is_first() else lambda text: None
 
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
     train_set = open_split("train", sample, root, images, workers)
@@ -110,7 +113,7 @@ def train(
         options = options | {"in_channels": 3, "num_classes": len(classes)}
 
     torch.manual_seed(seed if initial_seed is None else initial_seed)
-    device, sentence = doctor.pick_device()
+    device, sentence = machine.pick_device()
     if chosen.after or after:
         network = left_by(chosen, after)
         check_classes(network, train_set, images)
@@ -133,7 +136,7 @@ def train(
         return tqdm(batches, unit="batch", leave=False)
 
     try:
-        with distributed.joined(device) as mine:
+        with processes.joined(device) as mine:
             run = training.fit(
                 network.to(mine),
                 train_set,
@@ -142,20 +145,20 @@ def train(
                 watch=watch,
                 progress=progress,
                 checkpoint=folder,
-                resume=resume or distributed.started_again(),
+                resume=resume or processes.started_again(),
                 allow_changes=allow_changes,
                 compiled=compiled,
                 sync_norm=sync_norm,
             )
     except training.Interrupted as stop:
-        if distributed.is_first():
+        if processes.is_first():
             typer.echo(f"Stopped after {stop.where}. The same command goes on with", err=True)
             typer.echo(f"  --resume --out {folder}", err=True)
         raise typer.Exit(128 + stop.signal) from None
-    if not distributed.is_first():
+    if not processes.is_first():
         return
     checkpoint.save_weights(folder / "weights.pt", network, model, options, classes)
-    data.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
+    machine.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
     typer.echo(f"{run}\nRecord, weights and curves are in {folder}.")
     if run.diagnosis:
         raise typer.Exit(1)
@@ -182,7 +185,7 @@ def evaluate(
     network, run = trained(folder)
     dataset = open_split(split, sample, root, images, workers)
     check_classes(network, dataset, images)
-    labels = data.labels_of(dataset)
+    labels = data.targets(dataset)
     logits = evaluation.predict(
         network, dataset, size=run.recipe.image_size, progress=lambda b: tqdm(b, leave=False)
     )
@@ -193,7 +196,7 @@ def evaluate(
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
     if split == "test" and sample is None:
         run = replace(run, test_accuracy=round(right.mean().item(), 6))
-        data.write_atomically(folder / checkpoint.RECORD, run.to_json().encode())
+        machine.write_atomically(folder / checkpoint.RECORD, run.to_json().encode())
 
 
 @app.command()
@@ -201,9 +204,9 @@ def results(
     folder: Annotated[Path, typer.Argument(help="Records, such as notebooks/records.")],
 ) -> None:
     """Tables in Markdown of recorded runs: time, images per second, accuracies, spread."""
-    from . import records
+    from .studies import results
 
-    if not (tables := records.markdown(folder)):
+    if not (tables := results.markdown(folder)):
         fail(f"no records of runs in {folder}")
     typer.echo(tables)
 
@@ -247,7 +250,7 @@ def experiment(
     ] = float("inf"),
 ) -> None:
     """Train every variant of an experiment with every seed; saves one record of all."""
-    from . import experiment as experiments
+    from .studies import experiment as experiments
 
     if name not in experiments.EXPERIMENTS:
         fail(f"unknown experiment {name!r}: valid are {', '.join(experiments.EXPERIMENTS)}")
@@ -287,7 +290,7 @@ def crops(
     from tqdm import tqdm
 
     from . import evaluate as evaluation
-    from . import table3
+    from .studies import ensembles
 
     known = evaluation.FASHION
     if unknown := set(views or ()) - known.keys():
@@ -296,7 +299,7 @@ def crops(
     if images is not None and not 1 <= images <= len(dataset):
         fail(f"--images must be 1 to {len(dataset)}, not {images}")
     dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))
-    table = table3.measure(
+    table = ensembles.measure(
         folders,
         dataset,
         f"{split}, packaged sample" if sample else split,
@@ -338,7 +341,8 @@ def bench_command(
     """How fast does this machine train, beside d2l's loop? Saves bench.json and bench.png."""
     from tqdm import tqdm
 
-    from . import bench, plots
+    from . import plots
+    from .studies import bench
 
     folder = out or checkpoint.new_folder("bench")
     record = folder / "bench.json"
@@ -353,8 +357,8 @@ def bench_command(
         watch=typer.echo,
         progress=lambda batches: tqdm(batches, unit="batch", leave=False),
     )
-    data.write_atomically(record, result.to_json().encode())
-    data.write_atomically(folder / "bench.png", plots.bench(result).png())
+    machine.write_atomically(record, result.to_json().encode())
+    machine.write_atomically(folder / "bench.png", plots.bench(result).png())
     typer.echo(f"{bench.report(result)}\nRecord and figure are in {folder}.")
 
 
@@ -391,9 +395,9 @@ def open_split(
         return data.fashion_mnist(split, sample=sample, root=root)
     if sample or root:
         fail("--images takes the place of Fashion-MNIST: leave out --sample and --root")
-    from . import pictures
+    from .data import folders
 
-    return pictures.open_folder(images, split, workers=workers)
+    return folders.open_folder(images, split, workers=workers)
 
 
 def left_by(recipe, folder: Path | None) -> nn.Module:
@@ -426,12 +430,12 @@ def fail(message: str) -> None:
 
 def main() -> None:
     """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
-    from . import distributed
+    from .train import processes
 
     try:
         app()
     except (data.DataError, checkpoint.CheckpointError, ArithmeticError, ValueError) as error:
-        if distributed.is_first():
+        if processes.is_first():
             typer.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None
 

@@ -1,6 +1,6 @@
-"""Batch normalisation, written out: Ioffe and Szegedy 2015, arXiv:1502.03167.
+"""Batch normalization, written out: Ioffe and Szegedy 2015, arXiv:1502.03167.
 
-The names are the paper's: mean and variance of a mini-batch, `x_hat` the normalised activation,
+The names are the paper's: mean and variance of a mini-batch, `x_hat` the normalized activation,
 `gamma` and `beta` the learned scale and shift.
 """
 
@@ -23,7 +23,7 @@ class Normalise(torch.autograd.Function):
 
     Shape: x [m, C], gamma [C], beta [C] -> y [m, C], mean [C], variance [C]
 
-    Each column is normalised by itself. The variance is the biased one, divided by m; mean and
+    Each column is normalized by itself. The variance is the biased one, divided by m; mean and
     variance are returned for the running statistics, and no gradient flows back through them.
     """
 
@@ -54,7 +54,7 @@ class Normalise(torch.autograd.Function):
 class BatchNorm(nn.Module):
     """What `nn.BatchNorm1d` and `nn.BatchNorm2d` do, from the written-out transform.
 
-    In training mode each channel is normalised by the mean and variance of the mini-batch, over
+    In training mode each channel is normalized by the mean and variance of the mini-batch, over
     the images and, after a convolution, over the positions (section 3.2). Running means of both,
     the variance unbiased, stand in for them in eval mode (Algorithm 2).
 
@@ -74,7 +74,7 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if x.ndim not in (2, 4) or x.shape[1] != len(self.gamma):
             raise ValueError(
-                f"batch normalisation of {len(self.gamma)} channels takes [N, {len(self.gamma)}] "
+                f"batch normalization of {len(self.gamma)} channels takes [N, {len(self.gamma)}] "
                 f"or [N, {len(self.gamma)}, H, W], not {list(x.shape)}"
             )
         columns = x.movedim(1, -1)  # [N, C] or [N, H, W, C]: a column a channel
@@ -141,7 +141,7 @@ def estimate_population(model: nn.Module, batches: Batches | Iterable) -> None:
 def fold_batch_norm(model: nn.Module) -> nn.Module:
     """A copy of `model` with every batch norm merged into the layer right before it.
 
-    At inference batch normalisation is a fixed scale and shift per channel, and so is a change of
+    At inference batch normalization is a fixed scale and shift per channel, and so is a change of
     the weights and bias of the convolution or linear layer that feeds it. A batch norm that follows
     nothing of that kind inside an `nn.Sequential` stays.
 
@@ -149,7 +149,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     """
     if model.training or any(m.training for m in model.modules() if isinstance(m, NORMS)):
         raise ValueError(
-            "in training mode batch normalisation depends on the batch and cannot be folded: "
+            "in training mode batch normalization depends on the batch and cannot be folded: "
             "call model.eval() first"
         )
     model = copy.deepcopy(model)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .layers import Add, Concatenate, InceptionBlock, LocalResponseNorm, ResidualBlock
+from .models.blocks import Add, Concatenate, InceptionBlock, LocalResponseNorm, ResidualBlock
 
 KINDS = {
     nn.Conv2d: "convolution",
     nn.Linear: "linear",
-    nn.BatchNorm2d: "normalisation",
-    LocalResponseNorm: "normalisation",
+    nn.BatchNorm2d: "normalization",
+    LocalResponseNorm: "normalization",
     nn.MaxPool2d: "max-pooling",
     nn.AvgPool2d: "average pooling",
     nn.AdaptiveAvgPool2d: "average pooling",
@@ -55,7 +55,7 @@ class Row:
     """One layer, or one block of layers, for one image.
 
     `output` is the shape without the batch, `weights` are the parameters without biases and
-    normalisations, as papers tend to count, `activation_bytes` what its outputs take in memory and
+    normalizations, as papers tend to count, `activation_bytes` what its outputs take in memory and
     `receptive_fields` its fields in pixels, by the branch that leads there.
     """
 
@@ -135,7 +135,7 @@ def table(model: nn.Module, input_shape: tuple[int, int, int]) -> CostTable:
 
     Counted on torch's meta device, which computes shapes alone, in eval mode: auxiliary heads are
     left out as they are at inference. A multiply-add is one product added to a sum, in
-    convolutions and linear layers; what biases, normalisations and poolings add is not counted,
+    convolutions and linear layers; what biases, normalizations and poolings add is not counted,
     nor do papers count it.
 
     Raises `ValueError` for a shape that the model refuses.
@@ -155,7 +155,7 @@ def table(model: nn.Module, input_shape: tuple[int, int, int]) -> CostTable:
         if not seen.keys() >= {id(answer) for answer in answers.values()}:
             raise ValueError(
                 f"{name} works on what no layer gave: cost.table counts the networks of the "
-                "course, whose branches meet in layers.Concatenate or layers.Add"
+                "course, whose branches meet in blocks.Concatenate or blocks.Add"
             )
         if isinstance(given, dict):
             before = merge({branch: seen[id(answer)] for branch, answer in given.items()})

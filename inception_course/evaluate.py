@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, TensorDataset
 
-from .data import MEAN, STD, Batches, labels_of, make_batches
-from .memory import keeping_memory
+from .data import MEAN, STD, Batches, loader, targets
+from .machine import keep_freed_memory
 
 BATCH_SIZE = 250  # images asked at once; the answers do not depend on it
 
 
 @contextmanager
-def asking(model: nn.Module):
+def eval_mode(model: nn.Module):
     """Eval mode and no gradients inside; every module's own mode as before afterwards.
 
     Memory that one batch freed is kept for the next, which saves up to half of the time.
@@ -31,7 +31,7 @@ def asking(model: nn.Module):
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), keeping_memory():
+        with torch.no_grad(), keep_freed_memory():
             yield model
     finally:
         for module, mode in modes.items():
@@ -50,8 +50,8 @@ def predict(
     `size` is the side, in pixels, to which the images are resized; None leaves them as they are.
     """
     device = next(model.parameters()).device
-    batches = make_batches(dataset, BATCH_SIZE, size=size, device=device)
-    with asking(model):
+    batches = loader(dataset, BATCH_SIZE, size=size, device=device)
+    with eval_mode(model):
         answers = [
             model(images.to(memory_format=torch.channels_last)).float().cpu()  # the faster layout
             for images, _ in progress(batches)
@@ -61,12 +61,12 @@ def predict(
 
 def accuracy(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> float:
     """The fraction of images (0 to 1) whose largest logit is that of their label."""
-    return top_1(predict(model, dataset, size=size), labels_of(dataset))
+    return top_1(predict(model, dataset, size=size), targets(dataset))
 
 
 def confusion(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> Tensor:
     """How many images of class i (row) were called class j (column): int64 [classes, classes]."""
-    labels = labels_of(dataset)
+    labels = targets(dataset)
     logits = predict(model, dataset, size=size)
     classes = logits.shape[1]
     cells = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2)
@@ -258,7 +258,7 @@ def multi_crop(
     protocol = protocol.at(size) if size else protocol
     device = next(model.parameters()).device
     averages = []
-    with asking(model):
+    with eval_mode(model):
         for images, _ in progress(Batches(dataset, BATCH_SIZE, device=device)):
             total = 0
             for _, crop in crops(images, protocol, black=-MEAN / STD):

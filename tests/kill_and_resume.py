@@ -16,11 +16,10 @@ from pathlib import Path
 import torch
 from test_train import TINY, dots, small_net, without_times
 
-from inception_course import checkpoint, distributed, train
+from inception_course import train
+from inception_course.train import checkpoint, processes
 
-RECIPE = replace(
-    TINY, epochs=8, schedule="one-cycle", weight_averaging=0.8, shift=1, flip=True, erase=3
-)
+RECIPE = replace(TINY, epochs=8, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
 IMAGES = 400  # 25 steps an epoch
 
 
@@ -61,7 +60,7 @@ def same(one, two):
 
 def main(folder, kills, seed):
     torch.set_num_threads(1)
-    distributed.usable_cores = lambda: 1
+    processes.usable_cores = lambda: 1
     train.fit(small_net(), dots(), dots(), TINY)  # imports what torch puts off
     start = time.perf_counter()
     _, status = os.waitpid(fork_and_train(folder / "whole"), 0)

@@ -12,11 +12,12 @@ import torch
 from test_train import TINY, dots, small_net, without_times
 from torch import nn
 
-from inception_course import data, distributed, train
+from inception_course import data, train
+from inception_course.train import processes
 
 # 67 images: a last batch of 3, which is too small to share; 19 for validation: 10 and 9.
 TRAIN, VAL = dots(67), dots(19, seed=1)
-RECIPE = replace(TINY, schedule="one-cycle", weight_averaging=0.8, shift=1, flip=True, erase=3)
+RECIPE = replace(TINY, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
 
 
 def plain_net():
@@ -42,9 +43,9 @@ def outcome(make, team, count, **options):
 
 
 def main(folder):
-    alone = [outcome(make, distributed.Team(), 15) for make in (plain_net, small_net)]
-    with distributed.joined("cpu"):
-        team = distributed.Team()
+    alone = [outcome(make, processes.Team(), 15) for make in (plain_net, small_net)]
+    with processes.joined("cpu"):
+        team = processes.Team()
         for make, expected in zip((plain_net, small_net), alone, strict=True):
             options = {"checkpoint": folder / make.__name__, "every": 0}
             first, run, weights = outcome(make, team, 15, **options)
@@ -66,7 +67,7 @@ def main(folder):
         options = {"checkpoint": folder / "apart", "every": 0, "sync_norm": False}
         apart = small_net()
         run = train.fit(apart, TRAIN, VAL, RECIPE, **options)
-        assert not any(type(module) is distributed.SharedBatchNorm for module in apart.modules())
+        assert not any(type(module) is processes.SharedBatchNorm for module in apart.modules())
         assert abs(run.last.train_loss - alone[1][1].last.train_loss) > 1e-4
         assert len(set(team.collect(tuple(without_times(run))))) == 1
 

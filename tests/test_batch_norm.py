@@ -19,7 +19,7 @@ from inception_course.batch_norm import (
     fold_batch_norm,
     fully_connected,
 )
-from inception_course.train import using_threads
+from inception_course.machine import using_threads
 
 SHAPES = [(6, 5), (2, 5), (4, 5, 3, 2), (1, 5, 2, 3)]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}

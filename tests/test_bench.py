@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from inception_course import bench, cost, data, models, train
+from inception_course import cost, data, models, train
+from inception_course.studies import bench
 
 CONTEST = bench.Contest(image_size=28, batch_size=8, images=40)
 
@@ -120,8 +121,8 @@ def test_multiply_adds_of_a_step():
 
 def test_no_later_round_probes_again():
     recipe = train.RECIPES["quick"]
-    fast = bench.StepTimes(1.0, 1.0, train.Speed("bfloat16", "channels_last"))
-    other = fast._replace(speed=train.Speed("float32", "contiguous_format"))
+    fast = bench.StepTimes(1.0, 1.0, train.Precision("bfloat16", "channels_last"))
+    other = fast._replace(speed=train.Precision("float32", "contiguous_format"))
     assert bench.settled(recipe, []) == recipe
     assert bench.settled(recipe, [fast]) == replace(recipe, precision="bfloat16")
     assert bench.settled(recipe, [other]) == recipe  # a name alone would change the layout

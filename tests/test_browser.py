@@ -32,7 +32,7 @@ SETTINGS = {
         "checkForUpdates": False,
         "doNotDisturbMode": True,
     },
-    # A kernel without asking for it, and every cell in the page, not only those in sight.
+    # A kernel without eval_mode for it, and every cell in the page, not only those in sight.
     "notebook-extension/tracker": {
         "autoStartDefaultKernel": True,
         "windowingMode": "none",

@@ -15,12 +15,11 @@ import pytest
 import torch
 from test_train import TINY, Explosive, dots, small_net, weights, without_times
 
-from inception_course import checkpoint, train
-from inception_course.checkpoint import CheckpointError
+from inception_course import train
+from inception_course.train import checkpoint
+from inception_course.train.checkpoint import CheckpointError
 
-RECIPE = replace(
-    TINY, epochs=3, schedule="one-cycle", weight_averaging=0.8, shift=1, flip=True, erase=3
-)
+RECIPE = replace(TINY, epochs=3, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
 FILES = ("checkpoint-1.pt", "checkpoint-2.pt")
 
 
@@ -384,7 +383,7 @@ def test_a_diverging_run_names_its_last_good_checkpoint(tmp_path):
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     model = small_net()
-    keeper = checkpoint.Keeper(tmp_path, {}, dots(), dots(), every=0)
+    keeper = checkpoint.CheckpointManager(tmp_path, {}, dots(), dots(), every=0)
     keeper.save({"run": "{}", "model": model.state_dict()})
     model[0].weight.data[0] = float("inf")
     keeper.save({"run": "{}", "model": model.state_dict()})
@@ -404,7 +403,7 @@ def course(*arguments):
     )
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without eval_mode it")
 def test_the_command_says_how_to_go_on(tmp_path):
     options = ("train", "--sample", 130, "--epochs", 40, "--out", tmp_path / "run")
     history = 0

@@ -19,7 +19,7 @@ from torch import Generator
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as torchvision_transforms
 
-from inception_course import data
+from inception_course import data, machine
 from inception_course.data import Batches, Compose, Crop, DataError, Erase, Flip, Shift
 
 TINY_SIZES = {"train": 60, "val": 10, "test": 20}
@@ -492,7 +492,7 @@ def test_a_write_that_fails_leaves_no_part_behind(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "replace", full_disk)
     with pytest.raises(OSError, match="No space left"):
-        data.write_atomically(tmp_path / "file", b"content")
+        machine.write_atomically(tmp_path / "file", b"content")
     assert not list(tmp_path.iterdir())
 
 
@@ -671,12 +671,12 @@ def test_other_mistakes_are_refused():
 
 def test_what_is_in_memory_makes_batches_as_before():
     dataset = numbered(25)
-    made = data.make_batches(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
+    made = data.loader(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
     assert isinstance(made, Batches)
     by_hand = Batches(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
     for ours, theirs in zip(all_of(made), all_of(by_hand), strict=True):
         assert torch.equal(ours, theirs)
-    assert torch.equal(data.labels_of(dataset), torch.arange(25))
+    assert torch.equal(data.targets(dataset), torch.arange(25))
 
 
 # Augmentation

@@ -13,7 +13,8 @@ import torch
 from test_train import dots
 from torch import nn
 
-from inception_course import distributed, train
+from inception_course import train
+from inception_course.train import processes
 
 TESTS = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def torchrun(*arguments, restarts=0):
 
 
 def team_of(size, rank):
-    team = distributed.Team()
+    team = processes.Team()
     team.size, team.rank = size, rank
     return team
 
@@ -52,7 +53,7 @@ def test_shares_make_up_the_batch(count, sizes):
 
 
 def test_alone_nothing_changes():
-    team, net = distributed.Team(), nn.BatchNorm2d(4)
+    team, net = processes.Team(), nn.BatchNorm2d(4)
     images, labels = dots(3).tensors
     share = team.share(images, labels)
     assert share.weight == 1
@@ -64,7 +65,7 @@ def test_alone_nothing_changes():
 
 
 def test_cores_are_divided(monkeypatch):
-    monkeypatch.setattr(distributed, "usable_cores", lambda: 8)
+    monkeypatch.setattr(processes, "usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
     assert [team_of(size, 0).cores for size in (1, 3)] == [8, 2]
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
@@ -77,18 +78,18 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
     for name, value in launch.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
-    group = distributed.dist
+    group = processes.dist
     monkeypatch.setattr(group, "rendezvous", lambda url: iter([(group.HashStore(), 1, 2)]))
     monkeypatch.setattr(group, "init_process_group", lambda backend, **_: asked.append(backend))
     monkeypatch.setattr(group, "destroy_process_group", lambda: None)
-    with distributed.joined("cuda") as device:
+    with processes.joined("cuda") as device:
         assert (device, chosen, asked) == ("cuda:1", ["cuda:1"], ["nccl"])
 
 
 def test_outside_a_group_shared_batch_norm_is_batch_norm():
     torch.manual_seed(0)
     shared, plain = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
-    shared.__class__ = distributed.SharedBatchNorm
+    shared.__class__ = processes.SharedBatchNorm
     for _ in range(2):
         images = torch.randn(5, 3, 4, 4)
         assert torch.equal(shared(images), plain(images))

@@ -5,8 +5,9 @@ from importlib import metadata
 import pytest
 import torch
 
-from inception_course import data, doctor
-from inception_course.doctor import Check
+from inception_course import data, machine
+from inception_course.lessons import doctor
+from inception_course.lessons.doctor import Check
 
 GB = 10**9
 
@@ -69,31 +70,31 @@ CORES = {
 
 @pytest.mark.parametrize(("files", "expected"), CORES.values(), ids=CORES)
 def test_cores_follow_the_quota_of_the_control_group(tmp_path, files, expected):
-    assert doctor.usable_cores(system(tmp_path, files), visible=8) == expected
+    assert machine.usable_cores(system(tmp_path, files), visible=8) == expected
 
 
 def test_cores_follow_the_affinity_and_are_never_more(tmp_path):
     four = system(tmp_path, {**V2_CONTAINER, f"{V2}cpu.max": "400000 100000"})
-    assert [doctor.usable_cores(four, visible) for visible in (1, 2, 3, 4, 5, 64)] == [
+    assert [machine.usable_cores(four, visible) for visible in (1, 2, 3, 4, 5, 64)] == [
         1, 2, 3, 4, 4, 4,
     ]  # fmt: skip
 
 
 def test_cores_ask_the_system_for_the_affinity(tmp_path, monkeypatch):
     monkeypatch.setattr(doctor.os, "sched_getaffinity", lambda _: {1, 5, 7}, raising=False)
-    assert doctor.usable_cores(tmp_path) == 3
+    assert machine.usable_cores(tmp_path) == 3
 
 
 def test_the_processor_has_a_name_where_the_system_tells(tmp_path):
     lines = "processor\t: 0\nmodel name\t: Made CPU 7\nprocessor\t: 1\nmodel name\t: Made CPU 7"
-    assert doctor.processor(system(tmp_path, {"proc/cpuinfo": lines})) == "Made CPU 7"
-    assert isinstance(doctor.processor(tmp_path / "nowhere"), str)
+    assert machine.processor(system(tmp_path, {"proc/cpuinfo": lines})) == "Made CPU 7"
+    assert isinstance(machine.processor(tmp_path / "nowhere"), str)
 
 
 def test_cores_on_a_system_without_affinity(tmp_path, monkeypatch):
     monkeypatch.delattr(doctor.os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(doctor.os, "cpu_count", lambda: None)
-    assert doctor.usable_cores(tmp_path) == 1
+    assert machine.usable_cores(tmp_path) == 1
 
 
 MEMORY = {
@@ -127,13 +128,13 @@ ROOM = {
 
 @pytest.mark.parametrize(("files", "free"), ROOM.values(), ids=ROOM)
 def test_memory_is_what_is_free_under_the_limit_and_what_is_held_already(tmp_path, files, free):
-    assert doctor.memory_for_notebook(system(tmp_path, MEMORY | files)) == free + 500_000 * 1024
+    assert machine.memory_for_notebook(system(tmp_path, MEMORY | files)) == free + 500_000 * 1024
 
 
 def test_memory_elsewhere_comes_from_psutil_or_is_not_known(tmp_path, monkeypatch):
-    assert doctor.memory_for_notebook(tmp_path) > 0
+    assert machine.memory_for_notebook(tmp_path) > 0
     monkeypatch.setattr(doctor.util, "find_spec", lambda name: None)
-    assert doctor.memory_for_notebook(tmp_path) is None
+    assert machine.memory_for_notebook(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_a_gpu_that_fails_is_left_alone_with_one_plain_sentence(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch, "ones", no_kernel_image)
-    device, sentence = doctor.pick_device()
+    device, sentence = machine.pick_device()
     assert device == "cpu"
     assert sentence == (
         "A GPU is present (cuda), but a small test on it failed, so the course runs on the CPU. "
@@ -295,14 +296,14 @@ def test_a_gpu_that_works_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Tesla T4")
     monkeypatch.setattr(torch, "ones", lambda *_, **__: ones)
-    assert doctor.pick_device() == ("cuda", "GPU: Tesla T4 (cuda).")
+    assert machine.pick_device() == ("cuda", "GPU: Tesla T4 (cuda).")
     assert doctor.ask_gpu().ok
 
 
 def test_no_gpu_is_no_fault(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert doctor.pick_device() == ("cpu", "No GPU: the course runs on the CPU.")
+    assert machine.pick_device() == ("cpu", "No GPU: the course runs on the CPU.")
     assert doctor.ask_gpu().ok
 
 
@@ -397,6 +398,6 @@ def test_the_summary_is_short_and_free_of_paths():
 
 def test_importing_the_doctor_is_light():
     heavy = "{'torch', 'IPython', 'matplotlib', 'jupyter_client', 'd2l'}"
-    code = f"import inception_course.doctor, sys; print({heavy} & set(sys.modules))"
+    code = f"import inception_course.lessons.doctor, sys; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

@@ -7,8 +7,8 @@ import pytest
 import torch
 import wrong_answers
 
-from inception_course import exercises
-from inception_course.exercises import Exercise, Solution, ch06
+from inception_course.lessons import exercises
+from inception_course.lessons.exercises import Exercise, Solution, ch06
 
 NEVER_RIGHT = [None, "", "yes", True, [], float("nan"), torch.zeros(3), print, object()]
 

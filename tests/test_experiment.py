@@ -9,17 +9,18 @@ import pytest
 import torch
 from torch import nn
 
-from inception_course import experiment, models, probe
+from inception_course import models, probe
 from inception_course.batch_norm import fully_connected
-from inception_course.experiment import Experiment, Variant
+from inception_course.studies import experiment
+from inception_course.studies.experiment import Experiment, Variant
 
-RECORDS = Path(__file__).parent.parent / "notebooks" / "records" / "experiments"
+RECORDS = Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "experiments"
 PLAIN = Variant("plain", 0.5, partial(fully_connected, 1, width=8))
 SLOWER = PLAIN._replace(learning_rate=0.1)
-NORMALISED = Variant("BN", 0.5, partial(fully_connected, 1, width=8, norm=nn.BatchNorm1d))
+NORMALIZED = Variant("BN", 0.5, partial(fully_connected, 1, width=8, norm=nn.BatchNorm1d))
 SMALL = Experiment(
     "small",
-    (PLAIN, NORMALISED),
+    (PLAIN, NORMALIZED),
     steps=6,
     every=3,
     batch_size=20,
@@ -143,8 +144,8 @@ def test_a_loss_that_is_no_number_ends_the_training():
 
 def test_validation_does_not_touch_the_training():
     """Twice as many looks, the same losses."""
-    often = experiment.train_one(replace(SMALL, every=1), NORMALISED, 0)
-    seldom = experiment.train_one(SMALL, NORMALISED, 0)
+    often = experiment.train_one(replace(SMALL, every=1), NORMALIZED, 0)
+    seldom = experiment.train_one(SMALL, NORMALIZED, 0)
     losses = {row["step"]: row["loss"] for row in often.rows}
     assert all(losses[row["step"]] == row["loss"] for row in seldom.rows)
 

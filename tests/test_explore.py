@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from inception_course import data, explore, plots, train
+from inception_course import data, plots, train
+from inception_course.lessons import widgets
 from inception_course.train import Epoch, Recipe
 
 RECIPE = Recipe("made", epochs=3, batch_size=8, learning_rate=0.1)
@@ -17,7 +18,7 @@ def epoch(number):
 
 def test_the_slider_shows_the_image_it_stands_at():
     sample = data.fashion_mnist("val", sample=20)
-    slider, picture = explore.browse(sample).children
+    slider, picture = widgets.browse(sample).children
     first = picture.value
     slider.value = 3
     assert picture.value != first
@@ -34,13 +35,13 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
         return real(name, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
-    assert repr(explore.browse(data.fashion_mnist("val", sample=5))) == explore.NO_WIDGETS
-    for explorer in (explore.wiring, explore.sigmoid_input, explore.block_widths):
-        assert repr(explorer()) == explore.NO_WIDGETS
+    assert repr(widgets.browse(data.fashion_mnist("val", sample=5))) == widgets.NO_WIDGETS
+    for explorer in (widgets.wiring, widgets.sigmoid_input, widgets.block_widths):
+        assert repr(explorer()) == widgets.NO_WIDGETS
 
 
 def test_the_wiring_panel_recovers_what_its_sliders_say():
-    ones, half_degree, samples, picture = explore.wiring().children
+    ones, half_degree, samples, picture = widgets.wiring().children
     assert [ones.value, half_degree.value, samples.value] == [1, 4, 4000]
     easy = picture.value
     assert int(re.search(r"(\d+) of 400", easy)[1]) > 380
@@ -50,14 +51,14 @@ def test_the_wiring_panel_recovers_what_its_sliders_say():
 
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_wiring_panel_can_be_moved_to_its_ends(end):
-    *sliders, picture = explore.wiring().children
+    *sliders, picture = widgets.wiring().children
     for slider in sliders:
         slider.value = (slider.min, slider.max)[end]
     assert "of 400 hidden units" in picture.value
 
 
 def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():
-    *sliders, picture = explore.block_widths().children
+    *sliders, picture = widgets.block_widths().children
     assert [slider.value for slider in sliders] == [64, 96, 128, 16, 32, 32]
     assert "163,696 parameters, 128.0 M multiply-adds, 256 channels out" in picture.value
     sliders[3].value = 192
@@ -66,14 +67,14 @@ def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():
 
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_panel_of_widths_can_be_moved_to_its_ends(end):
-    *sliders, picture = explore.block_widths().children
+    *sliders, picture = widgets.block_widths().children
     for slider in sliders:
         slider.value = (slider.min, slider.max)[end]
     assert f"{4 * sliders[0].value} channels out" in picture.value
 
 
 def test_outside_a_notebook_curves_are_lines(capsys):
-    live = explore.LiveCurves(RECIPE)
+    live = widgets.LiveCurves(RECIPE)
     assert list(live.progress(["a", "b"])) == ["a", "b"]
     live(epoch(1))
     assert capsys.readouterr().out == ("epoch 1 of 3: validation accuracy 0.600, 800 images/s\n")
@@ -94,15 +95,15 @@ def notebook(monkeypatch):
         def update(self, content, **options):
             self.contents.append(content)
 
-    monkeypatch.setattr(explore, "in_kernel", lambda: True)
+    monkeypatch.setattr(widgets, "in_kernel", lambda: True)
     monkeypatch.setattr(IPython.display, "display", lambda content, **options: Handle(content))
     return shown
 
 
 def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatch):
     clock = iter(range(100))
-    monkeypatch.setattr(explore.time, "perf_counter", lambda: float(next(clock)))
-    live = explore.LiveCurves(RECIPE)
+    monkeypatch.setattr(widgets.time, "perf_counter", lambda: float(next(clock)))
+    live = widgets.LiveCurves(RECIPE)
     for number in (1, 2):
         assert list(live.progress(["a", "b"])) == ["a", "b"]
         live(epoch(number))
@@ -117,7 +118,7 @@ def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatc
 
 
 def test_the_line_is_not_redrawn_at_every_batch(notebook):
-    live = explore.LiveCurves(RECIPE)
+    live = widgets.LiveCurves(RECIPE)
     assert len(list(live.progress([0] * 1000))) == 1000
     (line,) = notebook
     assert len(line.contents) < 20
@@ -126,7 +127,7 @@ def test_the_line_is_not_redrawn_at_every_batch(notebook):
 def test_a_real_run_can_be_watched(capsys):
     from test_train import TINY, dots, small_net
 
-    live = explore.LiveCurves(TINY)
+    live = widgets.LiveCurves(TINY)
     run = train.fit(small_net(), dots(), dots(32), TINY, watch=live, progress=live.progress)
     assert tuple(live.epochs) == run.epochs
     assert capsys.readouterr().out.count("\n") == len(run.epochs)
@@ -134,7 +135,7 @@ def test_a_real_run_can_be_watched(capsys):
 
 
 def test_sliders_draw_what_they_stand_at():
-    *sliders, picture = explore.sigmoid_input().children
+    *sliders, picture = widgets.sigmoid_input().children
     assert [slider.description for slider in sliders] == ["mean", "spread", "gamma", "beta"]
     assert "mean 4 and standard deviation 3" in picture.value
     sliders[0].value = -2.0

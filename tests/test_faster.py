@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
-from inception_course import checkpoint, data, evaluate, faster
+from inception_course import data, evaluate
+from inception_course.studies import ensembles
+from inception_course.train import checkpoint
 
 
 @pytest.fixture(scope="module")
 def model():
-    return checkpoint.shipped("googlenet_bn-quick")
+    return checkpoint.load_pretrained("googlenet_bn-quick")
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +22,14 @@ def images():
 
 def prefer(kind, monkeypatch):
     monkeypatch.setattr(
-        faster, "seconds", lambda model, images: 1.0 if isinstance(model, kind) else 2.0
+        ensembles, "seconds", lambda model, images: 1.0 if isinstance(model, kind) else 2.0
     )
 
 
 def test_mixed_answers_agree(model, images, monkeypatch):
-    prefer(faster.Mixed, monkeypatch)
-    quick = faster.faster(model, images)
-    assert isinstance(quick, faster.Mixed)
+    prefer(ensembles.Mixed, monkeypatch)
+    quick = ensembles.faster(model, images)
+    assert isinstance(quick, ensembles.Mixed)
     sample = data.fashion_mnist("val", sample=1000)
     exact, mixed = (evaluate.predict(net, sample) for net in (model, quick))
     assert mixed.dtype == torch.float32
@@ -38,8 +40,8 @@ def test_mixed_answers_agree(model, images, monkeypatch):
 
 def test_where_bfloat16_is_slower_only_batch_norm_is_folded(model, images, monkeypatch):
     prefer(nn.Module, monkeypatch)  # no difference
-    folded = faster.faster(model, images)
-    assert not isinstance(folded, faster.Mixed)
+    folded = ensembles.faster(model, images)
+    assert not isinstance(folded, ensembles.Mixed)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     sample = data.fashion_mnist("val", sample=100)
     answers = [evaluate.predict(net, sample) for net in (model, folded)]
@@ -50,7 +52,7 @@ def test_the_model_itself_stays_as_it_was(model, images):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     try:
-        quick = faster.faster(model, images)
+        quick = ensembles.faster(model, images)
         assert all(module.training for module in model.modules())
         assert not any(module.training for module in quick.modules())
     finally:
@@ -60,11 +62,11 @@ def test_the_model_itself_stays_as_it_was(model, images):
 
 
 def test_only_the_first_convolution_keeps_its_precision(model, images):
-    mixed = faster.Mixed(model)
+    mixed = ensembles.Mixed(model)
     seen = []
     for module in mixed.modules():
         if isinstance(module, nn.Conv2d):
             module.register_forward_hook(lambda module, given, out: seen.append(out.dtype))
-    with evaluate.asking(mixed):
+    with evaluate.eval_mode(mixed):
         mixed(images)
     assert seen == [torch.float32] + [torch.bfloat16] * 56

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from scipy.signal import convolve2d
 
-from inception_course import checkpoint, data, evaluate, hebbian, train
+from inception_course import data, evaluate, hebbian, train
 from inception_course.hebbian import products, wiring
+from inception_course.train import checkpoint
 
 SEEDS = (0, 1, 2)
 
@@ -234,7 +235,7 @@ def test_a_network_that_cannot_exist_is_refused(setting, said):
 
 @pytest.fixture(scope="module")
 def model():
-    return checkpoint.shipped("googlenet_bn-quick")
+    return checkpoint.load_pretrained("googlenet_bn-quick")
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,7 @@ def test_the_shipped_weights_are_small_and_named():
     with pytest.raises(
         ValueError, match=r"comes with the weights of .*googlenet_bn-quick.*; not 'vgg'"
     ):
-        checkpoint.shipped("vgg")
+        checkpoint.load_pretrained("vgg")
 
 
 def test_the_shipped_weights_answer_the_sample_as_recorded(model, record):

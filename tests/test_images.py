@@ -13,8 +13,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from inception_course import checkpoint, data, evaluate, pictures, train
-from inception_course.data import Compose, Crop, DataError, Flip, Shift
+from inception_course import data, evaluate, train
+from inception_course.data import Compose, Crop, DataError, Flip, Shift, folders
+from inception_course.train import checkpoint
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 50), "blue": (50, 60, 210)}
 FORMATS = ("a.jpg", "b.png", "palette.png", "transparent.png", "cmyk.jpg", "c.JPEG")
@@ -106,8 +107,8 @@ def identical(one, two):
 
 
 def test_a_divided_folder_is_taken_as_it_is(divided):
-    train_set = pictures.open_folder(divided, "train")
-    val_set = pictures.open_folder(divided, "val")
+    train_set = folders.open_folder(divided, "train")
+    val_set = folders.open_folder(divided, "val")
     assert (len(train_set), len(val_set)) == (36, 18)
     assert train_set.classes == val_set.classes == ("blue", "green", "red")
     for path, label in zip(val_set.paths, val_set.labels, strict=True):
@@ -115,10 +116,10 @@ def test_a_divided_folder_is_taken_as_it_is(divided):
 
 
 def test_an_undivided_folder_is_cut_into_three_parts_of_every_class(undivided):
-    splits = {split: pictures.open_folder(undivided, split) for split in ("train", "val", "test")}
+    splits = {split: folders.open_folder(undivided, split) for split in ("train", "val", "test")}
     for split, count in {"train": 16, "val": 2, "test": 2}.items():
         assert Counter(splits[split].labels.tolist()) == {0: count, 1: count, 2: count}
-        again = pictures.open_folder(undivided, split)
+        again = folders.open_folder(undivided, split)
         assert again.paths == splits[split].paths
         for path, label in zip(again.paths, again.labels, strict=True):
             assert path.parent.name == again.classes[label]
@@ -138,12 +139,12 @@ def test_three_pictures_of_a_class_are_enough_and_other_files_do_no_harm(tmp_pat
     (tmp_path / ".cache").mkdir()
     (tmp_path / "readme.md").touch()
     for split in ("train", "val", "test"):
-        assert pictures.open_folder(tmp_path, split).labels.tolist() == [0, 1]
+        assert folders.open_folder(tmp_path, split).labels.tolist() == [0, 1]
 
 
 def test_a_class_may_be_called_train(undivided):
     (undivided / "red").rename(undivided / "train")
-    assert pictures.open_folder(undivided, "val").classes == ("blue", "green", "train")
+    assert folders.open_folder(undivided, "val").classes == ("blue", "green", "train")
 
 
 # Mistakes
@@ -159,7 +160,7 @@ def test_half_a_file_is_found_before_training(name, undivided):
     found = []
     for split in ("train", "val", "test"):
         try:
-            pictures.open_folder(undivided, split)
+            folders.open_folder(undivided, split)
         except DataError as error:
             found.append(str(error))
     assert len(found) == 1
@@ -172,14 +173,14 @@ def test_what_is_no_picture_is_named_but_not_endlessly(divided):
     for number in range(8):
         (divided / "train" / "red" / f"fake{number}.jpg").write_text("<html>")
     with pytest.raises(DataError, match=r"^8 of 44 pictures cannot be read") as error:
-        pictures.open_folder(divided, "train")
-    assert str(error.value).count("fake") == 2 * pictures.NAMED  # Pillow names them too
+        folders.open_folder(divided, "train")
+    assert str(error.value).count("fake") == 2 * folders.NAMED  # Pillow names them too
     assert "and 3 more" in str(error.value)
-    assert len(pictures.open_folder(divided, "val")) == 18  # nothing is wrong there
+    assert len(folders.open_folder(divided, "val")) == 18  # nothing is wrong there
 
 
 def test_a_file_that_goes_bad_later_is_named_as_well(divided):
-    val_set = pictures.open_folder(divided, "val")
+    val_set = folders.open_folder(divided, "val")
     val_set.paths[4].write_bytes(b"")
     with pytest.raises(DataError, match=rf"{val_set.paths[4].name} cannot be read"):
         list(val_set.batches(4, size=8))
@@ -213,13 +214,13 @@ def test_a_folder_that_will_not_do_is_told_why(layout, change, split, said, requ
     folder = request.getfixturevalue(layout)
     change(folder)
     with pytest.raises(DataError, match=said):
-        pictures.open_folder(folder, split)
+        folders.open_folder(folder, split)
 
 
 def test_other_mistakes_are_refused(divided):
     with pytest.raises(ValueError, match="train, val, test; not 'dev'"):
-        pictures.open_folder(divided, "dev")
-    val_set = pictures.open_folder(divided, "val")
+        folders.open_folder(divided, "dev")
+    val_set = folders.open_folder(divided, "val")
     with pytest.raises(ValueError, match="common size of 1 pixel or more, not None"):
         evaluate.predict(small_net(), val_set)
     with pytest.raises(ValueError, match="batch_size must be 1 or more"):
@@ -233,7 +234,7 @@ def test_every_kind_of_file_is_read_as_it_looks(tmp_path):
     colour = (200, 100, 40)
     for name in FORMATS:
         draw(tmp_path / name, colour, seed=1, size=(40, 30))
-        image = pictures.read(tmp_path / name)
+        image = folders.read(tmp_path / name)
         assert (image.mode, image.size) == ("RGB", (40, 30))
         mean = torch.tensor(list(image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))))
         assert (mean - torch.tensor(colour)).abs().max() < 12, name
@@ -247,12 +248,12 @@ def test_every_mode_becomes_red_green_and_blue(mode, tmp_path):
         image = Image.new("L", (5, 4), 64).convert(mode, dither=Image.Dither.NONE)
     image.save(tmp_path / "grey.png")
     expected = 0 if mode == "1" else 64
-    assert pictures.read(tmp_path / "grey.png").getcolors() == [(20, (expected,) * 3)]
+    assert folders.read(tmp_path / "grey.png").getcolors() == [(20, (expected,) * 3)]
 
 
 def test_transparent_places_are_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert pictures.read(tmp_path / "clear.png").getcolors() == [(16, (255, 255, 255))]
+    assert folders.read(tmp_path / "clear.png").getcolors() == [(16, (255, 255, 255))]
 
 
 def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
@@ -261,7 +262,7 @@ def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: the left side is on top
     image.save(tmp_path / "upright.jpg", exif=exif)
-    turned = pictures.read(tmp_path / "upright.jpg")
+    turned = folders.read(tmp_path / "upright.jpg")
     assert turned.size == (20, 40)
     assert min(turned.getpixel((10, 5))) > 240
     assert max(turned.getpixel((10, 35))) < 15
@@ -269,9 +270,9 @@ def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
 
 def test_a_large_photograph_is_read_small_but_never_too_small(tmp_path):
     draw(tmp_path / "large.jpg", (90, 160, 90), 0, size=(900, 640))
-    sizes = {least: pictures.read(tmp_path / "large.jpg", least).size for least in (80, 81, 641)}
+    sizes = {least: folders.read(tmp_path / "large.jpg", least).size for least in (80, 81, 641)}
     assert sizes == {80: (113, 80), 81: (225, 160), 641: (900, 640)}
-    assert pictures.read(tmp_path / "large.jpg").size == (900, 640)
+    assert folders.read(tmp_path / "large.jpg").size == (900, 640)
 
 
 # Batches
@@ -279,7 +280,7 @@ def test_a_large_photograph_is_read_small_but_never_too_small(tmp_path):
 
 @pytest.fixture
 def val_set(divided):
-    return pictures.open_folder(divided, "val")
+    return folders.open_folder(divided, "val")
 
 
 AUGMENT = Compose((Crop(), Flip(), Shift(1)))
@@ -295,11 +296,11 @@ def test_without_augmentation_the_largest_square_in_the_middle_is_seen(tmp_path)
         for number in range(3):
             (tmp_path / name).mkdir(exist_ok=True)
             image.save(tmp_path / name / f"{number}.png")
-    dataset = pictures.open_folder(tmp_path, "val")
+    dataset = folders.open_folder(tmp_path, "val")
     ((images, labels),) = dataset.batches(2, size=10)
     assert images.shape == (2, 3, 10, 10)
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
-    mean, std = torch.tensor(pictures.MEAN), torch.tensor(pictures.STD)
+    mean, std = torch.tensor(folders.MEAN), torch.tensor(folders.STD)
     expected = (torch.tensor([0, 0.2, 1]) - mean) / std
     inside = images[:, :, 1:-1, 1:-1]  # the border blends with what is beside it
     torch.testing.assert_close(inside, expected[:, None, None].expand(2, 3, 8, 8))
@@ -321,12 +322,12 @@ def test_a_crop_looks_at_a_part_and_at_another_one_in_every_pass(tmp_path):
         (tmp_path / name).mkdir()
         for number in range(3):
             Image.fromarray(ramp.numpy()).save(tmp_path / name / f"{number}.png")
-    dataset = pictures.open_folder(tmp_path, "train")
+    dataset = folders.open_folder(tmp_path, "train")
     batches = dataset.batches(2, size=20, augment=Compose((Crop(),)), shuffle=True)
     seen = []
     for _ in range(20):
         ((images, _),) = batches
-        pixels = 255 * (images[:, 0] * pictures.STD[0] + pictures.MEAN[0])
+        pixels = 255 * (images[:, 0] * folders.STD[0] + folders.MEAN[0])
         seen += [tuple(row.round().int().tolist()) for row in pixels[:, 10, [0, -1]]]
     spans = torch.tensor([last - first for first, last in seen]) / 238  # of 20 centres, 19/20
     assert len(set(seen)) > 30
@@ -383,7 +384,7 @@ def test_two_passes_at_the_same_time_do_not_interfere(val_set):
 
 
 def test_a_network_learns_from_pictures_and_is_evaluated_on_them(divided):
-    train_set, val_set = (pictures.open_folder(divided, split) for split in ("train", "val"))
+    train_set, val_set = (folders.open_folder(divided, split) for split in ("train", "val"))
     model = small_net()
     run = train.fit(model, train_set, val_set, replace(TINY, epochs=8))
     assert run.last.val_accuracy > 0.8  # chance is 1/3
@@ -395,7 +396,7 @@ def test_a_network_learns_from_pictures_and_is_evaluated_on_them(divided):
 
 
 def test_a_run_on_pictures_goes_on_where_it_stopped(undivided, tmp_path):
-    train_set, val_set = (pictures.open_folder(undivided, split) for split in ("train", "val"))
+    train_set, val_set = (folders.open_folder(undivided, split) for split in ("train", "val"))
     whole, fresh = small_net(), small_net(seed=7)
     one = train.fit(whole, train_set, val_set, TINY)
 
@@ -455,4 +456,4 @@ def test_without_a_recipe_pictures_are_learned_by_their_own(undivided, tmp_path)
 
 
 def test_the_weights_of_fashion_mnist_name_its_classes(tmp_path):
-    assert checkpoint.shipped("googlenet_bn-quick").classes == data.CLASSES
+    assert checkpoint.load_pretrained("googlenet_bn-quick").classes == data.CLASSES

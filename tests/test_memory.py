@@ -5,8 +5,8 @@ import platform
 import pytest
 import torch
 
-from inception_course import memory
-from inception_course.memory import keeping_memory
+from inception_course import machine
+from inception_course.machine import keep_freed_memory
 
 
 def new_pages(count):
@@ -24,7 +24,7 @@ def new_pages(count):
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_memory_is_kept_between_steps():
-    with keeping_memory():
+    with keep_freed_memory():
         new_pages(1)
         inside = new_pages(4)
     assert inside < new_pages(4) / 2
@@ -32,8 +32,8 @@ def test_memory_is_kept_between_steps():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
 def test_memory_is_kept_until_the_outermost_end():
-    with keeping_memory():
-        with keeping_memory():
+    with keep_freed_memory():
+        with keep_freed_memory():
             new_pages(1)
         kept = new_pages(4)
     assert kept < new_pages(4) / 2
@@ -44,7 +44,7 @@ def test_other_c_libraries_are_left_alone(monkeypatch, error):
     def library(name):
         raise error
 
-    monkeypatch.setattr(memory.ctypes, "CDLL", library)
-    with keeping_memory():
+    monkeypatch.setattr(machine.ctypes, "CDLL", library)
+    with keep_freed_memory():
         kept = torch.ones(3)
     assert kept.sum() == 3

@@ -7,14 +7,14 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from inception_course import data, models
-from inception_course.layers import (
+from inception_course.models.blocks import (
     AuxiliaryHead,
     ConvUnit,
     InceptionBlock,
     LocalResponseNorm,
     Logits,
     Network,
-    smallest_input,
+    min_input_size,
 )
 
 GOOGLENETS = ("googlenet", "googlenet_bn", "googlenet_d2l", "googlenet_naive")
@@ -250,11 +250,11 @@ def test_the_paper_normalises_twice_and_drops_40_per_cent():
 
 def test_local_response_norm_is_alexnets_formula_and_knows_no_batch():
     images = torch.randn(2, 8, 3, 3, generator=torch.Generator().manual_seed(0))
-    normalised = LocalResponseNorm()(images)
+    normalized = LocalResponseNorm()(images)
     squares = images[:, 1:6].square().sum(dim=1)  # around channel 3
     expected = images[:, 3] / (2 + 1e-4 * squares) ** 0.75
-    torch.testing.assert_close(normalised[:, 3], expected)
-    torch.testing.assert_close(LocalResponseNorm()(images[:1]), normalised[:1])
+    torch.testing.assert_close(normalized[:, 3], expected)
+    torch.testing.assert_close(LocalResponseNorm()(images[:1]), normalized[:1])
 
 
 # Auxiliary heads
@@ -397,7 +397,7 @@ def test_the_smallest_image_works_and_a_smaller_one_is_refused(stem):
 
 def test_the_smallest_image_is_derived_from_the_table():
     table = models.googlenet.STEM + models.googlenet.BODY
-    assert smallest_input(table) == models.create("googlenet", width=0.125).smallest == 31
+    assert min_input_size(table) == models.create("googlenet", width=0.125).smallest == 31
 
 
 @pytest.mark.parametrize("images", [torch.zeros(1, 3, 32, 32), torch.zeros(32, 32)])

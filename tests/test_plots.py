@@ -10,23 +10,11 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from inception_course import (
-    bench,
-    cost,
-    data,
-    evaluate,
-    experiment,
-    hebbian,
-    models,
-    plots,
-    printed,
-    reduction,
-    table3,
-    train,
-)
+from inception_course import cost, data, evaluate, hebbian, models, plots, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 from inception_course.plots.evaluation import scenery
+from inception_course.studies import bench, ensembles, experiment, paper_tables, reduction
 
 EPOCH = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
 RUN = train.Run(
@@ -132,7 +120,7 @@ RESULT = experiment.Result(
 def of_batch_norm():
     return {
         "sigmoid_input": plots.sigmoid_input(mean=4, spread=3),
-        "standardised": plots.standardised({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
+        "standardized": plots.standardized({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
         "percentile_bands": plots.percentile_bands(RESULT, "unit3"),
         "by_layer": plots.by_layer({"plain": [1e-6, 1e-3], "BN": [0.1, 0.2]}, "gradient size"),
         "accuracy_by_depth": plots.accuracy_by_depth(
@@ -199,12 +187,14 @@ def of_lineage(images):
 
 
 def row(models, crops, error):
-    return table3.Row(models, crops, error, error - 0.01, error + 0.01, 0.0, 0.0, 0.1, 0.0, 0.001)
+    return ensembles.Row(
+        models, crops, error, error - 0.01, error + 0.01, 0.0, 0.0, 0.1, 0.0, 0.001
+    )
 
 
-TABLE = table3.Table(
+TABLE = ensembles.Table(
     {},
-    tuple(table3.Single(name, 1, 0.1, 0.1, 0.0, 0.001) for name in ("a", "b")),
+    tuple(ensembles.Single(name, 1, 0.1, 0.1, 0.0, 0.001) for name in ("a", "b")),
     (row(1, 1, 0.1), row(2, 1, 0.09), row(1, 10, 0.08), row(2, 10, 0.05)),
 )
 
@@ -217,7 +207,7 @@ def of_evaluation(image):
     return {
         "by_networks": plots.by_networks(TABLE),
         "crop_boxes": plots.crop_boxes(picture, small),
-        "crops_and_networks": plots.crops_and_networks(printed.TABLE_3, {"made": TABLE}),
+        "crops_and_networks": plots.crops_and_networks(paper_tables.TABLE_3, {"made": TABLE}),
         "mosaic": plots.mosaic(image, evaluate.FASHION[10], [True] * 7 + [False] * 3),
         "ranking": plots.ranking(
             {"made": [("VGG", 7.3, False), ("GoogLeNet", 6.7, True)]}, "error, %"
@@ -492,7 +482,7 @@ def test_a_count_agrees_with_print_when_rounded_or_cut(counted, printed, agreed)
 
 def test_batch_norm_figures_say_what_they_show(figures):
     assert "77% of them outside" in plots.describe(figures["sigmoid_input"])
-    assert "coin 100.00%" in plots.describe(figures["standardised"])
+    assert "coin 100.00%" in plots.describe(figures["standardized"])
     assert "plain reaches 0.70, BN reaches 0.90" in plots.describe(figures["percentile_bands"])
     assert "unit3 get: plain 2.5, BN 2.5" in plots.describe(figures["percentile_bands"])
     assert "plain 0.550; BN 0.900" in plots.describe(figures["accuracy_by_step"])

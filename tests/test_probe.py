@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from inception_course import models, probe
-from inception_course.evaluate import asking
+from inception_course.evaluate import eval_mode
 
 
 def small():
@@ -142,7 +142,7 @@ def test_recording_changes_nothing():
 def test_in_eval_mode_and_without_gradients():
     model, images = small().train(), torch.randn(8, 4)
     before = copy.deepcopy(model.state_dict())
-    with asking(model), probe.record(model, ["2"], **EVERYTHING) as seen:
+    with eval_mode(model), probe.record(model, ["2"], **EVERYTHING) as seen:
         model(images)
     assert seen["2"]["gradient"] == []
     assert len(seen["2"]["flat"]) == 1
@@ -183,7 +183,7 @@ def test_layers_are_found_by_kind():
     assert len(names) == 57
     assert names[0] == "stem.conv1.activation"
     assert probe.layers(model, nn.Linear) == ["head.linear"]
-    with asking(model), probe.record(model, names, outside=probe.outside(2)) as seen:
+    with eval_mode(model), probe.record(model, names, outside=probe.outside(2)) as seen:
         model(torch.randn(2, 1, 28, 28))
     assert all(len(each["outside"]) == 1 for each in seen.values())
 

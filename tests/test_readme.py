@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from inception_course import records
+from inception_course.studies import results
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -29,7 +29,7 @@ def test_every_link_leads_to_a_file():
 
 def test_results_are_those_of_the_records():
     """Written by `python -m inception_course results notebooks/records`."""
-    assert records.markdown(ROOT / "notebooks" / "records") in README
+    assert results.markdown(ROOT / "notebooks" / "records") in README
 
 
 def test_our_own_errors_are_explained_by_their_text():

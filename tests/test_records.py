@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from inception_course import models, records, table3, train
+from inception_course import models, train
+from inception_course.studies import ensembles, results
 
-FOLDER = Path(__file__).parent.parent / "notebooks" / "records"
+FOLDER = Path(__file__).parent.parent / "inception_course" / "studies" / "records"
 EPOCH = train.Epoch(1, 0.1, 0.5, 0.8, 0.4, 0.9, 120.0, 800.0)
 RECIPE = train.Recipe("made", epochs=1, batch_size=8, learning_rate=0.1)
 RUN = train.Run((EPOCH,), RECIPE, {"classes": 10, "threads": 2})
@@ -31,12 +32,12 @@ def folder(tmp_path):
 
 
 def test_the_shortest_run_comes_first(folder):
-    assert list(records.read(folder)) == ["net-fast", "net-made"]
-    assert [run.last.val_accuracy for run in records.repetitions(folder)["net-made"]] == [0.9, 0.1]
+    assert list(results.read(folder)) == ["net-fast", "net-made"]
+    assert [run.last.val_accuracy for run in results.repetitions(folder)["net-made"]] == [0.9, 0.1]
 
 
 def test_the_tables_say_what_was_recorded(folder):
-    first, second = records.markdown(folder).split("\n\n")
+    first, second = results.markdown(folder).split("\n\n")
     command = "`python -m inception_course train --model net --recipe made`"
     assert first.splitlines()[-1] == f"| {command} | 2 | 2 min | 800 | 0.9000 | 0.8875 |"
     assert first.splitlines()[-2].endswith("| 30 s | 800 | 0.9000 |  |")
@@ -44,32 +45,32 @@ def test_the_tables_say_what_was_recorded(folder):
 
 
 def test_networks_together_are_told_of_the_test_set_alone(folder):
-    row = table3.Row(1, 10, 0.0625, 0.05, 0.07, 0.0, 0.0, 0.1, 0.0, 0.001)
-    alone = table3.Single("net", 10, 0.0625, 0.1, 0.0, 0.001)
+    row = ensembles.Row(1, 10, 0.0625, 0.05, 0.07, 0.0, 0.0, 0.1, 0.0, 0.001)
+    alone = ensembles.Single("net", 10, 0.0625, 0.1, 0.0, 0.001)
     (folder / "evaluation").mkdir()
     for split in ("val", "test"):
-        table = table3.Table({"data": split}, (alone,), (row,))
+        table = ensembles.Table({"data": split}, (alone,), (row,))
         (folder / "evaluation" / f"{split}-made.json").write_text(table.to_json(), "utf-8")
-    *_, last = records.markdown(folder).split("\n\n")
+    *_, last = results.markdown(folder).split("\n\n")
     assert last.splitlines()[2:] == ["| made | 1 | 10 | 10 | 0.9375 |"]
 
 
 def test_without_repetitions_there_is_one_table(folder):
     for path in (folder / "seeds").iterdir():
         path.unlink()
-    assert "repeated" not in records.markdown(folder)
+    assert "repeated" not in results.markdown(folder)
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(57, "57 s"), (880, "15 min"), (5999, "100 min"), (7200, "2.0 h")]
 )
 def test_durations_are_in_a_readers_unit(seconds, text):
-    assert records.duration(seconds) == text
+    assert results.duration(seconds) == text
 
 
 def test_every_recorded_run_is_of_a_recipe_and_a_network_of_the_course():
     """And of the recipe as it is now, so that its command makes the run again."""
-    runs = {**records.read(FOLDER), **records.read(FOLDER / "seeds")}
+    runs = {**results.read(FOLDER), **results.read(FOLDER / "seeds")}
     assert len(runs) >= 2
     for name, run in runs.items():
         recipe = train.RECIPES[run.recipe.name]

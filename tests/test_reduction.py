@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from inception_course import data, models, reduction
-from inception_course.layers import ConvUnit
+from inception_course import data, models
+from inception_course.models.blocks import ConvUnit
 from inception_course.models.googlenet import PRINTED
+from inception_course.studies import reduction
 from inception_course.train import Recipe
 
-RECORD = Path(__file__).parent.parent / "notebooks/records/experiments/one_by_one-widths.json"
+RECORD = Path(__file__).parent.parent / "inception_course/studies/records/experiments/one_by_one-widths.json"
 PLACES = reduction.places()
 
 

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from inception_course import checkpoint, data, models, printed, table3, train
+from inception_course import data, models, train
 from inception_course.evaluate import FASHION, Protocol
+from inception_course.studies import ensembles, paper_tables
+from inception_course.train import checkpoint
 
 TWO = Protocol(28, (28,), squares=(0.5,), places=("centre",))
 PROTOCOLS = {1: FASHION[1], 2: TWO}
@@ -33,7 +35,7 @@ def by_hand():
 
 
 def test_rows_are_means_over_every_choice_of_networks():
-    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    table = ensembles.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
     assert [(row.models, row.crops, row.cost) for row in table.rows] == [
         (1, 1, 1),
         (2, 1, 2),
@@ -52,7 +54,7 @@ def test_rows_are_means_over_every_choice_of_networks():
 
 
 def test_the_uncertainty_is_that_of_a_paired_difference():
-    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    table = ensembles.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
     assert table.row(1, 1).uncertainty == 0
     # One view is wrong about half, half, none and half of the networks' answers; together never.
     differences = torch.tensor([-0.5, -0.5, 0, -0.5])
@@ -63,17 +65,17 @@ def test_the_uncertainty_is_that_of_a_paired_difference():
 def test_rows_that_wait_for_answers_are_left_out():
     unfinished = by_hand()
     unfinished["b 2"]["probabilities"] = unfinished["b 2"]["probabilities"][:3]
-    table = table3.tabulate(unfinished, ["a", "b"], LABELS, SETTINGS)
+    table = ensembles.tabulate(unfinished, ["a", "b"], LABELS, SETTINGS)
     assert {row.crops for row in table.rows} == {1}
     with pytest.raises(ValueError, match="there are 1 x 1, 2 x 1"):
         table.row(2, 2)
 
 
 def test_the_record_comes_back_as_it_was():
-    table = table3.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
-    assert table3.Table.from_json(table.to_json()) == table
+    table = ensembles.tabulate(by_hand(), ["a", "b"], LABELS, SETTINGS)
+    assert ensembles.Table.from_json(table.to_json()) == table
     with pytest.raises(ValueError, match="not the record"):
-        table3.Table.from_json("{}")
+        ensembles.Table.from_json("{}")
 
 
 def network(folder, seed):
@@ -101,28 +103,28 @@ def few():
 
 
 def test_it_goes_on_where_it_stopped(folders, few, tmp_path, monkeypatch):
-    monkeypatch.setattr(table3, "AT_ONCE", 20)
+    monkeypatch.setattr(ensembles, "AT_ONCE", 20)
     path = tmp_path / "made" / "crops.json"
-    asked, ask = [], table3.multi_crop
+    asked, ask = [], ensembles.multi_crop
 
     def counted(model, dataset, protocol, **options):
         asked.append(len(dataset))
         return ask(model, dataset, protocol, **options)
 
-    monkeypatch.setattr(table3, "multi_crop", counted)
+    monkeypatch.setattr(ensembles, "multi_crop", counted)
     arguments = (few, "val", path)
-    nothing = table3.measure(folders, *arguments, protocols=PROTOCOLS, seconds=0)
+    nothing = ensembles.measure(folders, *arguments, protocols=PROTOCOLS, seconds=0)
     assert (asked, nothing.rows) == ([], ())
-    alone = table3.measure(folders[:1], *arguments, protocols=PROTOCOLS)
+    alone = ensembles.measure(folders[:1], *arguments, protocols=PROTOCOLS)
     assert asked == [20, 10] * 2
     assert [(row.models, row.crops) for row in alone.rows] == [(1, 1), (1, 2)]
-    both = table3.measure(folders, *arguments, protocols=PROTOCOLS)
+    both = ensembles.measure(folders, *arguments, protocols=PROTOCOLS)
     assert asked == [20, 10] * 4
-    assert table3.measure(folders, *arguments, protocols=PROTOCOLS) == both
+    assert ensembles.measure(folders, *arguments, protocols=PROTOCOLS) == both
     assert asked == [20, 10] * 4
-    assert table3.Table.from_json(path.read_text()) == both
+    assert ensembles.Table.from_json(path.read_text()) == both
     assert both.singles[0] == alone.singles[0]
-    fresh = table3.measure(folders, few, "val", tmp_path / "again.json", protocols=PROTOCOLS)
+    fresh = ensembles.measure(folders, few, "val", tmp_path / "again.json", protocols=PROTOCOLS)
     errors = [[row.error for row in table.rows] for table in (both, fresh)]
     assert errors[0] == errors[1]
 
@@ -130,43 +132,43 @@ def test_it_goes_on_where_it_stopped(folders, few, tmp_path, monkeypatch):
 def test_a_record_of_something_else_is_refused(folders, few, tmp_path):
     path = tmp_path / "crops.json"
     one = {1: FASHION[1]}
-    table3.measure(folders, few, "val", path, protocols=one)
+    ensembles.measure(folders, few, "val", path, protocols=one)
     fewer = TensorDataset(*(tensor[:20] for tensor in few.tensors))
     with pytest.raises(ValueError, match="answers of other images"):
-        table3.measure(folders, fewer, "val", path, protocols=one)
+        ensembles.measure(folders, fewer, "val", path, protocols=one)
     with pytest.raises(ValueError, match="answers of other protocols"):
-        table3.measure(folders, few, "val", path, protocols=PROTOCOLS)
+        ensembles.measure(folders, few, "val", path, protocols=PROTOCOLS)
     network(folders[0], seed=5)
     with pytest.raises(ValueError, match="other weights"):
-        table3.measure(folders, few, "val", path, protocols=one)
+        ensembles.measure(folders, few, "val", path, protocols=one)
     with pytest.raises(ValueError, match="each of another name"):
-        table3.measure([folders[0]] * 2, few, "val", path, protocols=one)
+        ensembles.measure([folders[0]] * 2, few, "val", path, protocols=one)
     with pytest.raises(checkpoint.CheckpointError, match="there is no"):
-        table3.measure([tmp_path], few, "val", tmp_path / "none.json", protocols=one)
+        ensembles.measure([tmp_path], few, "val", tmp_path / "none.json", protocols=one)
 
 
 def test_the_printed_tables_hold_what_the_paper_says():
-    rows = {(row.models, row.crops): row for row in printed.TABLE_3}
-    assert all(row.cost == row.models * row.crops for row in printed.TABLE_3)
+    rows = {(row.models, row.crops): row for row in paper_tables.TABLE_3}
+    assert all(row.cost == row.models * row.crops for row in paper_tables.TABLE_3)
     base = rows[1, 1].top_5
     wrong = [
         row
-        for row in printed.TABLE_3
+        for row in paper_tables.TABLE_3
         if row.against_base is not None and round(row.top_5 - base, 2) != row.against_base
     ]
     assert wrong == [rows[7, 144]]
     assert round(rows[7, 144].top_5 - base, 2) == -3.40
-    assert printed.CLASSIFICATION[-1].top_5 == rows[7, 144].top_5
-    single = {row.team: row.precision for row in printed.DETECTION_SINGLE}
+    assert paper_tables.CLASSIFICATION[-1].top_5 == rows[7, 144].top_5
+    single = {row.team: row.precision for row in paper_tables.DETECTION_SINGLE}
     assert max(single, key=single.get) == "Deep Insight"
     assert single["GoogLeNet"] == 38.02
 
 
 @pytest.mark.parametrize("recipe", ["quick", "modern"])
 def test_the_records_of_the_notebook_can_be_read(recipe):
-    folder = Path(__file__).parent.parent / "notebooks" / "records" / "evaluation"
+    folder = Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "evaluation"
     path = folder / f"crops-{recipe}.json"
-    table = table3.Table.from_json(path.read_text("utf-8"))
+    table = ensembles.Table.from_json(path.read_text("utf-8"))
     assert table.settings["protocols"].keys() == {"1", "10", "144"}
     assert len(table.rows) == 3 * table.models
     stored = table.settings["protocols"]["144"]

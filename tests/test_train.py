@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from inception_course import checkpoint, data, models, train
-from inception_course.layers import Logits
-from inception_course.train import Recipe
+from inception_course import data, models, train
+from inception_course.models.blocks import Logits
+from inception_course.train import Recipe, checkpoint
 
 TINY = Recipe("tiny", epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, image_size=12)
 
@@ -119,14 +119,14 @@ def test_averaging_leaves_the_mean_in_the_model():
     averaged, plain = small_net(), small_net()
     start = weights(plain)
     train.fit(plain, dots(), dots(32), TINY)
-    train.fit(averaged, dots(), dots(32), replace(TINY, weight_averaging=0.9))
+    train.fit(averaged, dots(), dots(32), replace(TINY, ema_decay=0.9))
     moved = (weights(plain) - start).norm()
     assert 0 < (weights(averaged) - start).norm() < moved
 
 
 def test_an_average_that_forgets_nothing_is_the_plain_mean_of_every_step():
     model = small_net()
-    average = train.make_average(model, replace(TINY, weight_averaging=1.0))
+    average = train.make_average(model, replace(TINY, ema_decay=1.0))
     steps = []
     for _ in range(5):
         model(torch.randn(8, 1, 12, 12))  # moves the statistics
@@ -175,10 +175,10 @@ def test_biases_and_norms_do_not_decay(optimizer):
 
 def test_a_run_that_went_on_elsewhere_says_where_it_was():
     now = {"torch": "2.14.1", "threads": 2, "processor": "new", "classes": 10}
-    first = train.went_on({"torch": "2.14.1", "threads": 12, "classes": 10}, now)
+    first = train.merge_environments({"torch": "2.14.1", "threads": 12, "classes": 10}, now)
     assert first == now | {"threads": "12, then 2"}
-    assert train.went_on(first, now) == first
-    assert train.went_on(first, now | {"threads": 4})["threads"] == "12, then 2, then 4"
+    assert train.merge_environments(first, now) == first
+    assert train.merge_environments(first, now | {"threads": 4})["threads"] == "12, then 2, then 4"
 
 
 # Rate, loss, precision
@@ -277,13 +277,13 @@ def test_a_probe_takes_the_fastest_and_leaves_the_model_alone(monkeypatch):
     monkeypatch.setattr(train, "probe", lambda *arguments: times.get(tuple(arguments[-1]), 0.95))
     batches = data.Batches(dots(), 16)
     recipe = replace(TINY, precision="auto")
-    assert train.choose_speed(small_net(), batches, recipe).precision == "bfloat16"
+    assert train.choose_precision(small_net(), batches, recipe).precision == "bfloat16"
     times["bfloat16", "channels_last"] = 0.95  # not enough of a difference
-    assert train.choose_speed(small_net(), batches, recipe).precision == "float32"
+    assert train.choose_precision(small_net(), batches, recipe).precision == "float32"
     monkeypatch.undo()
     model = small_net()
     before = weights(model)
-    train.choose_speed(model, batches, recipe)
+    train.choose_precision(model, batches, recipe)
     assert torch.equal(weights(model), before)
 
 
@@ -341,7 +341,7 @@ def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
         ({"schedule": "cosine"}, "one-cycle"),
         ({"optimizer": "adam"}, "adamw"),
         ({"precision": "half"}, "bfloat16"),
-        ({"weight_averaging": 1.5}, "from 0 to 1"),
+        ({"ema_decay": 1.5}, "from 0 to 1"),
         ({"epochs": 0}, "at least one epoch"),
         ({"learning_rate": 0.0}, "learning rate above 0"),
     ],
@@ -384,7 +384,7 @@ def test_every_named_recipe_fits_its_network():
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path):
-    recipe = replace(TINY, epochs=4, schedule="one-cycle", weight_averaging=0.8, shift=1)
+    recipe = replace(TINY, epochs=4, schedule="one-cycle", ema_decay=0.8, shift=1)
     whole, stopped = small_net(dropout=0.5), small_net(dropout=0.5)
     one = train.fit(whole, dots(), dots(32), recipe)
 

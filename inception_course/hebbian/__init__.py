@@ -31,16 +31,7 @@ from .products import (
     seconds,
     stored,
 )
-from .rules import (
-    alignment,
-    hebb,
-    learn,
-    oja,
-    patches,
-    principal_components,
-    remove_mean,
-    sanger,
-)
+from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean, sanger
 from .wiring import Recovery, critical_rho, fire, infer, random_wiring, recover, recover_units
 
 __all__ = [

@@ -17,7 +17,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.signal import convolve2d
 from torch import Generator, Tensor
 
-from ..train import using_threads
+from ..machine import using_threads
 
 FORMS = ("dense", "CSR", "BSR")
 BLOCK = 16  # side of the blocks of the BSR form
@@ -163,7 +163,7 @@ def find_blocks(matrix: Tensor, blocks: int) -> tuple[np.ndarray, np.ndarray]:
     """Group rows with the columns that they use: the group of each row and of each column, from 1.
 
     Spectral clustering of the bipartite graph of rows and columns (Dhillon 2001): the first
-    singular vectors of the normalised pattern give rows and columns of one block the same place.
+    singular vectors of the normalized pattern give rows and columns of one block the same place.
     """
     pattern = (matrix != 0).double().numpy()
     row_scale, column_scale = (1 / np.sqrt(pattern.sum(axis=axis).clip(min=1)) for axis in (1, 0))

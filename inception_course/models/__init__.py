@@ -36,7 +36,7 @@ def names() -> list[str]:
 
 
 def create(name: str, *, num_classes: int = 10, in_channels: int = 1, **options) -> nn.Module:
-    """The network `name`, newly initialised, with the options of the function of that name.
+    """The network `name`, newly initialized, with the options of the function of that name.
 
     Shape: [B, in_channels, H, W] -> logits [B, num_classes]
 
@@ -64,7 +64,7 @@ def options_of(name: str) -> list[str]:
 def transplant(source: nn.Module, target: nn.Module) -> None:
     """Copy the weights of `source` into `target`, layer by layer in their order.
 
-    For two nets with the same convolutions, normalisations and linear layers under other names.
+    For two nets with the same convolutions, normalizations and linear layers under other names.
 
     Raises `ValueError`, with nothing copied, at the first layer that differs in kind or shape.
     """

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ..layers import Conv, LocalResponse, MaxPool, Network, dense_network, relu
+from .blocks import Conv, LocalResponse, MaxPool, Network, dense_network, relu
 
 # Section 3.5. The paper prints images of 224 pixels, of which (224 - 11) / 4 + 1 = 54.25 positions
 # would fit; 227 pixels give the 55 of its Figure 2. Two groups: each half of the maps sees one half
@@ -24,7 +24,7 @@ ALEXNET = (
     MaxPool(      "pool5",     3,           2),
 )
 # Krizhevsky, One weird trick, 2014: what torchvision and many others call AlexNet. One card, other
-# numbers of maps, no normalisation, images of 224 pixels.
+# numbers of maps, no normalization, images of 224 pixels.
 ONE_WEIRD_TRICK = (
     Conv(         "conv1",    11,    64,    4, padding=2),
     MaxPool(      "pool1",     3,           2, padding=0),

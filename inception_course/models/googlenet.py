@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import (
+from .blocks import (
     AuxiliaryHead,
     AverageHead,
     Conv,
@@ -15,9 +15,9 @@ from ..layers import (
     MaxPool,
     Network,
     Row,
-    he_initialise,
+    he_initialize,
     relu,
-    xavier_initialise,
+    xavier_initialize,
 )
 
 
@@ -62,7 +62,7 @@ class NaiveChained(Naive):
         return super().branches() | {"pool": (MaxPool("pool", 3),)}
 
 
-# Table 1 of the paper. Table 1 leaves out the two local response normalisations of its Figure 3.
+# Table 1 of the paper. Table 1 leaves out the two local response normalizations of its Figure 3.
 # fmt: off
 STEM = (
     #             name           patch  channels  stride
@@ -122,7 +122,7 @@ IMAGE_SIZE = {"imagenet": 224, "small": 28}
 
 
 def choose_stem(stem: str, lrn: bool) -> tuple:
-    """The steps of the stem of that name, with or without local response normalisation."""
+    """The steps of the stem of that name, with or without local response normalization."""
     if stem not in STEMS:
         raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
     return tuple(step for step in STEMS[stem] if lrn or not isinstance(step, LocalResponse))
@@ -142,9 +142,9 @@ def googlenet(
     image_size: int | None = None,
     body: Iterable = BODY,
 ) -> Network:
-    """The paper's net: local response normalisation, 40 % dropout, auxiliary heads by option.
+    """The paper's net: local response normalization, 40 % dropout, auxiliary heads by option.
 
-    `width` multiplies every number of channels; `norm` and `act` make the normalisation (from a
+    `width` multiplies every number of channels; `norm` and `act` make the normalization (from a
     number of channels) and the activation of every convolution. `image_size` matters to the
     auxiliary heads only: 224 pixels for `stem="imagenet"`, 28 for `stem="small"`, unless given.
     `body` is the table from 3a on.
@@ -164,14 +164,14 @@ def googlenet(
         auxiliary=dict.fromkeys(AUXILIARY_AT, auxiliary) if aux else None,
         width=width,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model
 
 
 googlenet_bn = partial(googlenet, norm=nn.BatchNorm2d, lrn=False, dropout=0.0)
-googlenet_bn.__doc__ = """The net to train: batch normalisation in every convolution.
+googlenet_bn.__doc__ = """The net to train: batch normalization in every convolution.
 
-Local response normalisation and dropout are gone, as the BN paper recommends.
+Local response normalization and dropout are gone, as the BN paper recommends.
 """
 
 
@@ -190,7 +190,7 @@ def googlenet_naive(*, pool_projection: bool = True, **options) -> Network:
 def googlenet_torchvision(*, num_classes: int = 1000, in_channels: int = 3) -> Network:
     """What torchvision calls googlenet, so that its weights can be loaded.
 
-    Three differences from the paper, none of them announced by the name: batch normalisation,
+    Three differences from the paper, none of them announced by the name: batch normalization,
     3x3 windows in the branch for 5x5, and a last pooling of 2x2; besides 20 % dropout.
     """
     body = tuple(
@@ -206,7 +206,7 @@ def googlenet_torchvision(*, num_classes: int = 1000, in_channels: int = 3) -> N
 
 
 def googlenet_d2l(*, num_classes: int = 10, in_channels: int = 1, xavier: bool = False) -> Network:
-    """The simplified net of Dive into Deep Learning: one linear head, no normalisation, no dropout.
+    """The simplified net of Dive into Deep Learning: one linear head, no normalization, no dropout.
 
     Its poolings pad by one, where the paper's count a last partial window. With `xavier` the
     weights start as `d2l.train_ch6` starts them, from which some runs never get away.
@@ -219,7 +219,7 @@ def googlenet_d2l(*, num_classes: int = 10, in_channels: int = 1, xavier: bool =
         image_size=96,
         unit=ConvUnit,
     )
-    (xavier_initialise if xavier else he_initialise)(model)
+    (xavier_initialize if xavier else he_initialize)(model)
     return model
 
 

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import (
+from .blocks import (
     AverageHead,
     AveragePool,
     Conv,
@@ -14,7 +14,7 @@ from ..layers import (
     MaxPool,
     Network,
     Row,
-    he_initialise,
+    he_initialize,
     relu,
 )
 from .googlenet import choose_stem
@@ -91,9 +91,9 @@ def inception_bn(
     act: Callable[[], nn.Module] = relu,
     dropout: float = 0.0,
 ) -> Network:
-    """Batch normalisation, two 3x3 in place of each 5x5, and no pooling layer between the stages.
+    """Batch normalization, two 3x3 in place of each 5x5, and no pooling layer between the stages.
 
-    The stem is GoogLeNet's without local response normalisation.
+    The stem is GoogLeNet's without local response normalization.
     """
     model = Network(
         choose_stem(stem, lrn=False),
@@ -104,5 +104,5 @@ def inception_bn(
         unit=partial(ConvUnit, norm=norm, act=act),
         width=width,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model

@@ -11,7 +11,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import (
+from .blocks import (
     AverageHead,
     AveragePool,
     Block,
@@ -19,7 +19,7 @@ from ..layers import (
     ConvUnit,
     MaxPool,
     Network,
-    he_initialise,
+    he_initialize,
     relu,
     sequence,
 )
@@ -135,7 +135,7 @@ def inception_v3(
     aux: bool = False,
     image_size: int = 299,
 ) -> Network:
-    """The net of Table 1, with batch normalisation; `image_size` matters to the `aux` head only."""
+    """The net of Table 1, with batch normalization; `image_size` matters to the `aux` head only."""
     unit = partial(ConvUnit, norm=norm, act=act)
 
     def auxiliary(channels: int, size: int) -> nn.Module:
@@ -167,5 +167,5 @@ def inception_v3(
         auxiliary={AUXILIARY_AT: auxiliary} if aux else None,
         width=width,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import Conv, ConvUnit, MaxPool, Network, he_initialise, relu, scale, sequence
+from .blocks import Conv, ConvUnit, MaxPool, Network, he_initialize, relu, scale, sequence
 
 
 def mlpconv(name: str, window: int, *maps: int, **options) -> tuple:
@@ -75,5 +75,5 @@ def nin(
         )
 
     model = Network((), body, head, in_channels=in_channels, image_size=224, unit=unit, width=width)
-    he_initialise(model)
+    he_initialize(model)
     return model

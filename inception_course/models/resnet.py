@@ -6,18 +6,18 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import (
+from .blocks import (
     AverageHead,
     Conv,
     ConvUnit,
     MaxPool,
     Network,
     ResidualBlock,
-    he_initialise,
+    he_initialize,
+    output_size,
     relu,
     scale,
     sequence,
-    size_after,
 )
 
 
@@ -43,8 +43,8 @@ class Residual:
             shortcut, _ = projection.build(c_in, unit)
         return ResidualBlock(main, shortcut, unit.keywords["act"]), c_out
 
-    def size_after(self, size: int) -> int:
-        return size_after(self.main(), size)
+    def output_size(self, size: int) -> int:
+        return output_size(self.main(), size)
 
     def scaled(self, width: float) -> "Residual":
         return replace(self, channels=scale(self.channels, width))
@@ -109,7 +109,7 @@ def resnet(
         unit=partial(ConvUnit, norm=norm, act=act),
         width=width,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model
 
 

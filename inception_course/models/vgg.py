@@ -5,7 +5,7 @@ from functools import partial
 
 from torch import nn
 
-from ..layers import Conv, MaxPool, Network, dense_network, relu
+from .blocks import Conv, MaxPool, Network, dense_network, relu
 
 # Table 1: every window is 3x3, and each stage ends with a pooling of 2x2 at stride 2.
 CHANNELS = (64, 128, 256, 512, 512)

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from torch import nn
 
-from ..layers import Conv, LocalResponse, MaxPool, Network, dense_network, relu
+from .blocks import Conv, LocalResponse, MaxPool, Network, dense_network, relu
 
 # Figure 3: AlexNet with a first window of 7x7 at stride 2, a second at stride 2, and no groups. The
 # padding of the first convolution and the partial windows of the poolings are not in the paper;
-# these give its sizes 110, 55, 26, 13 and 6. Contrast is normalised across maps; that it is
+# these give its sizes 110, 55, 26, 13 and 6. Contrast is normalized across maps; that it is
 # AlexNet's formula is our choice.
 # fmt: off
 ZFNET = (

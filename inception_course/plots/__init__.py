@@ -9,7 +9,7 @@ from .batch_norm import (
     correlations,
     percentile_bands,
     sigmoid_input,
-    standardised,
+    standardized,
 )
 from .bench import bench
 from .data import class_balance, classes, confusion, image, mistakes, pixels
@@ -46,7 +46,8 @@ from .one_by_one import (
     two_orders,
     with_and_without,
 )
-from .picture import (
+from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
+from .style import (
     BLACK,
     BLUE,
     GREEN,
@@ -61,7 +62,6 @@ from .picture import (
     Picture,
     describe,
 )
-from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
 
 __all__ = [
     "BLACK",
@@ -126,7 +126,7 @@ __all__ = [
     "sigmoid_input",
     "spectra",
     "squares",
-    "standardised",
+    "standardized",
     "strongest",
     "two_orders",
     "width_predictions",

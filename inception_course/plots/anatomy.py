@@ -9,8 +9,8 @@ from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
 from ..cost import CostTable
-from ..layers import ConvUnit, InceptionBlock, LocalResponseNorm, Network
-from .picture import BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, YELLOW, Picture
+from ..models.blocks import ConvUnit, InceptionBlock, LocalResponseNorm, Network
+from .style import BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, YELLOW, Picture
 
 # What a box of the wiring is, and its colour and hatching.
 BOXES = {
@@ -19,7 +19,7 @@ BOXES = {
     "5x5": (ORANGE, "///"),
     "7x7": (PURPLE, "xxx"),
     "pooling": (VERMILION, "..."),
-    "normalisation": (GREEN, "---"),
+    "normalization": (GREEN, "---"),
     "linear": (YELLOW, "|||"),
     "auxiliary head": ("#888888", ""),
 }
@@ -94,7 +94,7 @@ def boxes(module: nn.Module) -> list[tuple[str, str]]:
     if isinstance(module, nn.AdaptiveAvgPool2d):
         return [("pooling", "avg")]
     if isinstance(module, LocalResponseNorm):
-        return [("normalisation", "")]
+        return [("normalization", "")]
     return [box for child in module.children() for box in boxes(child)]
 
 

@@ -1,4 +1,4 @@
-"""Figures of batch normalisation: what reaches an activation, and what experiments found."""
+"""Figures of batch normalization: what reaches an activation, and what experiments found."""
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist, mean
@@ -9,18 +9,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from ..experiment import Result
-from .picture import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PROJECTOR,
-    PURPLE,
-    SKY,
-    VERMILION,
-    Picture,
-)
+from ..studies.experiment import Result
+from .style import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, Picture
 
 # Colour, line and marker of the first, second, … variant.
 STYLES = (
@@ -38,14 +28,14 @@ NEAR, FAR = 2, 4  # beyond them the sigmoid is saturating, and saturated
 def sigmoid_input(
     mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0
 ) -> Figure:
-    """Normally distributed inputs of a sigmoid, as they come and after batch normalisation."""
+    """Normally distributed inputs of a sigmoid, as they come and after batch normalization."""
     before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
     shares = [share_outside(inputs, NEAR) for inputs in (before, after)]
     figure = Picture(
         13,
         4.6,
         f"inputs with mean {mean:g} and standard deviation {spread:g}, {shares[0]:.0%} of them "
-        f"outside [-2, 2] (left); after batch normalisation with gamma {gamma:g} and beta "
+        f"outside [-2, 2] (left); after batch normalization with gamma {gamma:g} and beta "
         f"{beta:g}, {shares[1]:.0%} (right). The curve is the sigmoid's slope there",
     )
     x = np.linspace(-10, 10, 401)
@@ -54,7 +44,7 @@ def sigmoid_input(
         panels = zip(
             figure.subplots(1, 2, sharey=True),
             (before, after),
-            ("as they come", "normalised, then scaled and shifted"),
+            ("as they come", "normalized, then scaled and shifted"),
             shares,
             strict=True,
         )
@@ -77,7 +67,7 @@ def share_outside(inputs: NormalDist, limit: float) -> float:
     return 1 - inputs.cdf(limit) + inputs.cdf(-limit)
 
 
-def standardised(samples: Mapping[str, Tensor]) -> Figure:
+def standardized(samples: Mapping[str, Tensor]) -> Figure:
     """Histograms of distributions that all have mean 0 and variance 1, and the share in [-2, 2]."""
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
     said = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())

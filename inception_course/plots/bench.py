@@ -6,8 +6,8 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from ..bench import Benchmark
-from .picture import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, VERMILION, Picture
+from ..studies.bench import Benchmark
+from .style import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, VERMILION, Picture
 
 CURVES = {
     "image_size": "side of the images, pixels",

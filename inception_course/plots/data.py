@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
-from .picture import BLUE, GREEN, GREY, ORANGE, PROJECTOR, VERMILION, Picture
+from .style import BLUE, GREEN, GREY, ORANGE, PROJECTOR, VERMILION, Picture
 
 
 def image(pixels: Tensor, name: str) -> Figure:

@@ -10,9 +10,9 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
-from ..printed import Crops
-from ..table3 import Table
-from .picture import (
+from ..studies.ensembles import Table
+from ..studies.paper_tables import Crops
+from .style import (
     BLACK,
     BLUE,
     GREEN,

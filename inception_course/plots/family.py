@@ -5,7 +5,7 @@ from typing import NamedTuple
 import matplotlib
 from matplotlib.figure import Figure
 
-from .picture import BLUE, ORANGE, PROJECTOR, Picture
+from .style import BLUE, ORANGE, PROJECTOR, Picture
 
 
 class Member(NamedTuple):

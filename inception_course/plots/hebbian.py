@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..hebbian import Block, ProductTimes, Recovery
-from .picture import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, Picture
+from .style import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, Picture
 
 COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")

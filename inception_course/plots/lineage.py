@@ -9,7 +9,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
-from .picture import BLUE, GREEN, GREY, ORANGE, PROJECTOR, VERMILION, Picture
+from .style import BLUE, GREEN, GREY, ORANGE, PROJECTOR, VERMILION, Picture
 
 COUNTED = {  # what can be drawn -> its words, and its unit for the axis
     "parameters": ("parameters", "million parameters"),
@@ -66,10 +66,10 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
 
 
 def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Figure:
-    """Values of neighbouring channels at one position, before a normalisation and what is left.
+    """Values of neighbouring channels at one position, before a normalization and what is left.
 
     Each pair is one panel: `[C]` before and `[C]` after. `ceiling` is the largest share that the
-    normalisation can leave of a value, drawn as a line.
+    normalization can leave of a value, drawn as a line.
     """
     figure = Picture(13, 3.6 * len(rows))
     said = []
@@ -92,7 +92,7 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> F
         for axes in panels[-1]:
             axes.set_xlabel("channel, at one position of the map")
     figure.description = (
-        "what the normalisation leaves of each active channel, of its value before: "
+        "what the normalization leaves of each active channel, of its value before: "
         + "; ".join(said)
     )
     return figure

@@ -9,8 +9,8 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..models.googlenet import Inception
-from ..reduction import Race, Trained, block_cost, branches, kept, naive
-from .picture import BLACK, BLUE, GREEN, GREY, ORANGE, PROJECTOR, STYLES, Picture
+from ..studies.reduction import Race, Trained, block_cost, branches, kept, naive
+from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PROJECTOR, STYLES, Picture
 
 
 def block_shares(row: Inception, c_in: int, side: int) -> Figure:

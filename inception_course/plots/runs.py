@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .picture import BLACK, BLUE, GREEN, PROJECTOR, STYLES, VERMILION, Picture
+from .style import BLACK, BLUE, GREEN, PROJECTOR, STYLES, VERMILION, Picture
 
 
 def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:

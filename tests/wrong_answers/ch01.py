@@ -2,7 +2,7 @@
 
 import math
 
-from inception_course.exercises import ch01
+from inception_course.lessons.exercises import ch01
 
 
 def without_strides(layers):

@@ -1,7 +1,7 @@
 """Wrong answers to notebook 02."""
 
 from inception_course import hebbian
-from inception_course.exercises import ch02
+from inception_course.lessons.exercises import ch02
 
 
 def plain_hebb(weights, inputs, rate):

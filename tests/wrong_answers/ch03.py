@@ -2,7 +2,7 @@
 
 from torch.nn import functional as F
 
-from inception_course.exercises import ch03
+from inception_course.lessons.exercises import ch03
 
 
 def without_bias(maps, weight, bias):

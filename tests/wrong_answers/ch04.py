@@ -2,7 +2,7 @@
 
 import torch
 
-from inception_course.exercises import ch04
+from inception_course.lessons.exercises import ch04
 
 
 def along_batch(x, branches):

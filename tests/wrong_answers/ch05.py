@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from inception_course.exercises import ch05
+from inception_course.lessons.exercises import ch05
 
 
 def unbiased(x, gamma, beta, eps=1e-5):

@@ -4,7 +4,7 @@ import math
 
 from torch.nn import functional as F
 
-from inception_course.exercises import ch06
+from inception_course.lessons.exercises import ch06
 
 
 def idle(model, optimizer, images, labels):

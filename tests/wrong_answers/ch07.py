@@ -1,6 +1,6 @@
 """Wrong answers to notebook 07."""
 
-from inception_course.exercises import ch07
+from inception_course.lessons.exercises import ch07
 
 
 def at_the_origin(square, size):

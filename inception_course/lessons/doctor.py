@@ -6,12 +6,8 @@ A `judge_…` function decides from plain values, so that tests can feed it any 
 function looks at this machine and hands what it finds to the judge.
 """
 
-import math
-import os
-import platform
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
@@ -19,6 +15,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+
+from ..machine import _text, first_line, memory_for_notebook, pick_device, usable_cores
 
 PYTHON = "{}.{}.{}".format(*sys.version_info)
 
@@ -90,129 +88,6 @@ def summary() -> str:
 
 
 # What this process may use: processor cores and memory, inside a container or out
-
-
-def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
-    """How many threads this process should use: the cores it may run on, within its CPU quota.
-
-    `visible` is the number of cores it may run on (asked of the system by default); a cgroup quota
-    of 1.5 cores counts as 2. At least 1. `root` is the file system to read, for tests.
-    """
-    if visible is None:
-        can_ask = hasattr(os, "sched_getaffinity")
-        visible = len(os.sched_getaffinity(0)) if can_ask else os.cpu_count() or 1
-    quota = cpu_quota(root)
-    if quota is not None:
-        visible = min(visible, math.ceil(quota))
-    return max(1, visible)
-
-
-def cpu_quota(root: Path = Path("/")) -> float | None:
-    """The tightest cgroup limit on processor time, in cores; None if there is none."""
-    quotas = []
-    for group in _control_groups(root, "cpu"):
-        words = _text(group / "cpu.max").split()  # version 2: "max 100000" or "150000 100000"
-        words = words or [_text(group / f"cpu.cfs_{part}_us") for part in ("quota", "period")]
-        # No limit is "max" in version 2 and "-1" in version 1.
-        if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
-            quotas.append(int(words[0]) / int(words[1]))
-    return min(quotas, default=None)
-
-
-def memory_for_notebook(root: Path = Path("/")) -> float | None:
-    """Bytes that this process can hold in all, with what it holds now; None if not known.
-
-    The least of what the machine has available and what is left under each cgroup limit.
-    """
-    available = _kilobytes(root / "proc/meminfo", "MemAvailable")
-    held = _kilobytes(root / "proc/self/status", "VmRSS")
-    if available is None:
-        if util.find_spec("psutil") is None:
-            return None
-        import psutil
-
-        return psutil.virtual_memory().available + psutil.Process().memory_info().rss
-    return min([available, *_memory_left(root)]) + (held or 0)
-
-
-def _memory_left(root: Path) -> Iterator[int]:
-    """Bytes left under each cgroup limit; file cache counts as free, since it is given up."""
-    for group in _control_groups(root, "memory"):
-        for limit, used, cache in (
-            ("memory.max", "memory.current", "inactive_file"),  # version 2
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),  # 1
-        ):
-            limit, used = _text(group / limit), _text(group / used)
-            if limit.isdigit() and used.isdigit():
-                pairs = (line.split() for line in _text(group / "memory.stat").splitlines())
-                statistics = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
-                yield int(limit) - int(used) + statistics.get(cache, 0)
-
-
-def _control_groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's cgroup and of those around it, for cgroup versions 1 and 2."""
-    mount = root / "sys/fs/cgroup"
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:  # version 2
-            top = mount
-        elif controller in controllers.split(","):
-            top = mount / controllers if (mount / controllers).is_dir() else mount / controller
-        else:
-            continue
-        # In a container the path may be the host's; then only the top exists, and is the container.
-        inside = Path(path.strip("/"))
-        for folder in (inside, *inside.parents):
-            if ".." not in folder.parts and (top / folder).is_dir():
-                yield top / folder
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text().strip()
-    except OSError:
-        return ""
-
-
-def _kilobytes(file: Path, key: str) -> int | None:
-    """A line such as `MemAvailable:  123 kB`, in bytes."""
-    for line in _text(file).splitlines():
-        if line.startswith(f"{key}:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def processor(root: Path = Path("/")) -> str:
-    """Its name, as far as the system tells."""
-    lines = _text(root / "proc/cpuinfo").splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def pick_device() -> tuple[str, str]:
-    """The device to train on ("cuda", "mps" or "cpu") and a sentence on why.
-
-    A GPU counts only if a small convolution runs on it: it may be present and too new or too old
-    for this torch.
-    """
-    import torch
-
-    for device, backend in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
-        try:
-            with warnings.catch_warnings():  # the sentence says it
-                warnings.simplefilter("ignore")
-                if not backend.is_available():
-                    continue
-                ones = torch.ones(1, 1, 3, 3, device=device)
-                torch.nn.functional.conv2d(ones, ones).item()
-                model = torch.cuda.get_device_name() if device == "cuda" else "Apple GPU"
-        except Exception as error:  # drivers raise whatever they like
-            return "cpu", (
-                f"A GPU is present ({device}), but a small test on it failed, "
-                f"so the course runs on the CPU. {_first_line(error)}"
-            )
-        return device, f"GPU: {model} ({device})."
-    return "cpu", "No GPU: the course runs on the CPU."
 
 
 # Judges: from plain values to a Check
@@ -328,9 +203,9 @@ def ask_torch() -> Check:
 
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (ImportError, OSError, RuntimeError, AttributeError) as problem:
-        error = _first_line(problem)
+        error = first_line(problem)
     requires = metadata.requires("torchvision") or ()
-    pair = tested_pair(Path(__file__).parents[1] / "requirements.txt")
+    pair = tested_pair(Path(__file__).parents[2] / "requirements.txt")
     return judge_torch(_version("torch"), _version("torchvision"), requires, pair, error)
 
 
@@ -377,7 +252,7 @@ def ask_data() -> Check:
     try:
         place = data.find()
     except data.DataError as error:  # the folder was named by the reader, so it counts
-        return Check("data", False, _first_line(error), f"correct or unset ${data.VARIABLE}")
+        return Check("data", False, first_line(error), f"correct or unset ${data.VARIABLE}")
     if place.kind == "download":
         says = "full Fashion-MNIST not found: the packaged sample works"
         return Check("data", False, says, f"{_command()} -m inception_course data fetch", True)
@@ -431,13 +306,9 @@ def _ask(name: str, probe: Callable[[], Check], optional: bool) -> Check:
     try:
         return probe()
     except Exception as error:  # a check that cannot be made is itself news
-        says = f"{type(error).__name__}: {_first_line(error)}"
+        says = f"{type(error).__name__}: {first_line(error)}"
         remedy = _pip("install -r requirements.txt") if isinstance(error, ImportError) else ""
         return Check(name, False, says, remedy, optional)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _version(distribution: str) -> str:
@@ -450,7 +321,7 @@ def _version(distribution: str) -> str:
 def _command() -> str:
     """How to call this Python: as seen from the course's folder if it is in there."""
     try:
-        return str(Path(sys.executable).relative_to(Path(__file__).parents[1]))
+        return str(Path(sys.executable).relative_to(Path(__file__).parents[2]))
     except ValueError:
         return "python"
 

@@ -1,6 +1,6 @@
 """Exercises that answer back: `check` an answer, ask for a `hint`, or look at the `solution`.
 
-    from inception_course.exercises import ch00
+    from inception_course.lessons.exercises import ch00
     ch00.q1.check(0.25)
 
 A check never raises and never changes anything, so that the notebook runs on whatever is answered.

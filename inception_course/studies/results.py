@@ -8,8 +8,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
-from .table3 import Table
-from .train import Run
+from ..train import Run
+from .ensembles import Table
 
 
 def read(folder: str | Path) -> dict[str, Run]:
@@ -45,7 +45,7 @@ def markdown(folder: str | Path) -> str:
     """Tables in Markdown of what is there: the recipes, their repetitions, networks together.
 
     The first has the runs with seed 0. The last has what was asked about test images, each row one
-    of a `table3.Table`: with several networks or several views, averaged.
+    of a `ensembles.Table`: with several networks or several views, averaged.
     """
     rows = [
         ("command", "cores", "time", "images/s", "validation", "test"),

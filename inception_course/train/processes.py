@@ -15,7 +15,7 @@ from torch import distributed as dist
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from .doctor import usable_cores
+from ..machine import usable_cores
 
 
 def launched() -> bool:
@@ -87,7 +87,7 @@ class Team:
     def wrap(self, model: nn.Module, sync_norm: bool = True) -> nn.Module:
         """The same network, with gradients averaged and, if wanted, batch norm over all processes.
 
-        Otherwise each process normalises its share by itself, and the first one's statistics count.
+        Otherwise each process normalizes its share by itself, and the first one's statistics count.
         """
         if self.size == 1:
             return model
@@ -173,7 +173,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         affine = self.weight, self.bias
         if not self.affine:
             affine = torch.ones_like(self.running_mean), torch.zeros_like(self.running_mean)
-        y, mean, variance, count = SharedNormalisation.apply(x, *affine, self.eps)
+        y, mean, variance, count = SharedNormalization.apply(x, *affine, self.eps)
         with torch.no_grad():
             self.num_batches_tracked += 1
             unbiased = variance * count / (count - 1)
@@ -182,7 +182,7 @@ class SharedBatchNorm(nn.modules.batchnorm._BatchNorm):
         return y
 
 
-class SharedNormalisation(torch.autograd.Function):
+class SharedNormalization(torch.autograd.Function):
     """Normalise each channel by its mean and variance over all processes, then scale and shift.
 
     torch's own layer does the work, with the statistics as if they were constants; that they

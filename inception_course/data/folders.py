@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from .data import Compose, Crop, DataError, Passes
-from .doctor import usable_cores
+from . import Compose, Crop, DataError, Passes
+from ..machine import usable_cores
 
 PURPOSE = {"train": "learn from", "val": "validate with", "test": "test with"}  # of each split
 # Of ImageNet's pixels, scaled to 0..1, red, green and blue, as torchvision's networks take them:
@@ -208,7 +208,7 @@ def _quiet() -> Iterator[None]:
 
 
 class PictureBatches(Passes):
-    """Normalised batches of pictures, as `data.Batches` gives of images in memory.
+    """Normalized batches of pictures, as `data.Batches` gives of images in memory.
 
     `float32 [B, 3, size, size]` images and `int64 [B]` labels; a pixel becomes
     (pixel / 255 - MEAN) / STD of its colour. Of each picture a part is resized to `size` pixels

@@ -1,4 +1,4 @@
-"""Exercises of notebook 05: batch normalisation."""
+"""Exercises of notebook 05: batch normalization."""
 
 import copy
 import math
@@ -62,7 +62,7 @@ def _check_normalise(function):
     rows = (x - x.mean(1, keepdim=True)) / (x.var(1, correction=0, keepdim=True) + eps).sqrt()
     for wrong, message in (
         (gamma * centred / torch.sqrt(x.var(dim=0) + eps) + beta, _UNBIASED),
-        (gamma * rows + beta, "each feature is normalised over the images: take dim=0."),
+        (gamma * rows + beta, "each feature is normalized over the images: take dim=0."),
         (_normalise(x, gamma, beta, 0.0), "eps is missing: add it to the variance."),
         (gamma * centred / (x.std(dim=0, correction=0) + eps) + beta, _EPS_OUTSIDE),
         (gamma * centred / (std**2) + beta, "divide by the square root of the variance."),
@@ -85,7 +85,7 @@ _EPS_OUTSIDE = "eps belongs to the variance, below the root, not to the standard
 q2 = Exercise(
     _check_normalise,
     (
-        "Over which dimension is a feature of a [N, C] batch normalised? torch's var divides by "
+        "Over which dimension is a feature of a [N, C] batch normalized? torch's var divides by "
         "N - 1 unless told otherwise.",
         "mean and x.var(dim=0, correction=0), then gamma * (x - mean) / sqrt(var + eps) + beta.",
     ),

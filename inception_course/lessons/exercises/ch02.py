@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from ..hebbian import hebb, oja, recover
+from ...hebbian import hebb, oja, recover
 from . import Exercise, Solution, choice, number, written
 
 

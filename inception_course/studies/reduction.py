@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from . import cost, data, train
-from .data import Batches
-from .doctor import usable_cores
-from .evaluate import asking
-from .layers import (
+from .. import cost, data, machine, train
+from ..data import Batches
+from ..evaluate import eval_mode
+from ..machine import usable_cores
+from ..models.blocks import (
     AverageHead,
     Block,
     Conv,
@@ -33,11 +33,11 @@ from .layers import (
     MaxPool,
     Network,
     Row,
-    he_initialise,
+    he_initialize,
+    output_size,
     sequence,
-    size_after,
 )
-from .models.googlenet import BODY, STEM, Inception, NaiveChained
+from ..models.googlenet import BODY, STEM, Inception, NaiveChained
 
 # Counted and timed: the nine blocks
 
@@ -55,12 +55,12 @@ def places() -> list[Place]:
     found = []
     with torch.device("meta"):  # channels only
         _, channels = sequence(STEM, 3, ConvUnit)
-        side = size_after(STEM, 224)
+        side = output_size(STEM, 224)
         for step in BODY:
             if isinstance(step, Inception):
                 found.append(Place(step, channels, side))
             _, channels = step.build(channels, ConvUnit)
-            side = step.size_after(side)
+            side = step.output_size(side)
     return found
 
 
@@ -117,7 +117,7 @@ def race(contestants: Iterable[Place], images: int = 4, repeats: int = 5) -> dic
         maps = torch.rand(images, c_in, side, side).to(memory_format=torch.channels_last)
         pair = [each.build(c_in, ConvUnit)[0] for each in (row, naive(row))]
         pair = [block.to(memory_format=torch.channels_last).eval() for block in pair]
-        with torch.inference_mode(), train.using_threads(usable_cores()):
+        with torch.inference_mode(), machine.using_threads(usable_cores()):
             seconds = [[clock(block, maps) for block in pair] for _ in range(repeats + 1)]
         warm = seconds[1:]  # the first turn prepares memory
         times[row.name] = Race(*(1000 * min(each) / images for each in zip(*warm, strict=True)))
@@ -138,7 +138,7 @@ def entering(model: Network, name: str, dataset: TensorDataset) -> Tensor:
 
     Shape: [N, c_in, H, W]
     """
-    with asking(model):
+    with eval_mode(model):
         maps = []
         for images, _ in Batches(dataset, 250):
             x = model.stem(images)
@@ -234,7 +234,7 @@ def narrow_net(width: int | None, *, ways_around: bool) -> Network:
         image_size=28,
         unit=unit,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model
 
 
@@ -274,7 +274,7 @@ def record(path: Path) -> None:
             done.append(train_narrow(width, ways_around=ways_around, seed=seed))
             print(done[-1], flush=True)
             rows = ",\n".join(f"  {json.dumps(each._asdict())}" for each in done)
-            data.write_atomically(path, f"[\n{rows}\n]\n".encode())
+            machine.write_atomically(path, f"[\n{rows}\n]\n".encode())
 
 
 def read(path: Path) -> Sequence[Trained]:

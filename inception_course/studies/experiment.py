@@ -26,11 +26,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
-from . import data, models, probe
-from .batch_norm import fully_connected
-from .data import Batches
-from .evaluate import accuracy
-from .train import Speed, describe, using_threads
+from .. import data, machine, models, probe
+from ..batch_norm import fully_connected
+from ..data import Batches
+from ..evaluate import accuracy
+from ..machine import using_threads
+from ..train import Precision, describe
 
 
 class Variant(NamedTuple):
@@ -43,7 +44,7 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that decides an experiment. The rate is constant, the optimiser SGD.
+    """Everything that decides an experiment. The rate is constant, the optimizer SGD.
 
     Every `every` steps the validation accuracy is taken, and `statistics` (see `probe`) of the
     layers of the kinds `look_at` during the training step that follows.
@@ -177,7 +178,7 @@ def run(
         result = replace(result, trainings=tuple(trainings))
         if path:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            data.write_atomically(Path(path), result.to_json().encode())
+            machine.write_atomically(Path(path), result.to_json().encode())
         if watch:
             watch(training)
     return result
@@ -186,7 +187,7 @@ def run(
 def _begin(experiment: Experiment, path: Path | None) -> Result:
     if path is None or not path.exists():
         train_set, val_set = load(experiment)
-        speed = Speed("float32", "channels_last")
+        speed = Precision("float32", "channels_last")
         with using_threads(1):
             environment = describe(torch.device("cpu"), speed, train_set, val_set)
         return Result(experiment.settings(), environment, ())
@@ -348,7 +349,7 @@ def table(result: Result, baseline: str) -> list[Line]:
 
 
 def narrow_googlenet(norm=None, act=None, width: float = 0.125) -> nn.Module:
-    """GoogLeNet for 28x28 pixels with an eighth of the channels, without response normalisation.
+    """GoogLeNet for 28x28 pixels with an eighth of the channels, without response normalization.
 
     Without dropout, too, so that the variants differ in what their names say and nothing else.
     """
@@ -358,12 +359,12 @@ def narrow_googlenet(norm=None, act=None, width: float = 0.125) -> nn.Module:
     )
 
 
-NORMALISED = partial(narrow_googlenet, norm=nn.BatchNorm2d)
+NORMALIZED = partial(narrow_googlenet, norm=nn.BatchNorm2d)
 SQUASHED = partial(narrow_googlenet, act=nn.Sigmoid)
-NORMALISED_SQUASHED = partial(narrow_googlenet, norm=nn.BatchNorm2d, act=nn.Sigmoid)
+NORMALIZED_SQUASHED = partial(narrow_googlenet, norm=nn.BatchNorm2d, act=nn.Sigmoid)
 
 RATES = (0.003, 0.01, 0.02, 0.03, 0.05, 0.1)
-BASE_RATE = 0.01  # the best of RATES at the end, for the net without normalisation
+BASE_RATE = 0.01  # the best of RATES at the end, for the net without normalization
 
 DEPTHS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20)
 
@@ -384,10 +385,10 @@ EXPERIMENTS = {
             "batch-norm",
             (
                 Variant("no BN", BASE_RATE, narrow_googlenet),
-                Variant("BN", BASE_RATE, NORMALISED),
-                Variant("BN x5", 5 * BASE_RATE, NORMALISED),
-                Variant("BN x30", 30 * BASE_RATE, NORMALISED),
-                Variant("BN x5, sigmoid", 5 * BASE_RATE, NORMALISED_SQUASHED),
+                Variant("BN", BASE_RATE, NORMALIZED),
+                Variant("BN x5", 5 * BASE_RATE, NORMALIZED),
+                Variant("BN x30", 30 * BASE_RATE, NORMALIZED),
+                Variant("BN x5, sigmoid", 5 * BASE_RATE, NORMALIZED_SQUASHED),
                 Variant("no BN x5", 5 * BASE_RATE, narrow_googlenet),
                 Variant("no BN, sigmoid", BASE_RATE, SQUASHED),
             ),

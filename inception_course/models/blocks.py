@@ -19,10 +19,10 @@ relu = partial(nn.ReLU, inplace=True)
 
 
 class ConvUnit(nn.Sequential):
-    """Convolution, then normalisation if there is one, then the activation.
+    """Convolution, then normalization if there is one, then the activation.
 
     `kernel` is the side of a square window, or its height and width. Without `padding` the map
-    keeps its size (divided by `stride`, rounded up). A normalisation subtracts the mean, which
+    keeps its size (divided by `stride`, rounded up). A normalization subtracts the mean, which
     would cancel a bias, so that the convolution has one only without it (BN paper, 3.2).
 
     Shape: [B, c_in, H, W] -> [B, c_out, ceil(H / stride), ceil(W / stride)]
@@ -94,7 +94,7 @@ class Conv(NamedTuple):
         )
         return module, self.channels
 
-    def size_after(self, size: int) -> int:
+    def output_size(self, size: int) -> int:
         if self.padding is None:
             return (size - 1) // self.stride + 1
         return (size + 2 * self.padding - self.kernel) // self.stride + 1
@@ -121,7 +121,7 @@ class MaxPool(NamedTuple):
         )
         return pool, c_in
 
-    def size_after(self, size: int) -> int:
+    def output_size(self, size: int) -> int:
         if self.padding is not None:
             return (size + 2 * self.padding - self.kernel) // self.stride + 1
         return size if self.stride == 1 else math.ceil((size - self.kernel) / self.stride) + 1
@@ -139,7 +139,7 @@ class AveragePool(NamedTuple):
     def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
         return nn.AvgPool2d(self.kernel, 1, padding=self.kernel // 2), c_in
 
-    def size_after(self, size: int) -> int:
+    def output_size(self, size: int) -> int:
         return size
 
     def scaled(self, width: float) -> "AveragePool":
@@ -147,14 +147,14 @@ class AveragePool(NamedTuple):
 
 
 class LocalResponse(NamedTuple):
-    """Local response normalisation."""
+    """Local response normalization."""
 
     name: str
 
     def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
         return LocalResponseNorm(), c_in
 
-    def size_after(self, size: int) -> int:
+    def output_size(self, size: int) -> int:
         return size
 
     def scaled(self, width: float) -> "LocalResponse":
@@ -174,16 +174,16 @@ def sequence(steps: Iterable, c_in: int, unit: Callable[..., nn.Module]):
     return nn.Sequential(modules), c_in
 
 
-def size_after(steps: Iterable, size: int) -> int:
+def output_size(steps: Iterable, size: int) -> int:
     """The side of the map after all `steps`, from a square map of `size`; 0 if nothing is left."""
     for step in steps:
-        size = max(0, step.size_after(size))
+        size = max(0, step.output_size(size))
     return size
 
 
-def smallest_input(steps: Iterable) -> int:
+def min_input_size(steps: Iterable) -> int:
     """The smallest image (its side, in pixels) of which something is left after all `steps`."""
-    return next(size for size in count(1) if size_after(steps, size) > 0)
+    return next(size for size in count(1) if output_size(steps, size) > 0)
 
 
 class Concatenate(nn.Module):
@@ -236,8 +236,8 @@ class Row:
         block = InceptionBlock(c_in, self.branches(), unit)
         return block, block.channels
 
-    def size_after(self, size: int) -> int:
-        return min(size_after(steps, size) for steps in self.branches().values())
+    def output_size(self, size: int) -> int:
+        return min(output_size(steps, size) for steps in self.branches().values())
 
     def scaled(self, width: float) -> "Block":
         return Block(
@@ -408,7 +408,7 @@ class Network(nn.Module):
         self.in_channels = in_channels
         self.image_size = image_size
         self.sized = sized
-        self.smallest = smallest_input(stem + body)
+        self.smallest = min_input_size(stem + body)
         if sized and image_size < self.smallest:
             raise ValueError(
                 f"image_size={image_size} is too small: this net needs at least {self.smallest}"
@@ -417,18 +417,18 @@ class Network(nn.Module):
         self.stem, channels = sequence(stem, in_channels, unit)
         self.body = nn.ModuleDict()
         self.auxiliary = nn.ModuleDict()
-        size = size_after(stem, image_size)
+        size = output_size(stem, image_size)
         for step in body:
             self.body[step.name], channels = step.build(channels, unit)
-            size = step.size_after(size)
+            size = step.output_size(size)
             if step.name in auxiliary:
                 self.auxiliary[step.name] = auxiliary[step.name](channels, size)
         self.head = head(channels, size)
 
     def forward(self, images: Tensor) -> Tensor | Logits:
         check_images(images, self.in_channels, self.smallest)
-        asks_aux = self.training and len(self.auxiliary) > 0
-        if (self.sized or asks_aux) and images.shape[2:] != (self.image_size, self.image_size):
+        wants_aux = self.training and len(self.auxiliary) > 0
+        if (self.sized or wants_aux) and images.shape[2:] != (self.image_size, self.image_size):
             raise ValueError(
                 f"this net was built for images of {self.image_size}x{self.image_size} pixels, "
                 f"these are {images.shape[2]}x{images.shape[3]}: create it with "
@@ -439,10 +439,10 @@ class Network(nn.Module):
         auxiliary = []
         for name, stage in self.body.items():
             x = stage(x)
-            if asks_aux and name in self.auxiliary:
+            if wants_aux and name in self.auxiliary:
                 auxiliary.append(self.auxiliary[name](x))
         logits = self.head(x)
-        return Logits(logits, tuple(auxiliary)) if asks_aux else logits
+        return Logits(logits, tuple(auxiliary)) if wants_aux else logits
 
 
 def dense_network(
@@ -472,7 +472,7 @@ def dense_network(
         sized=True,
         width=width,
     )
-    he_initialise(model)
+    he_initialize(model)
     return model
 
 
@@ -492,7 +492,7 @@ def check_images(images: Tensor, in_channels: int, smallest: int) -> None:
         )
 
 
-def he_initialise(model: nn.Module) -> None:
+def he_initialize(model: nn.Module) -> None:
     """Start so that the signal neither fades nor grows from layer to layer, and biases at zero.
 
     Weights are Gaussian with variance 2 / fan-in (He et al. 2015); torch's own default is six
@@ -505,7 +505,7 @@ def he_initialise(model: nn.Module) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def xavier_initialise(model: nn.Module) -> None:
+def xavier_initialize(model: nn.Module) -> None:
     """Start as d2l's `train_ch6` does: Xavier-uniform weights, biases left at torch's default."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from torch.utils.data import TensorDataset
 
-from . import hebbian, plots
-from .data import CLASSES
+from .. import hebbian, plots
+from ..data import CLASSES
+from ..models.googlenet import Inception
+from ..train import Epoch, Recipe
 from .doctor import in_kernel
-from .models.googlenet import Inception
-from .train import Epoch, Recipe
 
 NO_WIDGETS = (
     "ipywidgets is not installed, so there is no slider here; the figure above shows the same."
@@ -128,7 +128,7 @@ def panel(
 class LiveCurves:
     """Curves that grow while `fit` trains, in one place of the notebook.
 
-        live = explore.LiveCurves(recipe)
+        live = widgets.LiveCurves(recipe)
         run = train.fit(model, train_set, val_set, recipe, watch=live, progress=live.progress)
 
     Redraws once per epoch and says in between how far it is, at most twice a second. Outside a

@@ -8,8 +8,7 @@ import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -21,13 +20,12 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, get_swa_avg_fn
 from torch.utils.data import Dataset
 
+from ..data import Compose, Crop, Erase, Flip, Shift, loader, subset, targets
+from ..evaluate import predict
+from ..machine import best_time, keep_freed_memory, processor, using_threads
+from ..models.blocks import Logits
 from . import checkpoint as checkpoints
-from . import distributed
-from .data import Compose, Crop, Erase, Flip, Shift, labels_of, make_batches, part_of
-from .doctor import processor
-from .evaluate import predict
-from .layers import Logits
-from .memory import keeping_memory
+from . import processes
 
 SCHEDULES = ("constant", "one-cycle", "2014")
 PROBED_PIXELS = 2**18  # in all images of a probe, so that it takes as long at any image size
@@ -49,12 +47,12 @@ class Recipe:
 
     optimizer: str = "sgd"  # or "adamw"
     momentum: float = 0.0  # of "sgd", in Nesterov's form
-    weight_decay: float = 0.0  # of weights only, not of biases or normalisations
+    weight_decay: float = 0.0  # of weights only, not of biases or normalizations
     schedule: str = "constant"  # or "one-cycle", or "2014": 4 % less every 8 epochs
     warmup: float = 0.25  # the part of a one-cycle run in which the rate rises
     label_smoothing: float = 0.0
     auxiliary_weight: float = 0.3  # of each auxiliary head's loss
-    weight_averaging: float = 0.0  # the average's memory, such as 0.99 per step; 0 keeps none,
+    ema_decay: float = 0.0  # the average's memory, such as 0.99 per step; 0 keeps none,
     # and 1 forgets nothing: the plain mean of the weights after every step (Polyak averaging)
 
     train_images: int | None = None  # learn from the first so many only; None: from all
@@ -72,8 +70,8 @@ class Recipe:
                 raise ValueError(f"{name} is one of {valid}, not {getattr(self, name)!r}")
         if self.optimizer not in ("sgd", "adamw"):
             raise ValueError(f"optimizer is 'sgd' or 'adamw', not {self.optimizer!r}")
-        if not 0 <= self.weight_averaging <= 1:
-            raise ValueError(f"weight_averaging is from 0 to 1, not {self.weight_averaging}")
+        if not 0 <= self.ema_decay <= 1:
+            raise ValueError(f"ema_decay is from 0 to 1, not {self.ema_decay}")
         if self.epochs < 1 or self.learning_rate <= 0:
             raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
         if self.train_images is not None and self.train_images < 1:
@@ -103,7 +101,7 @@ QUICK = Recipe(
     momentum=0.9,
     weight_decay=5e-4,
     schedule="one-cycle",
-    weight_averaging=0.99,
+    ema_decay=0.99,
     precision="auto",
 )
 
@@ -113,13 +111,13 @@ MODERN = replace(
     epochs=6,
     network={"stem": "small", "width": 0.5},
     label_smoothing=0.1,
-    weight_averaging=0.998,
+    ema_decay=0.998,
     flip=True,
     shift=2,
     erase=8,
 )
 
-OVERNIGHT = replace(MODERN, name="overnight", epochs=40, image_size=40, weight_averaging=0.999)
+OVERNIGHT = replace(MODERN, name="overnight", epochs=40, image_size=40, ema_decay=0.999)
 
 RECIPES = {
     recipe.name: recipe
@@ -131,7 +129,7 @@ RECIPES = {
             name="sprint",
             batch_size=64,
             learning_rate=0.1,
-            weight_averaging=0.985,
+            ema_decay=0.985,
             train_images=27_500,
         ),
         Recipe(
@@ -153,7 +151,7 @@ RECIPES = {
             after="overnight",
             epochs=3,
             learning_rate=0.03,
-            weight_averaging=0.995,
+            ema_decay=0.995,
         ),
         # The training of the GoogLeNet paper (sections 5 and 6) as far as it is told, with its
         # dropout of 0.4. Ours are the image size (smaller ones leave the auxiliary heads no map of
@@ -170,7 +168,7 @@ RECIPES = {
             network={"stem": "imagenet", "aux": True, "image_size": 96},
             momentum=0.9,
             schedule="2014",
-            weight_averaging=1.0,
+            ema_decay=1.0,
             crop=True,
             flip=True,
             precision="auto",
@@ -187,7 +185,7 @@ RECIPES = {
             weight_decay=5e-4,
             schedule="one-cycle",
             label_smoothing=0.1,
-            weight_averaging=0.9,
+            ema_decay=0.9,
             crop=True,
             flip=True,
             precision="auto",
@@ -351,7 +349,7 @@ def fit(
 
     Ctrl-C and SIGTERM finish the step, save, and raise `Interrupted`, which has the run so far; a
     second one stops at once. Processes that torchrun started share the work, see `distributed`;
-    with `sync_norm` they normalise each batch together, as one process would.
+    with `sync_norm` they normalize each batch together, as one process would.
 
     `compiled` has torch translate the network into code for this machine, which takes minutes and
     a C++ compiler; whether the steps are then faster, only a trial can tell.
@@ -359,13 +357,13 @@ def fit(
     Raises `Diverged` when the loss is no longer a number, `CheckpointError` when the folder holds
     another run or none that can be read, or may not be written.
     """
-    team = distributed.Team()
+    team = processes.Team()
     if team.rank:
         watch, progress, checkpoint = None, iter, None
     device = next(model.parameters()).device
     if recipe.train_images:
-        train_set = part_of(train_set, torch.arange(recipe.learned(train_set)))
-    batches = make_batches(
+        train_set = subset(train_set, torch.arange(recipe.learned(train_set)))
+    batches = loader(
         train_set,
         recipe.batch_size,
         size=recipe.image_size,
@@ -374,18 +372,20 @@ def fit(
         seed=recipe.seed,
         device=device,
     )
-    keeper = checkpoints.Keeper(checkpoint, asdict(recipe), train_set, val_set, every=every)
+    keeper = checkpoints.CheckpointManager(
+        checkpoint, asdict(recipe), train_set, val_set, every=every
+    )
     saved = team.first(lambda: keeper.begin(resume, allow_changes))
     with (
         torch.random.fork_rng(),
         using_threads(team.cores),
-        keeping_memory(),
+        keep_freed_memory(),
         Signals() as signals,
     ):
         if saved:
-            speed = Speed(*saved["speed"])
+            speed = Precision(*saved["speed"])
         else:
-            speed = team.first(lambda: choose_speed(model, batches, recipe))
+            speed = team.first(lambda: choose_precision(model, batches, recipe))
         model.to(memory_format=speed.memory_format)
         optimizer = make_optimizer(model, recipe)
         average = make_average(model, recipe)
@@ -394,12 +394,12 @@ def fit(
         if saved:
             try:
                 before = Run.from_json(saved["run"])
-                environment = went_on(before.environment, run.environment)
+                environment = merge_environments(before.environment, run.environment)
                 run = replace(before, recipe=recipe, environment=environment)
                 place = Place(**saved["place"])
                 load(saved, model, average)
                 if before.recipe.optimizer == recipe.optimizer:
-                    load_memory(saved["optimizer"], optimizer)
+                    load_optimizer_state(saved["optimizer"], optimizer)
             except (RuntimeError, ValueError) as error:
                 reason = str(error).partition("\n")[0]
                 raise checkpoints.CheckpointError(
@@ -415,7 +415,7 @@ def fit(
             keeper.save(state | {"optimizer": optimizer.state_dict()})
 
         for number in range(place.number, recipe.epochs + 1):
-            begin_drawing(recipe.seed, number, team.rank, place.random)  # dropout
+            set_rng_state(recipe.seed, number, team.rank, place.random)  # dropout
             batches.epoch, batches.start = number - 1, place.step
             start = time.perf_counter() - place.seconds
             seen = Means(*(place.seen if team.rank == 0 else ()))
@@ -441,7 +441,7 @@ def fit(
                     seen.add(outputs, labels)
                 stop, due = team.most(signals.received, keeper.due)
                 if stop or due:
-                    random = team.collect(random_state(device))
+                    random = team.collect(rng_state(device))
                     seconds = time.perf_counter() - start
                     save(Place(number, step, team.sum(*seen.sums), seconds, random))
                 if stop:
@@ -490,19 +490,19 @@ def load(saved: dict, model: nn.Module, average: AveragedModel) -> None:
     average.load_state_dict(saved["average"])
 
 
-def load_memory(saved: dict, optimizer: torch.optim.Optimizer) -> None:
+def load_optimizer_state(saved: dict, optimizer: torch.optim.Optimizer) -> None:
     """Put back its momenta; the optimizer's settings stay, since the recipe decides them."""
     settings = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict(saved | {"param_groups": settings})
 
 
-def random_state(device: torch.device) -> list[Tensor]:
+def rng_state(device: torch.device) -> list[Tensor]:
     """Of the generators that dropout draws from."""
     on_gpu = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return [torch.get_rng_state(), *on_gpu]
 
 
-def begin_drawing(seed: int, number: int, rank: int, states: Sequence[list[Tensor]]) -> None:
+def set_rng_state(seed: int, number: int, rank: int, states: Sequence[list[Tensor]]) -> None:
     """Set the generators for epoch `number`, or as they were when the run stopped within it."""
     torch.manual_seed(1_000_003 * seed + number + 500_009 * rank)
     if rank < len(states):
@@ -512,14 +512,14 @@ def begin_drawing(seed: int, number: int, rank: int, states: Sequence[list[Tenso
             torch.cuda.set_rng_state(state)
 
 
-def judge(model: nn.Module, dataset: Dataset, recipe: Recipe, team: distributed.Team) -> "Means":
-    """How good the network is, each process asking it about its share."""
+def judge(model: nn.Module, dataset: Dataset, recipe: Recipe, team: processes.Team) -> "Means":
+    """How good the network is, each process eval_mode it about its share."""
     team.agree(model)
     rows, _, weight = team.share(*2 * [torch.arange(len(dataset))])
-    means, part = Means(), part_of(dataset, rows)
+    means, part = Means(), subset(dataset, rows)
     answers = predict(model, part, size=recipe.image_size)
     if weight:
-        means.add(answers, labels_of(part))
+        means.add(answers, targets(part))
     return Means(*team.sum(*means.sums))
 
 
@@ -584,7 +584,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay pulls on weights only: a bias or a normalisation's scale has one dimension."""
+    """Weight decay pulls on weights only: a bias or a normalization's scale has one dimension."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1]},
         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -602,14 +602,14 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel:
-    """A running mean of weights and statistics; with `weight_averaging=0` a copy of the last."""
-    if recipe.weight_averaging == 1:  # one by one: counters cannot be averaged together
+    """A running mean of weights and statistics; with `ema_decay=0` a copy of the last."""
+    if recipe.ema_decay == 1:  # one by one: counters cannot be averaged together
         return AveragedModel(model, avg_fn=get_swa_avg_fn(), use_buffers=True)
-    mean = get_ema_multi_avg_fn(recipe.weight_averaging)
+    mean = get_ema_multi_avg_fn(recipe.ema_decay)
     return AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
 
 
-class Speed(NamedTuple):
+class Precision(NamedTuple):
     """How the arithmetic is done; only the pace depends on it, and the last digits."""
 
     precision: str  # "float32" or "bfloat16"
@@ -623,19 +623,19 @@ class Speed(NamedTuple):
         return torch.autocast(device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
-def choose_speed(model: nn.Module, batches: Iterable, recipe: Recipe) -> Speed:
+def choose_precision(model: nn.Module, batches: Iterable, recipe: Recipe) -> Precision:
     """The fastest of the candidates in a short probe on a copy of the model.
 
     The first candidate stays unless another is at least a tenth faster, so that noise does not
     decide. A precision that the recipe names is not probed.
     """
     if recipe.precision != "auto":
-        return Speed(recipe.precision, "channels_last")
+        return Precision(recipe.precision, "channels_last")
     images, labels = next(iter(batches))
     count = max(2, PROBED_PIXELS // images[0, 0].numel())
-    candidates = [Speed("float32", "channels_last"), Speed("float32", "contiguous_format")]
+    candidates = [Precision("float32", "channels_last"), Precision("float32", "contiguous_format")]
     if images.device.type in ("cpu", "cuda"):
-        candidates.insert(1, Speed("bfloat16", "channels_last"))
+        candidates.insert(1, Precision("bfloat16", "channels_last"))
     best, best_seconds = None, math.inf
     for candidate in candidates:
         seconds = probe(model, images[:count], labels[:count], recipe, candidate)
@@ -644,7 +644,7 @@ def choose_speed(model: nn.Module, batches: Iterable, recipe: Recipe) -> Speed:
     return best
 
 
-def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Speed) -> float:
+def probe(model, images: Tensor, labels: Tensor, recipe: Recipe, speed: Precision) -> float:
     """Seconds of one training step, without the optimizer."""
     model = copy.deepcopy(model).to(memory_format=speed.memory_format).train()
     images = images.to(memory_format=speed.memory_format)
@@ -671,17 +671,9 @@ def inductor_or_eager(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> Call
         return graph.forward
 
 
-def best_time(work: Callable[[], object]) -> float:
-    """Seconds of `work()` at the best of three tries, after one that sets up kernels."""
-    times = []
-    for _ in range(4):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times[1:])
-
-
-def describe(device: torch.device, speed: Speed, train_set, val_set, processes: int = 1) -> dict:
+def describe(
+    device: torch.device, speed: Precision, train_set, val_set, processes: int = 1
+) -> dict:
     """What a reader of the record needs to compare it with another."""
     return {
         "course": version("inception-course"),
@@ -696,11 +688,11 @@ def describe(device: torch.device, speed: Speed, train_set, val_set, processes: 
         "layout": speed.layout,
         "train_images": len(train_set),
         "val_images": len(val_set),
-        "classes": int(labels_of(train_set).max()) + 1,
+        "classes": int(targets(train_set).max()) + 1,
     }
 
 
-def went_on(before: dict, now: dict) -> dict:
+def merge_environments(before: dict, now: dict) -> dict:
     """The environment of a run that was resumed; where it changed, it tells both: "1, then 2"."""
 
     def told(name: str) -> object:
@@ -709,17 +701,6 @@ def went_on(before: dict, now: dict) -> dict:
         return old if same else f"{old}, then {new}"
 
     return {name: told(name) for name in now} | {"classes": now["classes"]}  # a number to count on
-
-
-@contextmanager
-def using_threads(count: int) -> Iterator[None]:
-    """So many threads inside, as before afterwards: more threads than cores are slower than few."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class Signals:

@@ -19,12 +19,13 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
-from . import models
-from .data import CLASSES, write_atomically
+from .. import models
+from ..data import CLASSES
+from ..machine import write_atomically
 
 STATES, RECORD = ("checkpoint-1.pt", "checkpoint-2.pt"), "run.json"
 HEADER = b"inception-course checkpoint 1\n"
-WEIGHTS = Path(__file__).with_name("weights")
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 class CheckpointError(RuntimeError):
@@ -36,7 +37,7 @@ def new_folder(name: str) -> Path:
     return Path("runs", f"{name}-{datetime.now():%Y-%m-%d-%H%M%S}")
 
 
-class Keeper:
+class CheckpointManager:
     """Saves a training as it goes, in two files by turns, so that the last good one stays.
 
     A training goes on only from a checkpoint of the same recipe and data. Without a folder nothing
@@ -80,7 +81,7 @@ class Keeper:
             ) from error
         paths = [self.folder / name for name in STATES]
         here = [path for path in paths if path.exists()]
-        if not resume and holds_run(self.folder):
+        if not resume and has_checkpoint(self.folder):
             raise CheckpointError(
                 f"{self.folder} already holds a run: pass resume=True (--resume) to go on with "
                 "it, or take another folder"
@@ -91,7 +92,7 @@ class Keeper:
                 good[path] = read_state(path)
             except CheckpointError as error:
                 refused.append(str(error))
-        if not good and holds_run(self.folder):
+        if not good and has_checkpoint(self.folder):
             reasons = "; ".join(refused) or f"{self.folder} has only the record of a run"
             raise CheckpointError(
                 f"no checkpoint can be used: {reasons}. Take another folder, or delete this one to "
@@ -151,7 +152,7 @@ class Keeper:
         self.last = time.monotonic()
 
 
-def holds_run(folder: Path) -> bool:
+def has_checkpoint(folder: Path) -> bool:
     """Is there a run in the folder, or what is left of one?"""
     return any((folder / name).exists() for name in (*STATES, RECORD))
 
@@ -246,7 +247,7 @@ def load_weights(path: str | Path) -> nn.Module:
     return model.eval()
 
 
-def shipped(name: str) -> nn.Module:
+def load_pretrained(name: str) -> nn.Module:
     """A trained network that comes with the course, on the CPU, in eval mode.
 
     What made it is beside it in `inception_course/weights`. Raises `ValueError` for another name.

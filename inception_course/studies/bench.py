@@ -29,12 +29,13 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
-from . import cost, data, models, records, train
-from .doctor import usable_cores
-from .train import RECIPES, Recipe, Run, using_threads
+from .. import cost, data, models, train
+from ..machine import usable_cores, using_threads
+from ..studies import results
+from ..train import RECIPES, Recipe, Run
 
 NETWORK = "googlenet_bn"
-RECORDS = Path(__file__).parent.parent / "notebooks" / "records"
+RECORDS = Path(__file__).with_name("records")
 
 # Accuracies on Fashion-MNIST to be reached: what d2l's own training of its GoogLeNet ends with,
 # and what the list of results in the data set's README has for a GoogLeNet.
@@ -126,7 +127,7 @@ class Race:
     """Images per second of `d2l.train_ch6` with d2l's own loader and of `fit`, a value per round.
 
     Same network, same images a batch, same size. Of both, whole passes over the training data are
-    timed, from asking for the first batch to the end of the last step, preparing the images
+    timed, from eval_mode for the first batch to the end of the last step, preparing the images
     included. Of neither is what happens once, before and after: d2l's evaluation and our
     validation, and our probe for the fastest arithmetic. d2l's figure is not drawn at all; five
     times a pass is little in a pass of 60,000 images, and would be much here.
@@ -332,7 +333,7 @@ def environment() -> dict:
     """What a reader needs to compare these numbers with others."""
     sample = data.fashion_mnist("val", sample=10)
     with using_threads(usable_cores()):
-        known = train.describe(torch.device("cpu"), train.Speed("", ""), sample, sample)
+        known = train.describe(torch.device("cpu"), train.Precision("", ""), sample, sample)
     names = ("course", "python", "torch", "system", "processor", "device", "threads")
     return {name: known[name] for name in names} | {"d2l_threads": torch.get_num_threads()}
 
@@ -402,7 +403,9 @@ def one_pass(
     run = train.fit(
         create(network, recipe), train_set, val_set, replace(recipe, epochs=1), progress=progress
     )
-    return Pass(watches[0], train.Speed(run.environment["precision"], run.environment["layout"]))
+    return Pass(
+        watches[0], train.Precision(run.environment["precision"], run.environment["layout"])
+    )
 
 
 def create(network: str, recipe: Recipe) -> nn.Module:
@@ -601,7 +604,7 @@ def quiet_profiler() -> Iterator[profile]:
 
 def recorded_runs() -> list[Run]:
     """The records of those recipes that the notebooks show, on the full data."""
-    return [run for run in records.read(RECORDS).values() if run.recipe.name in SOONER]
+    return [run for run in results.read(RECORDS).values() if run.recipe.name in SOONER]
 
 
 def train_anew(recipe: Recipe, sets: Sequence, progress) -> Run:

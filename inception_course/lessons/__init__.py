@@ -1,0 +1,1 @@
+"""What a notebook needs beside the package: exercises, widgets, the doctor."""
