@@ -335,7 +335,7 @@ def fit(
     compiled: bool = False,
     sync_norm: bool = True,
 ) -> Run:
-    """Train `model` in place on `train_set` by `recipe`, and judge it on `val_set` every epoch.
+    """Train `model` in place on `train_set` by `recipe`, and validate it on `val_set` every epoch.
 
     `watch` is called with each finished epoch; `progress` wraps each pass over the batches, as
     `tqdm` does. At the end the model holds the averaged weights, if the recipe averages. The
@@ -418,7 +418,7 @@ def fit(
             set_rng_state(recipe.seed, number, team.rank, place.random)  # dropout
             batches.epoch, batches.start = number - 1, place.step
             start = time.perf_counter() - place.seconds
-            seen = Means(*(place.seen if team.rank == 0 else ()))
+            seen = RunningMean(*(place.seen if team.rank == 0 else ()))
             model.train()
             for step, (images, labels) in enumerate(progress(batches), start=place.step + 1):
                 rate = learning_rate(recipe, number - 1 + (step - 1) / len(batches))
@@ -448,8 +448,8 @@ def fit(
                     where = f"step {step} of {len(batches)} in epoch {number}"
                     raise Interrupted(stop, where, run, keeper.good)
             trained = time.perf_counter() - start
-            seen, place = Means(*team.sum(*seen.sums)), Place(number + 1)
-            checked = judge(average.module, val_set, recipe, team)
+            seen, place = RunningMean(*team.sum(*seen.sums)), Place(number + 1)
+            checked = validate(average.module, val_set, recipe, team)
             if not math.isfinite(checked.loss):
                 where = f"the validation after epoch {number}"
                 raise Diverged(checked.loss, where, rate, run, keeper.good)
@@ -479,7 +479,7 @@ class Place:
 
     number: int
     step: int = 0
-    seen: tuple = ()  # what `Means` has added up
+    seen: tuple = ()  # what `RunningMean` has added up
     seconds: float = 0.0
     random: list = ()  # the state of each process's generators; empty before the first step
 
@@ -512,18 +512,18 @@ def set_rng_state(seed: int, number: int, rank: int, states: Sequence[list[Tenso
             torch.cuda.set_rng_state(state)
 
 
-def judge(model: nn.Module, dataset: Dataset, recipe: Recipe, team: processes.Team) -> "Means":
+def validate(model: nn.Module, dataset: Dataset, recipe: Recipe, team: processes.Team) -> "RunningMean":
     """How good the network is, each process eval_mode it about its share."""
     team.agree(model)
     rows, _, weight = team.share(*2 * [torch.arange(len(dataset))])
-    means, part = Means(), subset(dataset, rows)
+    means, part = RunningMean(), subset(dataset, rows)
     answers = predict(model, part, size=recipe.image_size)
     if weight:
         means.add(answers, targets(part))
-    return Means(*team.sum(*means.sums))
+    return RunningMean(*team.sum(*means.sums))
 
 
-class Means:
+class RunningMean:
     """Mean loss and accuracy over images, however they were divided into batches."""
 
     def __init__(self, loss_sum: float = 0, correct: int = 0, count: int = 0):
