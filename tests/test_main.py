@@ -148,7 +148,14 @@ def test_an_experiment_can_be_gone_on_with(tmp_path):
     done = course("experiment", "depth", record, "--minutes", 0)
     assert done.returncode == 1
     assert "0 of 60 trainings are in" in done.stdout
-    finished = Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "experiments" / "depth.json"
+    finished = (
+        Path(__file__).parent.parent
+        / "inception_course"
+        / "studies"
+        / "records"
+        / "experiments"
+        / "depth.json"
+    )
     record.write_bytes(finished.read_bytes())
     done = course("experiment", "depth", record)
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,10 @@ from inception_course.models.googlenet import PRINTED
 from inception_course.studies import reduction
 from inception_course.train import Recipe
 
-RECORD = Path(__file__).parent.parent / "inception_course/studies/records/experiments/one_by_one-widths.json"
+RECORD = (
+    Path(__file__).parent.parent
+    / "inception_course/studies/records/experiments/one_by_one-widths.json"
+)
 PLACES = reduction.places()
 
 

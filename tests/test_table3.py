@@ -166,7 +166,9 @@ def test_the_printed_tables_hold_what_the_paper_says():
 
 @pytest.mark.parametrize("recipe", ["quick", "modern"])
 def test_the_records_of_the_notebook_can_be_read(recipe):
-    folder = Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "evaluation"
+    folder = (
+        Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "evaluation"
+    )
     path = folder / f"crops-{recipe}.json"
     table = ensembles.Table.from_json(path.read_text("utf-8"))
     assert table.settings["protocols"].keys() == {"1", "10", "144"}

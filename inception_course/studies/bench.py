@@ -1,4 +1,4 @@
-"""Speed, measured side by side on this machine: ratios are the result, not seconds.
+"""Precision, measured side by side on this machine: ratios are the result, not seconds.
 
     result = bench.run(bench.FULL, watch=print)
 
@@ -382,7 +382,7 @@ class Pass(NamedTuple):
     """A pass of `fit` over its training images, as seen by a stopwatch around its batches."""
 
     watch: Stopwatch
-    speed: train.Speed
+    speed: train.Precision
 
 
 def one_pass(
@@ -508,7 +508,7 @@ class StepTimes(NamedTuple):
 
     step: float
     data: float
-    speed: train.Speed
+    speed: train.Precision
 
 
 def time_steps(recipe: Recipe, steps: int) -> StepTimes:

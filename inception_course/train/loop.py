@@ -512,7 +512,9 @@ def set_rng_state(seed: int, number: int, rank: int, states: Sequence[list[Tenso
             torch.cuda.set_rng_state(state)
 
 
-def validate(model: nn.Module, dataset: Dataset, recipe: Recipe, team: processes.Team) -> "RunningMean":
+def validate(
+    model: nn.Module, dataset: Dataset, recipe: Recipe, team: processes.Team
+) -> "RunningMean":
     """How good the network is, each process eval_mode it about its share."""
     team.agree(model)
     rows, _, weight = team.share(*2 * [torch.arange(len(dataset))])
