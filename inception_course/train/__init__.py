@@ -1,25 +1,17 @@
-"""Training."""
+"""Training: `fit` trains a network by a `Recipe` and gives a `Run`; the loop is in `loop`."""
 
-from .loop import (
-    RECIPES,
-    Diverged,
-    Epoch,
-    Interrupted,
-    Precision,
-    Recipe,
-    Run,
-    RunningMean,
-    choose_precision,
-    describe,
-    fit,
-    learning_rate,
-    make_optimizer,
-    objective,
-    trained,
-)
+from .checkpoint import CheckpointError, CheckpointManager, load_trained
+from .loop import fit, objective, one_epoch, validate
+from .optim import learning_rate, make_average, make_optimizer, make_schedule
+from .recipes import NETWORKS, RECIPES, Recipe
+from .run import Diverged, Epoch, Interrupted, Run, RunningMean
+from .session import Precision, choose_precision, describe
 
 __all__ = [
+    "NETWORKS",
     "RECIPES",
+    "CheckpointError",
+    "CheckpointManager",
     "Diverged",
     "Epoch",
     "Interrupted",
@@ -31,7 +23,11 @@ __all__ = [
     "describe",
     "fit",
     "learning_rate",
+    "load_trained",
+    "make_average",
     "make_optimizer",
+    "make_schedule",
     "objective",
-    "trained",
+    "one_epoch",
+    "validate",
 ]

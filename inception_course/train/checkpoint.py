@@ -22,9 +22,11 @@ from torch.utils.data import Dataset, TensorDataset
 from .. import models
 from ..data import CLASSES
 from ..machine import write_atomically
+from .run import Run
 
 STATES, RECORD = ("checkpoint-1.pt", "checkpoint-2.pt"), "run.json"
-HEADER = b"inception-course checkpoint 1\n"
+HEADER = b"inception-course checkpoint 2\n"
+FIRST_EDITION = b"inception-course checkpoint 1\n"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
@@ -51,22 +53,22 @@ class CheckpointManager:
         train_set: Dataset,
         val_set: Dataset,
         *,
-        every: float,  # seconds
+        save_every: float,  # seconds
     ):
-        self.folder, self.every = folder and Path(folder), every
+        self.folder, self.save_every = (Path(folder) if folder else None), save_every
         if self.folder:
-            data = {"training data": digest(train_set), "validation data": digest(val_set)}
+            data = {"training data": fingerprint(train_set), "validation data": fingerprint(val_set)}
             self.identity = recipe | data
-        self.good = None  # the path of the last good checkpoint
+        self.latest = None  # the path of the last good checkpoint
         self.count = 0  # saves so far
         self.last = time.monotonic()  # when it was saved
 
     @property
-    def due(self) -> bool:
-        """Is the last save `every` seconds ago?"""
-        return self.folder is not None and time.monotonic() - self.last >= self.every
+    def should_save(self) -> bool:
+        """Is the last save `save_every` seconds ago?"""
+        return self.folder is not None and time.monotonic() - self.last >= self.save_every
 
-    def begin(self, resume: bool, allow_changes: bool = False) -> dict | None:
+    def restore(self, resume: bool, allow_changes: bool = False) -> dict | None:
         """What to go on from: the last good state in the folder, or None for a new run."""
         if self.folder is None:
             return None
@@ -100,17 +102,17 @@ class CheckpointManager:
             )
         if not good:
             return None
-        self.good = max(good, key=lambda path: good[path]["count"])
-        saved = good[self.good]
+        self.latest = max(good, key=lambda path: good[path]["count"])
+        saved = good[self.latest]
         self.count = saved["count"]
         for reason in refused:
-            warnings.warn(f"{reason}; going on from {self.good} instead", stacklevel=4)
+            warnings.warn(f"{reason}; going on from {self.latest} instead", stacklevel=4)
         self._compare(saved["identity"], allow_changes)
         for rest in self.folder.glob(".*.part"):
             rest.unlink(missing_ok=True)  # of a process that was killed while it wrote
         state = saved["state"]
         if saved["identity"] != self.identity:  # its steps are not ours: begin the epoch again
-            state["place"] = {"number": state["place"]["number"]}
+            state["position"] = {"epoch": state["position"]["epoch"]}
         return state
 
     def _compare(self, before: dict, allow_changes: bool) -> None:
@@ -121,7 +123,7 @@ class CheckpointManager:
         )
         if changes and not allow_changes:
             raise CheckpointError(
-                f"{self.good} is of another recipe or other data ({changes}): take another "
+                f"{self.latest} is of another recipe or other data ({changes}): take another "
                 "folder, or pass allow_changes=True (--allow-changes) to go on all the same"
             )
 
@@ -133,16 +135,16 @@ class CheckpointManager:
         """
         if self.folder is None or not is_finite(state["model"]):
             return
-        path = next(p for name in STATES if (p := self.folder / name) != self.good)
+        path = next(p for name in STATES if (p := self.folder / name) != self.latest)
         body = to_bytes({"count": self.count + 1, "identity": self.identity, "state": state})
         content = HEADER + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
-            self.good, self.count = path, self.count + 1
+            self.latest, self.count = path, self.count + 1
             write_atomically(self.folder / RECORD, state["run"].encode())
         except OSError as error:
-            kept = f"{self.good} is as it was" if self.good else "nothing is saved yet"
+            kept = f"{self.latest} is as it was" if self.latest else "nothing is saved yet"
             warnings.warn(
                 f"{datetime.now():%H:%M} the training could not be saved in {self.folder} "
                 f"({error.strerror or error}); {kept}. It goes on and tries again: "
@@ -161,7 +163,7 @@ def is_finite(weights: dict) -> bool:
     return all(values.isfinite().all() for values in weights.values())
 
 
-def digest(dataset: Dataset) -> str:
+def fingerprint(dataset: Dataset) -> str:
     """What a data set is known by: how many images, and the SHA-256 of images and labels.
 
     Of pictures on disk it is that of their `signature`, which is faster than to read them all.
@@ -183,6 +185,10 @@ def read_state(path: Path) -> dict:
         content = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({error.strerror or error})") from error
+    if content.startswith(FIRST_EDITION):
+        raise CheckpointError(
+            f"{path} is of the course's first edition, which trains otherwise: begin the run again"
+        )
     if not content.startswith(HEADER):
         raise CheckpointError(f"{path} is damaged or not a checkpoint of this course")
     digest, _, body = content[len(HEADER) :].partition(b"\n")
@@ -256,3 +262,17 @@ def load_pretrained(name: str) -> nn.Module:
     if name not in known:
         raise ValueError(f"the course comes with the weights of {', '.join(known)}; not {name!r}")
     return load_weights(WEIGHTS / f"{name}.pt")
+
+
+def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
+    """The network that a training left in `folder`, on the CPU, in eval mode, and its record.
+
+    Raises `CheckpointError` if one of them is missing, `ValueError` if the record is damaged.
+    """
+    network = load_weights(Path(folder, "weights.pt"))
+    record = Path(folder, RECORD)
+    if not record.exists():
+        raise CheckpointError(
+            f"there is no {record}, which says by what recipe the network was trained"
+        )
+    return network, Run.from_json(record.read_text("utf-8"))
