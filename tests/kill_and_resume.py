@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from test_train import TINY, dots, small_net, without_times
+from helpers import RICH, TINY, dots, small_net, without_times
 
 from inception_course import train
 from inception_course.train import checkpoint, processes
 
-RECIPE = replace(TINY, epochs=8, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
+RECIPE = replace(RICH, epochs=8)
 IMAGES = 400  # 25 steps an epoch
 
 
@@ -32,7 +32,9 @@ def fork_and_train(folder):
         model = small_net(seed=os.getpid(), dropout=0.5)  # the seed of the first counts
         if not any(folder.glob("checkpoint-*.pt")):  # killed before it saved, or the first
             model = small_net(dropout=0.5)
-        train.fit(model, dots(IMAGES), dots(32), RECIPE, checkpoint=folder, resume=True, every=0)
+        train.fit(
+            model, dots(IMAGES), dots(32), RECIPE, checkpoint=folder, resume=True, save_every=0
+        )
         status = 0
     finally:
         os._exit(status)
@@ -86,7 +88,7 @@ def main(folder, kills, seed):
                 killed += 1
                 unfinished += any(place.glob(".*.part"))
                 if state := last_state(place):
-                    places.add((attempt, state["place"]["number"], state["place"]["step"]))
+                    places.add((attempt, state["position"]["epoch"], state["position"]["step"]))
         assert same(outcome(place), expected), f"after {killed} kills"
     within = sum(step > 0 for _, _, step in places)
     print(

@@ -3,21 +3,20 @@
 torchrun --nproc-per-node 2 tests/shared_training.py FOLDER
 """
 
+import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from test_train import TINY, dots, small_net, without_times
+from helpers import RICH, dots, small_net, weights, without_times
 from torch import nn
 
-from inception_course import data, train
+from inception_course import train
 from inception_course.train import processes
 
-# 67 images: a last batch of 3, which is too small to share; 19 for validation: 10 and 9.
-TRAIN, VAL = dots(67), dots(19, seed=1)
-RECIPE = replace(TINY, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
+# 68 images: a last batch of 4, which two processes can share as equals.
+TRAIN, VAL = dots(68), dots(19, seed=1)
 
 
 def plain_net():
@@ -26,72 +25,72 @@ def plain_net():
         return nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.Flatten(), nn.Linear(8 * 25, 4))
 
 
-def gradient(net, images, labels, team):
-    """Of the mean loss over a whole batch."""
-    images, labels, weight = team.share(images, labels)
-    model = team.wrap(net)
-    (weight * train.objective(model(images), labels, RECIPE)).backward()
-    return torch.cat([p.grad.flatten() for p in net.parameters()])
+def trained(net, train_set=TRAIN, **options):
+    return train.fit(net, train_set, VAL, RICH, **options), weights(net)
 
 
-def outcome(make, team, count, **options):
-    """The gradient of a batch of `count` images at first, the run, and the weights after it."""
-    images, labels = next(iter(data.Batches(TRAIN, count, seed=3, shuffle=True)))
-    first, net = gradient(make(), images, labels, team), make()
-    run = train.fit(net, TRAIN, VAL, RECIPE, **options)
-    return first, run, torch.cat([value.flatten().float() for value in net.state_dict().values()])
+def gathered(values):
+    """All processes' values are the same; gives them."""
+    everyones = processes.all_gather(values)
+    assert all(torch.equal(values, each) for each in everyones)
+    return values
+
+
+def compare(folder, alone):
+    expected, expected_weights = alone
+    run, values = trained(plain_net(), checkpoint=folder / "plain", save_every=0)
+    torch.testing.assert_close(gathered(values), expected_weights, rtol=0, atol=1e-5)
+    for ours, theirs in zip(without_times(run), without_times(expected), strict=True):
+        assert abs(ours.train_loss - theirs.train_loss) < 1e-5
+        assert abs(ours.val_loss - theirs.val_loss) < 1e-5
+        assert ours.train_accuracy == theirs.train_accuracy
+        assert ours.val_accuracy == theirs.val_accuracy
+    assert run.environment["processes"] == processes.world_size()
+
+
+def normalize_apart(alone):
+    """Each process normalizes its own share, so that the run differs, and all hold one network."""
+    run, values = trained(small_net())
+    gathered(values)
+    assert abs(run.last.train_loss - alone[0].last.train_loss) > 1e-4
+
+
+def count_every_image():
+    """67 images leave a batch of 3, too small to share: it joins the one before."""
+    labels = dots(67).tensors[1]
+    still = train.fit(plain_net(), dots(67), VAL, RICH).epochs
+    right = [epoch.train_accuracy * len(labels) for epoch in still]
+    assert all(abs(count - round(count)) < 1e-9 for count in right)
+
+
+def stop_and_resume(folder):
+    def net(seed):
+        return small_net(seed=seed, dropout=0.5)  # drawn by each process for itself
+
+    def progress(batches):
+        for number, batch in enumerate(batches):
+            if batches.epoch == 2 and number == 3:
+                signal.raise_signal(signal.SIGTERM)  # one process only
+            yield batch
+
+    one, whole = trained(net(0))
+    options = {"checkpoint": folder / "stopped", "save_every": 0}
+    with pytest.raises(train.Interrupted, match="after step 4 of 5 in epoch 2"):
+        trained(net(0), progress=progress, **options)
+    two, resumed = trained(net(1), resume=True, **options)
+    assert without_times(one) == without_times(two)
+    assert torch.equal(whole, resumed)
 
 
 def main(folder):
-    alone = [outcome(make, processes.Team(), 15) for make in (plain_net, small_net)]
-    with processes.joined("cpu"):
-        team = processes.Team()
-        for make, expected in zip((plain_net, small_net), alone, strict=True):
-            options = {"checkpoint": folder / make.__name__, "every": 0}
-            first, run, weights = outcome(make, team, 15, **options)
-            torch.testing.assert_close(first, expected[0], rtol=0, atol=1e-5)
-            # The running variance counts the images of the batch that all took twice.
-            torch.testing.assert_close(weights, expected[2], rtol=0, atol=1e-3)
-            for ours, theirs in zip(without_times(run), without_times(expected[1]), strict=True):
-                assert abs(ours.train_loss - theirs.train_loss) < 1e-4
-                assert abs(ours.val_loss - theirs.val_loss) < 1e-4
-                assert (ours.train_accuracy, ours.val_accuracy) == (
-                    theirs.train_accuracy,
-                    theirs.val_accuracy,
-                )
-            everyones = team.collect(weights)
-            assert all(torch.equal(weights, each) for each in everyones)
-            assert run.environment["processes"] == team.size
-
-        # Without the others' statistics the batch norm of 8 images is not that of 15.
-        options = {"checkpoint": folder / "apart", "every": 0, "sync_norm": False}
-        apart = small_net()
-        run = train.fit(apart, TRAIN, VAL, RECIPE, **options)
-        assert not any(type(module) is processes.SharedBatchNorm for module in apart.modules())
-        assert abs(run.last.train_loss - alone[1][1].last.train_loss) > 1e-4
-        assert len(set(team.collect(tuple(without_times(run))))) == 1
-
-        def net(seed):
-            return small_net(seed=seed, dropout=0.5)  # drawn by each process for itself
-
-        whole, stopped, fresh = net(0), net(0), net(1)
-        one = train.fit(whole, TRAIN, VAL, RECIPE)
-        options = {"checkpoint": folder / "stopped", "every": 0}
-
-        def progress(batches):
-            for number, batch in enumerate(batches):
-                if batches.epoch == 2 and number == 3:
-                    train.signal.raise_signal(train.signal.SIGTERM)  # one process only
-                yield batch
-
-        with pytest.raises(train.Interrupted, match="after step 4 of 5 in epoch 2"):
-            train.fit(stopped, TRAIN, VAL, RECIPE, progress=progress, **options)
-        two = train.fit(fresh, TRAIN, VAL, RECIPE, resume=True, **options)
-        assert without_times(one) == without_times(two)
-        for a, b in zip(whole.state_dict().values(), fresh.state_dict().values(), strict=True):
-            assert torch.equal(a, b)
-        if team.rank == 0:
-            print("the same", team.size)
+    alone = [trained(make()) for make in (plain_net, small_net)]
+    with processes.process_group("cpu"):
+        compare(folder, alone[0])
+        normalize_apart(alone[1])
+        count_every_image()
+        stop_and_resume(folder)
+        if processes.rank() == 0:
+            print("the same", processes.world_size())
 
 
 if __name__ == "__main__":

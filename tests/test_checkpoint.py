@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import TINY, Explosive, dots, small_net, weights, without_times
+from helpers import RICH, Explosive, dots, small_net, weights, without_times
 
 from inception_course import train
-from inception_course.train import checkpoint
+from inception_course.train import checkpoint, loop
 from inception_course.train.checkpoint import CheckpointError
 
-RECIPE = replace(TINY, epochs=3, schedule="one-cycle", ema_decay=0.8, shift=1, flip=True, erase=3)
+RECIPE = replace(RICH, epochs=3)
 FILES = ("checkpoint-1.pt", "checkpoint-2.pt")
 
 
@@ -101,7 +101,7 @@ def test_a_run_stopped_again_and_again_goes_on(tmp_path, whole):
                 stop and stop.pop()
 
         with pytest.raises(RuntimeError, match="power"):
-            fit(model, progress=progress, checkpoint=tmp_path, resume=True, every=0)
+            fit(model, progress=progress, checkpoint=tmp_path, resume=True, save_every=0)
         model = small_net(seed=steps, dropout=0.5)
     assert_same(resumed(tmp_path), whole)
 
@@ -125,10 +125,10 @@ def test_a_long_epoch_is_saved_within_and_a_short_one_at_its_end(tmp_path):
     for every in (0.0, 60.0):
         folder = tmp_path / str(every)
         with pytest.raises(RuntimeError, match="power"):
-            fit(small_net(), progress=doing(fail, 2, 4), checkpoint=folder, every=every)
+            fit(small_net(), progress=doing(fail, 2, 4), checkpoint=folder, save_every=every)
         states = [checkpoint.read_state(path)["state"] for path in folder.glob("checkpoint-*.pt")]
         places[every] = sorted(
-            (state["place"]["number"], state["place"]["step"]) for state in states
+            (state["position"]["epoch"], state["position"]["step"]) for state in states
         )
     assert places == {0.0: [(2, 2), (2, 3)], 60.0: [(2, 0)]}
 
@@ -143,7 +143,7 @@ def test_the_time_before_the_stop_counts(tmp_path):
             yield batch
 
     with pytest.raises(RuntimeError, match="power"):
-        fit(small_net(), progress=progress, checkpoint=tmp_path, every=0)
+        fit(small_net(), progress=progress, checkpoint=tmp_path, save_every=0)
     run, _ = resumed(tmp_path)
     assert run.epochs[0].seconds > 0.5 > run.epochs[1].seconds
 
@@ -197,8 +197,8 @@ def test_a_signal_during_validation_waits_for_the_end_of_the_epoch(tmp_path, who
         signal.raise_signal(signal.SIGINT)
         return ask(*arguments, **options)
 
-    ask = train.predict
-    monkeypatch.setattr(train, "predict", predict)
+    ask = loop.predict
+    monkeypatch.setattr(loop, "predict", predict)
     with pytest.raises(train.Interrupted, match="stopped after epoch 1"):
         fit(small_net(dropout=0.5), checkpoint=tmp_path)
     monkeypatch.undo()
@@ -239,7 +239,7 @@ def test_in_another_thread_signals_are_left_alone():
 def two_checkpoints(folder):
     """A run stopped in its second epoch; the path of the newer file and that of the older."""
     with pytest.raises(RuntimeError, match="power"):
-        fit(small_net(dropout=0.5), progress=doing(fail, 2, 4), checkpoint=folder, every=0)
+        fit(small_net(dropout=0.5), progress=doing(fail, 2, 4), checkpoint=folder, save_every=0)
     paths = [folder / name for name in FILES]
     return sorted(paths, key=lambda path: -checkpoint.read_state(path)["count"])
 
@@ -273,7 +273,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_is_used(tmp_path, wh
     newer, older = two_checkpoints(tmp_path)
     newer.write_bytes(change(newer.read_bytes()))
     with pytest.warns(
-        UserWarning, match=f"{newer.name} .*{reason}.*; going on from .*{older.name}"
+        UserWarning, match=f"{newer.name} .*{reason}.*; resuming from .*{older.name}"
     ):
         assert_same(resumed(tmp_path), whole)
 
@@ -376,18 +376,18 @@ def test_weights_without_room_are_an_error_in_a_sentence(tmp_path):
 
 def test_a_diverging_run_names_its_last_good_checkpoint(tmp_path):
     with pytest.raises(train.Diverged, match=r"epoch 2, step 2 of 5, .*is .*checkpoint-\d.pt"):
-        train.fit(Explosive(), dots(70), dots(32), RECIPE, checkpoint=tmp_path, every=0)
+        train.fit(Explosive(), dots(70), dots(32), RECIPE, checkpoint=tmp_path, save_every=0)
     state = checkpoint.read_state(tmp_path / "checkpoint-1.pt")["state"]
     assert json.loads(state["run"])["epochs"][0]["number"] == 1
 
 
 def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     model = small_net()
-    keeper = checkpoint.CheckpointManager(tmp_path, {}, dots(), dots(), every=0)
+    keeper = checkpoint.CheckpointManager(tmp_path, {}, dots(), dots(), save_every=0)
     keeper.save({"run": "{}", "model": model.state_dict()})
     model[0].weight.data[0] = float("inf")
     keeper.save({"run": "{}", "model": model.state_dict()})
-    assert keeper.good == tmp_path / "checkpoint-1.pt"
+    assert keeper.latest == tmp_path / "checkpoint-1.pt"
     assert not (tmp_path / "checkpoint-2.pt").exists()
 
 

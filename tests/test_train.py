@@ -2,53 +2,18 @@
 
 import json
 import math
-import shutil
 import warnings
 from dataclasses import replace
 
 import pytest
 import torch
+from helpers import TINY, Explosive, dots, small_net, weights, without_times
 from torch import nn
 from torch.utils.data import TensorDataset
 
 from inception_course import data, models, train
 from inception_course.models.blocks import Logits
-from inception_course.train import Recipe, checkpoint
-
-TINY = Recipe("tiny", epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, image_size=12)
-
-
-def dots(count=64, classes=4, seed=0):
-    """Images with one bright quarter, which is the class: easy to learn."""
-    generator = torch.Generator().manual_seed(seed)
-    labels = torch.arange(count) % classes
-    images = torch.randint(0, 60, (count, 1, 12, 12), generator=generator, dtype=torch.uint8)
-    for image, label in zip(images, labels, strict=True):
-        row, column = divmod(int(label), 2)
-        image[0, 6 * row : 6 * row + 6, 6 * column : 6 * column + 6] += 150
-    return TensorDataset(images, labels)
-
-
-def small_net(seed=0, dropout=0.0):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return nn.Sequential(
-            nn.Conv2d(1, 8, 3, stride=2),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Flatten(),
-            nn.Dropout(dropout),
-            nn.Linear(8 * 25, 4),
-        )
-
-
-def weights(model):
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
-
-
-def without_times(run):
-    return [replace(epoch, seconds=0.0, images_per_second=0.0) for epoch in run.epochs]
-
+from inception_course.train import checkpoint, session
 
 # What fit does
 
@@ -78,7 +43,7 @@ def test_the_means_are_over_images_and_of_the_network_as_it_was():
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another():
     first, again, other = small_net(dropout=0.5), small_net(dropout=0.5), small_net(dropout=0.5)
-    recipe = replace(TINY, shift=1, flip=True, erase=3)
+    recipe = replace(TINY, translate=1, flip=True, cutout=3)
     one = train.fit(first, dots(), dots(32), recipe)
     torch.rand(7)  # whatever else draws numbers does not matter
     two = train.fit(again, dots(), dots(32), recipe)
@@ -105,7 +70,9 @@ def test_watch_sees_every_epoch_and_progress_wraps_every_pass(capsys):
         passes.append(len(batches))
         return batches
 
-    run = train.fit(small_net(), dots(), dots(32), TINY, watch=seen.append, progress=progress)
+    run = train.fit(
+        small_net(), dots(), dots(32), TINY, on_epoch_end=seen.append, progress=progress
+    )
     assert tuple(seen) == run.epochs
     assert passes == [4, 4]
     assert capsys.readouterr() == ("", "")
@@ -175,10 +142,12 @@ def test_biases_and_norms_do_not_decay(optimizer):
 
 def test_a_run_that_went_on_elsewhere_says_where_it_was():
     now = {"torch": "2.14.1", "threads": 2, "processor": "new", "classes": 10}
-    first = train.merge_environments({"torch": "2.14.1", "threads": 12, "classes": 10}, now)
+    first = session.merge_environments({"torch": "2.14.1", "threads": 12, "classes": 10}, now)
     assert first == now | {"threads": "12, then 2"}
-    assert train.merge_environments(first, now) == first
-    assert train.merge_environments(first, now | {"threads": 4})["threads"] == "12, then 2, then 4"
+    assert session.merge_environments(first, now) == first
+    assert (
+        session.merge_environments(first, now | {"threads": 4})["threads"] == "12, then 2, then 4"
+    )
 
 
 # Rate, loss, precision
@@ -191,7 +160,7 @@ def test_one_cycle_rises_and_falls_to_zero():
 
 
 def test_the_schedule_of_2014_takes_4_per_cent_every_8_epochs():
-    recipe = replace(TINY, schedule="2014", learning_rate=1.0)
+    recipe = replace(TINY, schedule="step", learning_rate=1.0)
     rates = [train.learning_rate(recipe, epoch) for epoch in (0, 7.9, 8, 100)]
     assert rates == pytest.approx([1, 1, 0.96, 0.96**12])
     assert rates[-1] == pytest.approx(0.613, abs=1e-3)
@@ -199,11 +168,13 @@ def test_the_schedule_of_2014_takes_4_per_cent_every_8_epochs():
 
 def test_auxiliary_losses_weigh_three_tenths():
     logits, labels = torch.randn(6, 4), torch.arange(6) % 4
-    plain = train.objective(logits, labels, TINY)
+    plain, _ = train.objective(logits, labels, TINY)
     outputs = Logits(logits, (logits, logits))
-    assert train.objective(outputs, labels, TINY).item() == pytest.approx(1.6 * plain.item())
-    without = replace(TINY, auxiliary_weight=0.0)
-    assert train.objective(outputs, labels, without).item() == pytest.approx(plain.item())
+    loss, main = train.objective(outputs, labels, TINY)
+    assert loss.item() == pytest.approx(1.6 * plain.item())
+    assert torch.equal(main, plain)
+    loss, _ = train.objective(outputs, labels, replace(TINY, auxiliary_weight=0.0))
+    assert loss.item() == pytest.approx(plain.item())
 
 
 def test_a_net_with_auxiliary_heads_trains():
@@ -219,7 +190,7 @@ def test_a_net_with_auxiliary_heads_trains():
 def test_the_recipe_of_2014_trains_the_net_of_2014():
     recipe = replace(train.RECIPES["paper_2014"], epochs=1, precision="float32")
     torch.manual_seed(0)
-    net = models.create("googlenet", width=0.25, **recipe.network)
+    net = models.create("googlenet", width=0.25, **train.NETWORKS["paper_2014"][1])
     assert sorted(m.p for m in net.modules() if isinstance(m, nn.Dropout)) == [0.4, 0.7, 0.7]
     before = {name: value.clone() for name, value in net.state_dict().items()}
     train_set = data.fashion_mnist("train", sample=3 * recipe.batch_size)
@@ -236,54 +207,20 @@ def test_other_precisions_train_as_well(precision):
     assert run.environment["precision"] in ("float32", "bfloat16")
 
 
-@pytest.fixture
-def compiler(tmp_path, monkeypatch):
-    """The settings of torch's compiler, which keeps nothing and starts no process for later."""
-    from torch._inductor import config
-
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
-    torch._dynamo.reset()
-    with config.patch(compile_threads=1):
-        yield config
-    torch._dynamo.reset()
-
-
-def flat_net():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Flatten(), nn.Linear(144, 8), nn.ReLU(), nn.Linear(8, 4))
-
-
-@pytest.mark.filterwarnings("default:torch.compile does not work here")  # without g++
-def test_a_compiled_network_learns_the_same(compiler, tmp_path):
-    plain = train.fit(flat_net(), dots(), dots(32), TINY)
-    run = train.fit(flat_net(), dots(), dots(32), TINY, compiled=True)
-    assert any(tmp_path.rglob("*.so")) == bool(shutil.which("g++"))
-    assert run.last.train_loss == pytest.approx(plain.last.train_loss, rel=1e-3)
-
-
-def test_without_a_compiler_the_training_goes_on(compiler):
-    plain = train.fit(flat_net(), dots(), dots(32), TINY)
-    with (
-        compiler.patch({"cpp.cxx": ("/nowhere/g++",)}),
-        pytest.warns(UserWarning, match="torch.compile does not work here, going on without it"),
-    ):
-        run = train.fit(flat_net(), dots(), dots(32), TINY, compiled=True)
-    assert run.last.train_loss == pytest.approx(plain.last.train_loss, rel=1e-5)
-
-
 def test_a_probe_takes_the_fastest_and_leaves_the_model_alone(monkeypatch):
     times = {("float32", "channels_last"): 1.0, ("bfloat16", "channels_last"): 0.5}
-    monkeypatch.setattr(train, "probe", lambda *arguments: times.get(tuple(arguments[-1]), 0.95))
+    monkeypatch.setattr(
+        session, "time_step", lambda *arguments: times.get(tuple(arguments[-1]), 0.95)
+    )
     batches = data.Batches(dots(), 16)
     recipe = replace(TINY, precision="auto")
-    assert train.choose_precision(small_net(), batches, recipe).precision == "bfloat16"
+    assert train.choose_precision(small_net(), batches, recipe, train.objective).dtype == "bfloat16"
     times["bfloat16", "channels_last"] = 0.95  # not enough of a difference
-    assert train.choose_precision(small_net(), batches, recipe).precision == "float32"
+    assert train.choose_precision(small_net(), batches, recipe, train.objective).dtype == "float32"
     monkeypatch.undo()
     model = small_net()
     before = weights(model)
-    train.choose_precision(model, batches, recipe)
+    train.choose_precision(model, batches, recipe, train.objective)
     assert torch.equal(weights(model), before)
 
 
@@ -299,20 +236,6 @@ class Constant(nn.Module):
 
     def forward(self, images):
         return 0 * self.weight.expand(len(images), 4)
-
-
-class Explosive(nn.Module):
-    """Not a number after some steps."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(1, 4))
-        self.steps = 0
-
-    def forward(self, images):
-        self.steps += self.training
-        factor = float("nan") if self.steps > 6 else 1.0
-        return factor * self.weight.expand(len(images), 4)
 
 
 def test_a_run_stuck_at_chance_says_so():
@@ -331,7 +254,6 @@ def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
     model = Explosive()
     with pytest.raises(train.Diverged, match=r"nan in epoch 2, step 3 of 4, at learning") as error:
         train.fit(model, dots(), dots(32), replace(TINY, epochs=3))
-    assert model.weight.isfinite().all()
     assert [epoch.number for epoch in error.value.run.epochs] == [1]
 
 
@@ -374,17 +296,23 @@ def test_the_rate_of_a_run_is_images_over_time():
 
 
 def test_every_named_recipe_fits_its_network():
+    assert train.NETWORKS.keys() == train.RECIPES.keys()
     for name, recipe in train.RECIPES.items():
         assert recipe.name == name
+        model, options = train.NETWORKS[name]
         with torch.device("meta"):
-            models.create(recipe.model, **recipe.network)
+            models.create(model, **options)
+
+
+def test_recipes_can_be_compared_and_hashed():
+    assert len({TINY, replace(TINY), replace(TINY, seed=1)}) == 2
 
 
 # Checkpoints
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path):
-    recipe = replace(TINY, epochs=4, schedule="one-cycle", ema_decay=0.8, shift=1)
+    recipe = replace(TINY, epochs=4, schedule="one-cycle", ema_decay=0.8, translate=1)
     whole, stopped = small_net(dropout=0.5), small_net(dropout=0.5)
     one = train.fit(whole, dots(), dots(32), recipe)
 
@@ -393,7 +321,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train.fit(stopped, dots(), dots(32), recipe, watch=stop, checkpoint=tmp_path)
+        train.fit(stopped, dots(), dots(32), recipe, on_epoch_end=stop, checkpoint=tmp_path)
     record = train.Run.from_json((tmp_path / "run.json").read_text())
     assert [epoch.number for epoch in record.epochs] == [1, 2]
 

@@ -1,7 +1,7 @@
-"""What a training run needs to go on, saved so that a killed process leaves the last good file.
+"""What a training run needs to resume, saved so that a killed process leaves the last good file.
 
 A run's folder holds `run.json`, the record to read, and `checkpoint-1.pt` and `checkpoint-2.pt`,
-the last two states to go on from: a line that says what it is, the SHA-256 of the rest, and the
+the last two states to resume from: a line that says what it is, the SHA-256 of the rest, and the
 rest as `torch.save` writes it.
 """
 
@@ -17,10 +17,10 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 
 from .. import models
-from ..data import CLASSES
+from ..data import CLASSES, Dataset
 from ..machine import write_atomically
 from .run import Run
 
@@ -42,7 +42,7 @@ def new_folder(name: str) -> Path:
 class CheckpointManager:
     """Saves a training as it goes, in two files by turns, so that the last good one stays.
 
-    A training goes on only from a checkpoint of the same recipe and data. Without a folder nothing
+    A training resumes only from a checkpoint of the same recipe and data. Without a folder nothing
     is saved.
     """
 
@@ -57,9 +57,12 @@ class CheckpointManager:
     ):
         self.folder, self.save_every = (Path(folder) if folder else None), save_every
         if self.folder:
-            data = {"training data": fingerprint(train_set), "validation data": fingerprint(val_set)}
+            data = {
+                "training data": fingerprint(train_set),
+                "validation data": fingerprint(val_set),
+            }
             self.identity = recipe | data
-        self.latest = None  # the path of the last good checkpoint
+        self.latest: Path | None = None  # the last good checkpoint
         self.count = 0  # saves so far
         self.last = time.monotonic()  # when it was saved
 
@@ -69,7 +72,7 @@ class CheckpointManager:
         return self.folder is not None and time.monotonic() - self.last >= self.save_every
 
     def restore(self, resume: bool, allow_changes: bool = False) -> dict | None:
-        """What to go on from: the last good state in the folder, or None for a new run."""
+        """The last good state in the folder, to resume from; None for a new run."""
         if self.folder is None:
             return None
         try:
@@ -85,7 +88,7 @@ class CheckpointManager:
         here = [path for path in paths if path.exists()]
         if not resume and has_checkpoint(self.folder):
             raise CheckpointError(
-                f"{self.folder} already holds a run: pass resume=True (--resume) to go on with "
+                f"{self.folder} already holds a run: pass resume=True (--resume) to continue "
                 "it, or take another folder"
             )
         good, refused = {}, []
@@ -102,11 +105,11 @@ class CheckpointManager:
             )
         if not good:
             return None
-        self.latest = max(good, key=lambda path: good[path]["count"])
-        saved = good[self.latest]
+        self.latest = newest = max(good, key=lambda path: good[path]["count"])
+        saved = good[newest]
         self.count = saved["count"]
         for reason in refused:
-            warnings.warn(f"{reason}; going on from {self.latest} instead", stacklevel=4)
+            warnings.warn(f"{reason}; resuming from {self.latest} instead", stacklevel=4)
         self._compare(saved["identity"], allow_changes)
         for rest in self.folder.glob(".*.part"):
             rest.unlink(missing_ok=True)  # of a process that was killed while it wrote
@@ -124,7 +127,7 @@ class CheckpointManager:
         if changes and not allow_changes:
             raise CheckpointError(
                 f"{self.latest} is of another recipe or other data ({changes}): take another "
-                "folder, or pass allow_changes=True (--allow-changes) to go on all the same"
+                "folder, or pass allow_changes=True (--allow-changes) to resume all the same"
             )
 
     def save(self, state: dict) -> None:
@@ -147,7 +150,7 @@ class CheckpointManager:
             kept = f"{self.latest} is as it was" if self.latest else "nothing is saved yet"
             warnings.warn(
                 f"{datetime.now():%H:%M} the training could not be saved in {self.folder} "
-                f"({error.strerror or error}); {kept}. It goes on and tries again: "
+                f"({error.strerror or error}); {kept}. It continues and tries again: "
                 f"free {len(content) / 1e6:.0f} MB there",
                 stacklevel=3,
             )
@@ -249,7 +252,7 @@ def load_weights(path: str | Path) -> nn.Module:
         raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
     model = models.create(saved["name"], **saved["options"])
     model.load_state_dict(saved["weights"])
-    model.classes = tuple(saved.get("classes", CLASSES))
+    vars(model)["classes"] = tuple(saved.get("classes", CLASSES))
     return model.eval()
 
 

@@ -123,9 +123,7 @@ def validate(model: nn.Module, dataset: Dataset, size: int | None = None) -> Run
     return means
 
 
-def objective(
-    outputs: Tensor | Logits, labels: Tensor, recipe: Recipe
-) -> tuple[Tensor, Tensor]:
+def objective(outputs: Tensor | Logits, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
     """The loss to minimize, and the cross-entropy of the main head alone, without smoothing.
 
     The loss is the main head's, plus `auxiliary_weight` times that of each auxiliary head, each

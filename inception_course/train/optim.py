@@ -1,6 +1,7 @@
 """The optimizer, the learning-rate schedule and the averaged weights that a recipe asks for."""
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from .recipes import Recipe
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """SGD or AdamW. Weight decay pulls on weights only: biases and norms have one dimension."""
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": [p for p in model.parameters() if p.ndim > 1]},
         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
     ]

@@ -57,7 +57,7 @@ class Recipe:
 
     def augmentation(self) -> Augment | None:
         """The random changes to the training images; None if there are none."""
-        steps = []
+        steps: list[Augment] = []
         if self.random_resized_crop:
             steps.append(RandomResizedCrop())
         if self.flip:

@@ -1,13 +1,13 @@
 """What a training leaves behind, and the errors it can end with."""
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from .. import records
 from .recipes import Recipe
 
 
@@ -124,18 +124,12 @@ class Run:
         return f"{text}\n{self.diagnosis}" if self.diagnosis else text
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        return records.to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Run":
         """Read a record; raises `ValueError` if `text` is not the record of a run."""
-        try:
-            record = json.loads(text)
-            record["epochs"] = tuple(Epoch(**epoch) for epoch in record["epochs"])
-            record["recipe"] = Recipe(**record["recipe"])
-            return cls(**record)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"this is not the record of a run: {error}") from error
+        return records.from_json(cls, text)
 
 
 class Diverged(ArithmeticError):

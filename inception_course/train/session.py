@@ -202,12 +202,12 @@ class Session:
         due = self.manager.should_save
         look = self.device.type == "cpu" or due or self.step % CHECK_EVERY == 0
         bad = look and not self.checked.isfinite()
-        stop, due, bad = processes.all_reduce_max(self.signals.received, due, bad)
+        stop, save, stray = processes.all_reduce_max(self.signals.received, due, bad)
         where = f"step {self.step} of {len(self.loader)}"
         epoch = self.position.epoch
-        if bad:
+        if stray:
             self._diverged(loss.item(), f"epoch {epoch}, {where}")
-        if stop or due:
+        if stop or save:
             self._save(
                 Position(
                     epoch,
@@ -222,7 +222,8 @@ class Session:
 
     def end_epoch(self, number: int, trained: RunningMean, validated: RunningMean) -> None:
         """Record an epoch, save, and tell the caller."""
-        trained = RunningMean(*processes.all_reduce_sum(*trained.sums))
+        loss_sum, correct, count = processes.all_reduce_sum(*trained.sums)
+        trained = RunningMean(loss_sum, int(correct), int(count))
         if not math.isfinite(validated.loss):
             self._diverged(validated.loss, f"the validation after epoch {number}")
         epoch = Epoch(

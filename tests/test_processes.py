@@ -1,4 +1,4 @@
-"""Several processes train as one does, and go on when one of them dies."""
+"""Several processes train as one does, and continue when one of them dies."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from test_train import dots
+from helpers import dots
 from torch import nn
 
 from inception_course import train
@@ -32,44 +32,47 @@ def torchrun(*arguments, restarts=0):
     )
 
 
-def team_of(size, rank):
-    team = processes.Team()
-    team.size, team.rank = size, rank
-    return team
+@pytest.fixture
+def as_one_of(monkeypatch):
+    """Make this process one of several, as far as sharing goes."""
+
+    def become(size, rank):
+        monkeypatch.setattr(processes, "world_size", lambda: size)
+        monkeypatch.setattr(processes, "rank", lambda: rank)
+
+    return become
 
 
-@pytest.mark.parametrize(
-    ("count", "sizes"), [(16, [4, 4, 4, 4]), (15, [4, 4, 4, 3]), (8, [2] * 4), (7, [7] * 4)]
-)
-def test_shares_make_up_the_batch(count, sizes):
+@pytest.mark.parametrize(("count", "sizes"), [(16, [4, 4, 4, 4]), (15, [4, 4, 4, 3]), (8, [2] * 4)])
+def test_shares_make_up_the_batch(as_one_of, count, sizes):
     images, labels = dots(count).tensors
-    shares = [team_of(4, rank).share(images, labels) for rank in range(4)]
-    assert [len(share.labels) for share in shares] == sizes
-    counted = [share for share in shares if share.weight]
-    assert torch.equal(torch.cat([share.images for share in counted]), images)
-    assert torch.equal(torch.cat([share.labels for share in counted]), labels)
-    means = [share.weight * share.labels.double().mean() for share in shares]
-    assert (sum(means) / 4).item() == pytest.approx(labels.double().mean().item())
+    shares = []
+    for rank in range(4):
+        as_one_of(4, rank)
+        shares.append((processes.shard(images), processes.shard(labels)))
+    assert [len(labels) for _, labels in shares] == sizes
+    assert torch.equal(torch.cat([images for images, _ in shares]), images)
+    assert torch.equal(torch.cat([labels for _, labels in shares]), labels)
 
 
 def test_alone_nothing_changes():
-    team, net = processes.Team(), nn.BatchNorm2d(4)
-    images, labels = dots(3).tensors
-    share = team.share(images, labels)
-    assert share.weight == 1
-    assert torch.equal(share.images, images)
-    assert team.wrap(net) is net
-    assert type(net) is nn.BatchNorm2d
-    assert (team.sum(1, 2.5), team.most(3), team.mean(4)) == ((1, 2.5), (3,), 4)
-    assert (team.collect("x"), team.first(lambda: "y")) == (["x"], "y")
+    net = nn.BatchNorm2d(4)
+    images, _ = dots(3).tensors
+    assert torch.equal(processes.shard(images), images)
+    assert processes.wrap(net) is net
+    assert processes.all_reduce_sum(1, 2.5) == [1, 2.5]
+    assert processes.all_reduce_max(3) == [3]
+    assert (processes.all_gather("x"), processes.on_rank_zero(lambda: "y")) == (["x"], "y")
 
 
-def test_cores_are_divided(monkeypatch):
+def test_cores_are_divided(as_one_of, monkeypatch):
     monkeypatch.setattr(processes, "usable_cores", lambda: 8)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    assert [team_of(size, 0).cores for size in (1, 3)] == [8, 2]
+    assert processes.cores() == 8
+    as_one_of(3, 0)
+    assert processes.cores() == 2
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "16")
-    assert team_of(16, 0).cores == 1
+    assert processes.cores() == 1
 
 
 def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
@@ -82,18 +85,8 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(group, "rendezvous", lambda url: iter([(group.HashStore(), 1, 2)]))
     monkeypatch.setattr(group, "init_process_group", lambda backend, **_: asked.append(backend))
     monkeypatch.setattr(group, "destroy_process_group", lambda: None)
-    with processes.joined("cuda") as device:
+    with processes.process_group("cuda") as device:
         assert (device, chosen, asked) == ("cuda:1", ["cuda:1"], ["nccl"])
-
-
-def test_outside_a_group_shared_batch_norm_is_batch_norm():
-    torch.manual_seed(0)
-    shared, plain = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
-    shared.__class__ = processes.SharedBatchNorm
-    for _ in range(2):
-        images = torch.randn(5, 3, 4, 4)
-        assert torch.equal(shared(images), plain(images))
-    assert torch.equal(shared.eval()(images), plain.eval()(images))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tested on Linux")

@@ -1,0 +1,59 @@
+"""What several test files share: a recipe, data and a network that train in a moment."""
+
+from dataclasses import replace
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from inception_course.train import Recipe
+
+TINY = Recipe("tiny", epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, image_size=12)
+# With a part in all that a checkpoint must keep.
+RICH = replace(TINY, schedule="one-cycle", ema_decay=0.8, translate=1, flip=True, cutout=3)
+
+
+def dots(count=64, classes=4, seed=0):
+    """Images with one bright quarter, which is the class: easy to learn."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % classes
+    images = torch.randint(0, 60, (count, 1, 12, 12), generator=generator, dtype=torch.uint8)
+    for image, label in zip(images, labels, strict=True):
+        row, column = divmod(int(label), 2)
+        image[0, 6 * row : 6 * row + 6, 6 * column : 6 * column + 6] += 150
+    return TensorDataset(images, labels)
+
+
+def small_net(seed=0, dropout=0.0):
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            nn.Conv2d(1, 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(8 * 25, 4),
+        )
+
+
+def weights(model):
+    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+
+
+def without_times(run):
+    return [replace(epoch, seconds=0.0, images_per_second=0.0) for epoch in run.epochs]
+
+
+class Explosive(nn.Module):
+    """Not a number after some steps."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, 4))
+        self.steps = 0
+
+    def forward(self, images):
+        self.steps += self.training
+        factor = float("nan") if self.steps > 6 else 1.0
+        return factor * self.weight.expand(len(images), 4)
