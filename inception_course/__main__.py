@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from torch import nn
-from torch.utils.data import Dataset
 
 from . import data, machine
 from .lessons import doctor
 from .train import checkpoint
+
+if TYPE_CHECKING:
+    from .train import Recipe
 
 app = typer.Typer(
     help="The Inception Course: check this machine, train, evaluate, count, find the data.",
@@ -23,7 +25,7 @@ app.add_typer(data_app, name="data", no_args_is_help=True)
 
 Root = Annotated[Path | None, typer.Option(help="Folder with the four files of Fashion-MNIST.")]
 Sample = Annotated[
-    int | None, typer.Option(help="Use so many images of the packaged sample, no download.")
+    int | None, typer.Option(help="Use N images of the packaged sample; needs no download.")
 ]
 Images = Annotated[
     Path | None,
@@ -48,16 +50,18 @@ def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="quick, sprint, d2l, modern, overnight, restart, paper_2014 or pictures."
+            help="How to train: quick, sprint, d2l, modern, overnight, restart, paper_2014 or pictures."
         ),
     ] = None,
-    after: Annotated[
-        Path | None, typer.Option(help="The run whose network restart goes on with.")
+    init_from: Annotated[
+        Path | None, typer.Option(help="The run whose trained network the recipe begins with.")
     ] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    seed: Annotated[int, typer.Option(help="Of every draw, and of the first weights.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Decides every random draw, and the initial weights.")
+    ] = 0,
     initial_seed: Annotated[
-        int | None, typer.Option(help="Of the first weights, instead of --seed.")
+        int | None, typer.Option(help="Decides the initial weights, instead of --seed.")
     ] = None,
     sample: Sample = None,
     root: Root = None,
@@ -66,16 +70,10 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results; default runs/MODEL-RECIPE-TIME.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(help="Resume the run in --out.")] = False,
     allow_changes: Annotated[
-        bool, typer.Option(help="Go on even if it had another recipe or other data.")
+        bool, typer.Option(help="Resume even if it had another recipe or other data.")
     ] = False,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="By torch.compile: minutes to begin, needs C++.")
-    ] = False,
-    sync_norm: Annotated[
-        bool, typer.Option(help="Of torchrun's processes: normalize each batch together.")
-    ] = True,
 ) -> None:
     """Train a network; saves its record, weights and learning curves.
 
@@ -93,8 +91,8 @@ def train(
     if recipe not in training.RECIPES:
         fail(f"unknown recipe {recipe!r}: valid are {', '.join(training.RECIPES)}")
     chosen = replace(training.RECIPES[recipe], seed=seed)
-    model = model or chosen.model
-    chosen = replace(chosen, model=model)
+    meant, options = training.NETWORKS[recipe]
+    model = model or meant
     if epochs is not None:
         chosen = replace(chosen, epochs=epochs)
     if out is None and processes.launched():
@@ -107,22 +105,22 @@ def train(
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
     train_set = open_split("train", sample, root, images, workers)
     val_set = open_split("val", val_count, root, images, workers)
-    classes, options = data.CLASSES, chosen.network
+    classes = classes_of(train_set)
     if images:
-        classes = train_set.classes
         options = options | {"in_channels": 3, "num_classes": len(classes)}
 
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = machine.pick_device()
-    if chosen.after or after:
-        network = left_by(chosen, after)
+    if chosen.init_from or init_from:
+        network = left_by(chosen, model, init_from)
         check_classes(network, train_set, images)
     else:
         network = models.create(model, **options)
-    say(f"{model}, recipe {recipe}: {chosen.learned(train_set)} images, {chosen.epochs} epochs.")
+    count = min(len(train_set), chosen.train_images or len(train_set))
+    say(f"{model}, recipe {recipe}: {count} images, {chosen.epochs} epochs.")
     say(sentence)
 
-    def watch(epoch: training.Epoch) -> None:
+    def tell(epoch: training.Epoch) -> None:
         typer.echo(
             f"epoch {epoch.number}: training loss {epoch.train_loss:.4f}, validation loss "
             f"{epoch.val_loss:.4f}, validation accuracy {epoch.val_accuracy:.4f}, "
@@ -133,26 +131,25 @@ def train(
             typer.echo(so_far.diagnosis)
 
     def progress(batches):
-        return tqdm(batches, unit="batch", leave=False)
+        return tqdm(batches, unit="batch", leave=False, disable=None)
 
     try:
-        with processes.joined(device) as mine:
+        with processes.process_group(device) as mine:
             run = training.fit(
                 network.to(mine),
                 train_set,
                 val_set,
                 chosen,
-                watch=watch,
+                network={"model": model, "options": options},
+                on_epoch_end=tell,
                 progress=progress,
                 checkpoint=folder,
-                resume=resume or processes.started_again(),
+                resume=resume or processes.restarted(),
                 allow_changes=allow_changes,
-                compiled=compiled,
-                sync_norm=sync_norm,
             )
     except training.Interrupted as stop:
         if processes.is_first():
-            typer.echo(f"Stopped after {stop.where}. The same command goes on with", err=True)
+            typer.echo(f"Stopped after {stop.where}. The same command continues with", err=True)
             typer.echo(f"  --resume --out {folder}", err=True)
         raise typer.Exit(128 + stop.signal) from None
     if not processes.is_first():
@@ -180,18 +177,21 @@ def evaluate(
     from tqdm import tqdm
 
     from . import evaluate as evaluation
-    from .train import trained
+    from .train import load_trained
 
-    network, run = trained(folder)
+    network, run = load_trained(folder)
     dataset = open_split(split, sample, root, images, workers)
     check_classes(network, dataset, images)
     labels = data.targets(dataset)
     logits = evaluation.predict(
-        network, dataset, size=run.recipe.image_size, progress=lambda b: tqdm(b, leave=False)
+        network,
+        dataset,
+        size=run.recipe.image_size,
+        progress=lambda b: tqdm(b, leave=False, disable=None),
     )
     right = (logits.argmax(dim=1) == labels).float()
     typer.echo(f"{split}: accuracy {right.mean():.4f} on {len(labels)} images")
-    for label, name in enumerate(network.classes):
+    for label, name in enumerate(vars(network)["classes"]):
         if (labels == label).any():
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
     if split == "test" and sample is None:
@@ -243,10 +243,10 @@ def cost_command(
 @app.command()
 def experiment(
     name: Annotated[str, typer.Argument(help="An experiment; a wrong name lists them.")],
-    out: Annotated[Path, typer.Argument(help="The record; an unfinished one is gone on with.")],
+    out: Annotated[Path, typer.Argument(help="The record; an unfinished one is resumed.")],
     workers: Annotated[int, typer.Option(help="Trainings side by side, a core each.")] = 1,
     minutes: Annotated[
-        float, typer.Option(help="Start no training after so many; run again to go on.")
+        float, typer.Option(help="Start no training after this many minutes; run again to resume.")
     ] = float("inf"),
 ) -> None:
     """Train every variant of an experiment with every seed; saves one record of all."""
@@ -273,16 +273,17 @@ def experiment(
 @app.command()
 def crops(
     folders: Annotated[list[Path], typer.Argument(help="What `train` made, one or more.")],
-    out: Annotated[Path, typer.Option(help="The record; an unfinished one is gone on with.")],
+    out: Annotated[Path, typer.Option(help="The record; an unfinished one is resumed.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    images: Annotated[int | None, typer.Option(help="The first so many of the split.")] = None,
+    images: Annotated[int | None, typer.Option(help="The first N images of the split.")] = None,
     views: Annotated[
         list[int] | None, typer.Option(help="1, 10 or 144; may be repeated. Default all.")
     ] = None,
     sample: Sample = None,
     root: Root = None,
     minutes: Annotated[
-        float, typer.Option(help="Begin no more images after so many; run again to go on.")
+        float,
+        typer.Option(help="Begin no more images after this many minutes; run again to resume."),
     ] = float("inf"),
 ) -> None:
     """What do several views buy, and several networks, and what do they cost?"""
@@ -306,7 +307,7 @@ def crops(
         out,
         protocols={count: known[count] for count in views or known},
         seconds=60 * minutes,
-        progress=lambda batches: tqdm(batches, unit="batch", leave=False),
+        progress=lambda batches: tqdm(batches, unit="batch", leave=False, disable=None),
         watch=typer.echo,
     )
     typer.echo(f"{'models':>6} {'views':>5} {'cost':>5} {'error':>7} {'against base':>18}  ECE")
@@ -317,7 +318,7 @@ def crops(
             f"{row.calibration_error:.3f}"
         )
     if len(table.rows) < len(folders) * len(table.settings["protocols"]):
-        typer.echo(f"Not finished: run the same command again to go on with {out}.")
+        typer.echo(f"Not finished: run the same command again to resume {out}.")
         raise typer.Exit(1)
 
 
@@ -355,7 +356,7 @@ def bench_command(
         train_recipes=train,
         root=root,
         watch=typer.echo,
-        progress=lambda batches: tqdm(batches, unit="batch", leave=False),
+        progress=lambda batches: tqdm(batches, unit="batch", leave=False, disable=None),
     )
     machine.write_atomically(record, result.to_json().encode())
     machine.write_atomically(folder / "bench.png", plots.bench(result).png())
@@ -390,7 +391,7 @@ def sample(
 
 def open_split(
     split: str, sample: int | None, root: Path | None, images: Path | None, workers: int
-) -> Dataset:
+) -> data.Dataset:
     if images is None:
         return data.fashion_mnist(split, sample=sample, root=root)
     if sample or root:
@@ -400,30 +401,36 @@ def open_split(
     return folders.open_folder(images, split, workers=workers)
 
 
-def left_by(recipe, folder: Path | None) -> nn.Module:
-    """The network in `folder`, if it is what `recipe` goes on with."""
-    from .train import trained
+def left_by(recipe: "Recipe", model: str, folder: Path | None) -> nn.Module:
+    """The network in `folder`, if it is what `recipe` begins with."""
+    from .train import load_trained
 
-    if recipe.after is None:
-        fail(f"recipe {recipe.name} begins with new weights: leave out --after")
-    wanted = f"recipe {recipe.name} goes on with a {recipe.model} trained by {recipe.after}"
+    if recipe.init_from is None:
+        fail(f"recipe {recipe.name} begins with new weights: leave out --init-from")
+    wanted = f"recipe {recipe.name} begins with a {model} trained by {recipe.init_from}"
     if folder is None:
-        fail(f"{wanted}: name the folder of its run with --after")
-    network, run = trained(folder)
-    if (run.recipe.name, run.recipe.model) != (recipe.after, recipe.model):
-        fail(f"{wanted}, and {folder} holds a {run.recipe.model} trained by {run.recipe.name}")
+        fail(f"{wanted}: name the folder of its run with --init-from")
+    network, run = load_trained(folder)
+    trained = (run.network or {}).get("model")
+    if (run.recipe.name, trained) != (recipe.init_from, model):
+        fail(f"{wanted}, and {folder} holds a {trained} trained by {run.recipe.name}")
     return network
 
 
-def check_classes(network: nn.Module, dataset: Dataset, images: Path | None) -> None:
-    if network.classes != (dataset.classes if images else data.CLASSES):
+def classes_of(dataset: data.Dataset) -> tuple[str, ...]:
+    return getattr(dataset, "classes", data.CLASSES)
+
+
+def check_classes(network: nn.Module, dataset: data.Dataset, images: Path | None) -> None:
+    known = vars(network)["classes"]
+    if known != classes_of(dataset):
         fail(
-            f"this network knows {', '.join(network.classes)}, and other classes are in "
+            f"this network knows {', '.join(known)}, and other classes are in "
             f"{images or 'Fashion-MNIST: name its pictures by --images'}"
         )
 
 
-def fail(message: str) -> None:
+def fail(message: str) -> NoReturn:
     typer.echo(f"Error: {message}", err=True)
     raise typer.Exit(1)
 

@@ -1,8 +1,9 @@
-"""data.py: splits, the packaged sample, finding, downloading, batches and augmentation."""
+"""data: splits, the packaged sample, finding, downloading, batches and augmentation."""
 
 import functools
 import gzip
 import hashlib
+import importlib
 import json
 import lzma
 import math
@@ -20,8 +21,18 @@ from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as torchvision_transforms
 
 from inception_course import data, machine
-from inception_course.data import Batches, Compose, Crop, DataError, Erase, Flip, Shift
+from inception_course.data import (
+    Batches,
+    Compose,
+    Cutout,
+    DataError,
+    RandomFlip,
+    RandomResizedCrop,
+    Translate,
+)
 
+# By its name, since `data.fashion_mnist` is the function.
+fashion = importlib.import_module("inception_course.data.fashion_mnist")
 TINY_SIZES = {"train": 60, "val": 10, "test": 20}
 
 
@@ -36,11 +47,13 @@ def nothing_here(tmp_path, monkeypatch):
     """No data set on this machine, an empty cache, no waiting, no proxy."""
     monkeypatch.delenv(data.VARIABLE, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr(data.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
-    monkeypatch.setattr(data, "SYSTEM", tmp_path / "system")
-    monkeypatch.setattr(data, "fetch", functools.partial(data.fetch, sources=(), progress=False))
-    monkeypatch.setattr(data, "PAUSES", (0, 0))
-    monkeypatch.setattr(data, "TIMEOUT", (2, 0.3))
+    monkeypatch.setattr(fashion.platformdirs, "user_cache_path", lambda name: tmp_path / "cache")
+    monkeypatch.setattr(fashion, "SYSTEM", tmp_path / "system")
+    monkeypatch.setattr(
+        fashion, "fetch", functools.partial(fashion.fetch, sources=(), progress=False)
+    )
+    monkeypatch.setattr(fashion, "PAUSES", (0, 0))
+    monkeypatch.setattr(fashion, "TIMEOUT", (2, 0.3))
 
 
 @pytest.fixture
@@ -53,8 +66,8 @@ def tiny(monkeypatch):
         labels = (torch.arange(count) % 10).byte()
         files |= zip(data.file_names(part), map(data.to_idx, (images, labels)), strict=True)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    monkeypatch.setattr(data, "SHA256", hashes)
-    monkeypatch.setattr(data, "SIZES", TINY_SIZES)
+    monkeypatch.setattr(fashion, "SHA256", hashes)
+    monkeypatch.setattr(fashion, "SIZES", TINY_SIZES)
     return files
 
 
@@ -171,7 +184,7 @@ def test_the_full_set_has_the_documented_sizes_mean_and_deviation(full):
     assert pixels.std().item() == pytest.approx(data.STD, abs=5e-5)
 
 
-def test_normalised_training_images_have_mean_near_zero_and_deviation_near_one():
+def test_normalized_training_images_have_mean_near_zero_and_deviation_near_one():
     images, _ = all_of(Batches(data.fashion_mnist("train", sample=5_000), 1_000))
     assert images.mean().item() == pytest.approx(0, abs=0.01)
     assert images.std().item() == pytest.approx(1, abs=0.01)
@@ -213,12 +226,12 @@ def test_sample_and_root_together_are_refused(tmp_path):
         data.fashion_mnist("test", sample=5, root=tmp_path)
 
 
-def test_the_sample_is_small_enough_for_the_repository_and_carries_its_licence():
-    assert sum(path.stat().st_size for path in data.SAMPLE.iterdir()) < 3_000_000
-    notes = json.loads((data.SAMPLE / "sample.json").read_text("utf-8"))
+def test_the_sample_is_small_enough_for_the_repository_and_carries_its_license():
+    assert sum(path.stat().st_size for path in fashion.SAMPLE.iterdir()) < 3_000_000
+    notes = json.loads((fashion.SAMPLE / "sample.json").read_text("utf-8"))
     assert notes["counts"] == data.SAMPLE_SIZES
-    assert "Zalando SE" in notes["licence"]
-    assert "Permission is hereby granted" in (data.SAMPLE / "LICENSE.txt").read_text("utf-8")
+    assert "Zalando SE" in notes["license"]
+    assert "Permission is hereby granted" in (fashion.SAMPLE / "LICENSE.txt").read_text("utf-8")
 
 
 @pytest.mark.needs("data")
@@ -234,14 +247,16 @@ def test_the_sample_is_the_real_images_at_the_positions_of_its_rule(full):
 
 @pytest.mark.needs("data")
 def test_writing_the_sample_again_gives_the_packaged_one(full, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "fashion_mnist", lambda split, root: full[split])
-    monkeypatch.setattr(data.lzma, "compress", lambda content, preset: content)  # 10 times faster
+    monkeypatch.setattr(fashion, "fashion_mnist", lambda split, root: full[split])
+    monkeypatch.setattr(
+        fashion.lzma, "compress", lambda content, preset: content
+    )  # 10 times faster
     written = data.write_sample(tmp_path / "sample")
     assert sorted(p.name for p in written.iterdir()) == sorted(
-        p.name for p in data.SAMPLE.iterdir()
+        p.name for p in fashion.SAMPLE.iterdir()
     )
     for path in written.iterdir():
-        packaged = (data.SAMPLE / path.name).read_bytes()
+        packaged = (fashion.SAMPLE / path.name).read_bytes()
         unpacked = lzma.decompress(packaged) if path.suffix == ".xz" else packaged
         assert path.read_bytes() == unpacked, path.name
 
@@ -255,9 +270,9 @@ def damage(path):
 @pytest.mark.parametrize("harm", [damage, Path.unlink, lambda path: path.write_bytes(b"")])
 @pytest.mark.parametrize("name", ["val-images-idx3-ubyte.xz", "sample.json"])
 def test_a_damaged_sample_is_refused(harm, name, tmp_path, monkeypatch):
-    for path in data.SAMPLE.iterdir():
+    for path in fashion.SAMPLE.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(data, "SAMPLE", tmp_path)
+    monkeypatch.setattr(fashion, "SAMPLE", tmp_path)
     if harm is damage and name == "sample.json":
         text = (tmp_path / name).read_text()
         (tmp_path / name).write_text(re.sub('(?<=val-images-idx3-ubyte": ").', "x", text))
@@ -288,6 +303,29 @@ def test_files_are_found_packed_or_not_in_the_folder_or_where_torchvision_puts_t
 ):
     place(tiny, tmp_path / "root" / below, packed)
     assert len(data.fashion_mnist("train", root=tmp_path / "root")) == 60
+
+
+def dotted(name):
+    return name.replace("-idx", ".idx")
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        dotted,
+        lambda name: f"raw/{name}.gz",
+        lambda name: f"{name}.GZ",
+        lambda name: f"{name}/{name}",  # as Kaggle's archive is unpacked
+        lambda name: f"{dotted(name)}/{dotted(name)}",
+    ],
+)
+def test_the_usual_spellings_of_the_files_are_found(spelling, tiny, tmp_path):
+    for name, content in tiny.items():
+        path = tmp_path / spelling(name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
+    assert len(data.fashion_mnist("train", root=tmp_path)) == 60
+    assert data.find(tmp_path).kind == "root"
 
 
 def test_a_gz_that_a_browser_unpacked_is_read(tiny, tmp_path):
@@ -335,7 +373,7 @@ def test_a_truncated_file_in_a_named_folder_is_refused_and_kept(packed, cut, tin
         data.fashion_mnist("test", root=root)
     assert "Put the four files of Fashion-MNIST there" in str(caught.value)
     with pytest.raises(DataError, match="is damaged"):
-        data.fetch(root)
+        fashion.fetch(root)
     assert listing(root) == before
 
 
@@ -365,45 +403,45 @@ def test_handwritten_digits_are_refused_by_name(packed, tmp_path):
         path = tmp_path / (f"{name}.gz" if packed else name)
         path.write_bytes(gzip.compress(content, 1) if packed else content)
         with pytest.raises(DataError, match=re.escape(f"{path} is MNIST, the handwritten digits")):
-            data._load(tmp_path, name)
+            fashion._load(tmp_path, name)
     with pytest.raises(DataError, match="handwritten digits"):
         data.fashion_mnist("train", root=tmp_path)
     with pytest.raises(DataError, match="handwritten digits"):
-        data.fetch(tmp_path)
+        fashion.fetch(tmp_path)
 
 
 def test_damaged_clothing_is_not_taken_for_digits():
     images, labels = data.fashion_mnist("train", sample=1000).tensors
-    assert not data._is_digits(data.to_idx(images[:, 0]))
-    assert not data._is_digits(data.to_idx(labels.byte()))
-    assert not any(map(data._is_digits, (b"", b"\0\0\x08\x03", b"\0\0\x08\x01", b"<html>")))
+    assert not fashion._is_digits(data.to_idx(images[:, 0]))
+    assert not fashion._is_digits(data.to_idx(labels.byte()))
+    assert not any(map(fashion._is_digits, (b"", b"\0\0\x08\x03", b"\0\0\x08\x01", b"<html>")))
 
 
 # Downloading
 
 
 def test_a_download_is_complete_and_leaves_nothing_else(server, tiny, tmp_path):
-    assert data.fetch(sources=[server.url("good")]) == tmp_path / "cache"
+    assert fashion.fetch(sources=[server.url("good")]) == tmp_path / "cache"
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == sorted(server.packed)
     assert data.find().kind == "cache"
     assert len(server.asked) == 4
-    data.fetch(sources=[server.url("good")])
+    fashion.fetch(sources=[server.url("good")])
     assert len(server.asked) == 4
 
 
 def test_the_first_use_downloads_by_itself(server, monkeypatch):
-    fetch = functools.partial(data.fetch, sources=[server.url("good")])
-    monkeypatch.setattr(data, "fetch", fetch)
+    fetch = functools.partial(fashion.fetch, sources=[server.url("good")])
+    monkeypatch.setattr(fashion, "fetch", fetch)
     assert len(data.fashion_mnist("val")) == 10
     assert data.find().kind == "cache"
 
 
 def test_the_progress_bar_is_on_stderr_and_can_be_left_out(server, tmp_path, capfd):
-    data.fetch(tmp_path / "loud", sources=[server.url("good")], progress=True)
+    fashion.fetch(tmp_path / "loud", sources=[server.url("good")], progress=True)
     heard = capfd.readouterr()
     assert heard.out == ""
     assert "t10k-images-idx3-ubyte.gz: 100%" in heard.err
-    data.fetch(tmp_path / "quiet", sources=[server.url("good")], progress=False)
+    fashion.fetch(tmp_path / "quiet", sources=[server.url("good")], progress=False)
     assert capfd.readouterr() == ("", "")
 
 
@@ -418,21 +456,21 @@ BAD = {
 
 @pytest.mark.parametrize("manner", BAD)
 def test_after_a_bad_source_comes_the_next(manner, server):
-    data.fetch(sources=[server.url(manner), server.url("good")])
+    fashion.fetch(sources=[server.url(manner), server.url("good")])
     assert data.find().kind == "cache"
     bad = [path for path in server.asked if manner in path]
     assert len(bad) == (1 if manner == "forbidden" else 2)
 
 
-def test_when_every_source_is_bad_the_error_says_what_each_said(server, tmp_path):
+def test_when_every_source_is_bad_the_error_says_what_each_answered(server, tmp_path):
     sources = [server.url(manner) for manner in BAD] + ["http://127.0.0.1:9/"]
     with pytest.raises(DataError) as caught:
-        data.fetch(sources=sources)
+        fashion.fetch(sources=sources)
     message = str(caught.value)
-    for source, said in zip(
+    for source, answer in zip(
         sources, [*BAD.values(), "Failed to establish a new connection"], strict=True
     ):
-        assert re.search(f"{source}\n.*{said}", message)
+        assert re.search(f"{source}\n.*{answer}", message)
     assert "train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz" in message
     assert f"to {tmp_path / 'cache'}" in message
     assert "use sample=, which needs no files" in message
@@ -443,14 +481,14 @@ def test_a_broken_set_up_of_certificates_is_not_taken_for_a_full_disk(tiny, monk
     def no_certificates(*arguments, **options):
         raise OSError("Could not find a suitable TLS CA certificate bundle")
 
-    monkeypatch.setattr(data.requests, "get", no_certificates)
+    monkeypatch.setattr(fashion.requests, "get", no_certificates)
     with pytest.raises(DataError, match=r"could not be downloaded.*\n.*\n.*certificate bundle"):
-        data.fetch(sources=["https://somewhere/"])
+        fashion.fetch(sources=["https://somewhere/"])
 
 
 @pytest.mark.parametrize("manner", ["busy", "encoded"])
 def test_a_busy_server_is_asked_again_and_an_unpacking_one_is_understood(manner, server):
-    data.fetch(sources=[server.url(manner)])
+    fashion.fetch(sources=[server.url(manner)])
     assert data.find().kind == "cache"
 
 
@@ -459,7 +497,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(packed, server, tiny, tmp_
     place(tiny, tmp_path / "cache", packed)
     damage(next((tmp_path / "cache").glob("t10k-labels*")))
     assert data.find().kind == "download"
-    data.fetch(sources=[server.url("good")])
+    fashion.fetch(sources=[server.url("good")])
     assert server.asked == ["/good/t10k-labels-idx1-ubyte.gz"]
     assert data.find().kind == "cache"
 
@@ -474,7 +512,7 @@ def test_a_complete_shared_folder_is_used_without_writing(server, tiny, tmp_path
     shared = place(tiny, tmp_path / "shared")
     before = listing(tmp_path)
     monkeypatch.setenv(data.VARIABLE, str(shared))
-    assert data.fetch(shared, sources=[server.url("good")]) == shared
+    assert fashion.fetch(shared, sources=[server.url("good")]) == shared
     assert len(data.fashion_mnist("train")) == 60
     assert not server.asked
     assert listing(tmp_path) == before
@@ -483,7 +521,7 @@ def test_a_complete_shared_folder_is_used_without_writing(server, tiny, tmp_path
 def test_a_cache_that_cannot_be_written_is_reported_with_the_way_out(server, tmp_path):
     (tmp_path / "cache").touch()  # a file where the folder should be
     with pytest.raises(DataError, match=r"cannot use .*cache.*\nSet \$INCEPTION_COURSE_DATA"):
-        data.fetch(sources=[server.url("good")])
+        fashion.fetch(sources=[server.url("good")])
 
 
 def test_a_write_that_fails_leaves_no_part_behind(tmp_path, monkeypatch):
@@ -500,13 +538,15 @@ FETCH = """
 import json, sys
 from inception_course import data
 folder, source, hashes = sys.argv[1:]
-data.SHA256 = json.loads(hashes)
-data.fetch(folder, [source], progress=False)
+fashion.SHA256 = json.loads(hashes)
+fashion.fetch(folder, [source], progress=False)
 """
 
 
 def start_fetching(folder, source):
-    return subprocess.Popen([sys.executable, "-c", FETCH, folder, source, json.dumps(data.SHA256)])
+    return subprocess.Popen(
+        [sys.executable, "-c", FETCH, folder, source, json.dumps(fashion.SHA256)]
+    )
 
 
 def test_two_processes_at_once_leave_one_good_copy(server, tmp_path):
@@ -527,7 +567,7 @@ def test_a_download_killed_in_the_middle_leaves_no_half_file(server, tmp_path):
     half = tmp_path / "cache" / ".train-images-idx3-ubyte.gz.0a1b.part"  # killed while writing
     half.write_bytes(b"\x1f\x8b")
     assert data.find().kind == "download"
-    data.fetch(sources=[server.url("good")])
+    fashion.fetch(sources=[server.url("good")])
     assert data.find().kind == "cache"
 
 
@@ -558,12 +598,20 @@ def test_a_last_batch_of_one_joins_the_one_before(count, lengths, shuffle):
     assert sorted(all_of(batches)[1].tolist()) == list(range(count))
 
 
+@pytest.mark.parametrize(
+    ("count", "lengths"), [(3, [3]), (11, [11]), (12, [8, 4]), (16, [8, 8]), (19, [8, 11])]
+)
+def test_a_last_batch_smaller_than_asked_joins_the_one_before(count, lengths):
+    batches = Batches(numbered(count), 8, min_last=4)
+    assert [len(labels) for _, labels in batches] == lengths
+
+
 def test_a_batch_size_of_one_is_taken_at_its_word():
     assert [len(labels) for _, labels in Batches(numbered(3), 1)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_normalised_and_stay_with_their_labels(channels):
+def test_images_are_normalized_and_stay_with_their_labels(channels):
     images, labels = all_of(Batches(numbered(100, channels), 16, shuffle=True))
     assert images.shape == (100, channels, 4, 4)
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
@@ -582,7 +630,7 @@ def test_the_images_do_not_depend_on_the_batch_size():
 
 def augmented(seed):
     dataset = data.fashion_mnist("train", sample=40)
-    augment = Compose((Flip(), Shift(2), Erase(4)))
+    augment = Compose((RandomFlip(), Translate(2), Cutout(4)))
     return Batches(dataset, 16, augment=augment, shuffle=True, seed=seed)
 
 
@@ -613,7 +661,15 @@ def test_two_passes_at_the_same_time_do_not_interfere():
 def test_the_dataset_and_the_global_generator_are_left_alone():
     dataset = data.fashion_mnist("val", sample=30)
     before, state = dataset.tensors[0].clone(), torch.get_rng_state()
-    list(Batches(dataset, 8, size=32, augment=Compose((Flip(), Shift(1), Erase(9))), shuffle=True))
+    list(
+        Batches(
+            dataset,
+            8,
+            size=32,
+            augment=Compose((RandomFlip(), Translate(1), Cutout(9))),
+            shuffle=True,
+        )
+    )
     assert torch.equal(dataset.tensors[0], before)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -631,8 +687,8 @@ def test_resizing_agrees_with_torchvision_within_the_stated_tolerance(size):
 
     per_image = torch.stack([theirs(image.float() / 255) for image in dataset.tensors[0]])
     torch.testing.assert_close(ours, per_image, atol=1e-6, rtol=0)
-    grey_level = 1 / (255 * data.STD)
-    torch.testing.assert_close(ours, theirs(dataset.tensors[0]), atol=1.01 * grey_level, rtol=0)
+    gray_level = 1 / (255 * data.STD)
+    torch.testing.assert_close(ours, theirs(dataset.tensors[0]), atol=1.01 * gray_level, rtol=0)
 
 
 def test_batches_arrive_on_the_device_asked_for():
@@ -671,9 +727,9 @@ def test_other_mistakes_are_refused():
 
 def test_what_is_in_memory_makes_batches_as_before():
     dataset = numbered(25)
-    made = data.loader(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
+    made = data.loader(dataset, 8, shuffle=True, seed=3, augment=Compose((RandomFlip(),)))
     assert isinstance(made, Batches)
-    by_hand = Batches(dataset, 8, shuffle=True, seed=3, augment=Compose((Flip(),)))
+    by_hand = Batches(dataset, 8, shuffle=True, seed=3, augment=Compose((RandomFlip(),)))
     for ours, theirs in zip(all_of(made), all_of(by_hand), strict=True):
         assert torch.equal(ours, theirs)
     assert torch.equal(data.targets(dataset), torch.arange(25))
@@ -690,13 +746,13 @@ def images():
 
 
 AUGMENTATIONS = [
-    Flip(),
-    Shift(2),
-    Shift(0),
-    Erase(3),
-    Crop(),
-    Crop(area=(0.5, 0.5), aspect=(1.0, 1.0)),
-    Compose((Crop(), Flip(), Shift(1), Erase(2))),
+    RandomFlip(),
+    Translate(2),
+    Translate(0),
+    Cutout(3),
+    RandomResizedCrop(),
+    RandomResizedCrop(area=(0.5, 0.5), aspect=(1.0, 1.0)),
+    Compose((RandomResizedCrop(), RandomFlip(), Translate(1), Cutout(2))),
 ]
 
 
@@ -712,7 +768,7 @@ def test_augmentation_keeps_shape_and_bytes_and_repeats_with_its_generator(augme
 
 
 def test_flip_mirrors_half_of_the_images_and_leaves_the_rest(images):
-    flipped = Flip()(images, Generator().manual_seed(0))
+    flipped = RandomFlip()(images, Generator().manual_seed(0))
     same = (flipped == images).flatten(1).all(dim=1)
     mirrored = (flipped == images.flip(3)).flatten(1).all(dim=1)
     assert (same ^ mirrored).all()
@@ -720,7 +776,7 @@ def test_flip_mirrors_half_of_the_images_and_leaves_the_rest(images):
 
 
 def test_shift_moves_every_image_whole_by_at_most_its_pixels(images):
-    moved = Shift(2)(images, Generator().manual_seed(0))
+    moved = Translate(2)(images, Generator().manual_seed(0))
     padded = torch.nn.functional.pad(images, [2] * 4)
     offsets = []
     for before, after in zip(padded, moved, strict=True):
@@ -736,7 +792,7 @@ def test_shift_moves_every_image_whole_by_at_most_its_pixels(images):
 
 
 def test_erase_blackens_one_square_that_reaches_every_pixel(images):
-    erased = Erase(3)(images, Generator().manual_seed(0))
+    erased = Cutout(3)(images, Generator().manual_seed(0))
     black = erased == 0
     assert torch.equal(erased[~black], images[~black])
     assert torch.equal(black[:, 0], black[:, 1])
@@ -753,7 +809,7 @@ SHAPES = [(28, 28), (100, 50), (50, 300), (10, 1000), (3, 3), (1, 1)]
 
 @pytest.mark.parametrize(("height", "width"), SHAPES)
 def test_patches_are_inside_the_image_and_keep_to_the_aspects(height, width):
-    boxes = Crop().boxes(20_000, height, width, Generator().manual_seed(0)).double()
+    boxes = RandomResizedCrop().boxes(20_000, height, width, Generator().manual_seed(0)).double()
     tops, lefts, heights, widths = boxes.unbind(dim=1)
     assert min(tops.min(), lefts.min()) >= 0
     assert (tops + heights).max() < height + 1e-3
@@ -767,7 +823,7 @@ def test_patches_are_inside_the_image_and_keep_to_the_aspects(height, width):
     [(28, 28, 1), (1000, 900, 1), (100, 50, 2 / 3), (50, 300, 2 / 9)],
 )
 def test_every_share_of_the_area_is_as_likely(height, width, largest):
-    boxes = Crop().boxes(20_000, height, width, Generator().manual_seed(0))
+    boxes = RandomResizedCrop().boxes(20_000, height, width, Generator().manual_seed(0))
     share = boxes[:, 2] * boxes[:, 3] / (height * width)
     quantiles = torch.tensor([0, 0.25, 0.5, 0.75, 1])
     expected = 0.08 + (largest - 0.08) * quantiles
@@ -775,7 +831,7 @@ def test_every_share_of_the_area_is_as_likely(height, width, largest):
 
 
 def test_places_and_aspects_are_even_and_independent_of_each_other():
-    boxes = Crop(area=(0.08, 0.5)).boxes(20_000, 60, 60, Generator().manual_seed(0))
+    boxes = RandomResizedCrop(area=(0.08, 0.5)).boxes(20_000, 60, 60, Generator().manual_seed(0))
     tops, lefts, heights, widths = boxes.unbind(dim=1)
     down, right = tops / (60 - heights), lefts / (60 - widths)
     aspect = (widths / heights).log() / math.log(4 / 3)  # -1 to 1
@@ -789,7 +845,7 @@ def test_places_and_aspects_are_even_and_independent_of_each_other():
 
 def test_a_patch_of_everything_is_the_image_itself(images):
     square = images[:, :, :7]
-    whole = Crop(area=(1.0, 1.0), aspect=(1.0, 1.0))
+    whole = RandomResizedCrop(area=(1.0, 1.0), aspect=(1.0, 1.0))
     assert torch.equal(whole(square, Generator().manual_seed(0)), square)
     everything = torch.tensor([[0.0, 0.0, 9.0, 7.0]]).expand(len(images), 4)
     assert torch.equal(data.resize_boxes(images, everything), images)
@@ -806,14 +862,14 @@ def test_a_patch_is_enlarged_as_torchvision_does(box, images):
 
 def test_each_image_of_a_batch_has_its_own_patch():
     ramps = torch.arange(200, dtype=torch.uint8).expand(64, 1, 200, 200)
-    cut = Crop()(ramps, Generator().manual_seed(0))[:, 0, 0]  # from left to right
+    cut = RandomResizedCrop()(ramps, Generator().manual_seed(0))[:, 0, 0]  # from left to right
     assert len(set(map(tuple, cut.tolist()))) == 64
-    boxes = Crop().boxes(64, 200, 200, Generator().manual_seed(0))
+    boxes = RandomResizedCrop().boxes(64, 200, 200, Generator().manual_seed(0))
     torch.testing.assert_close(cut[:, 0].float(), boxes[:, 1], atol=1, rtol=0)
 
 
 def test_compose_applies_its_steps_in_order(images):
     one, two = Generator().manual_seed(4), Generator().manual_seed(4)
-    by_hand = Erase(2)(Shift(1)(images, one), one)
-    assert torch.equal(Compose((Shift(1), Erase(2)))(images, two), by_hand)
+    by_hand = Cutout(2)(Translate(1)(images, one), one)
+    assert torch.equal(Compose((Translate(1), Cutout(2)))(images, two), by_hand)
     assert torch.equal(Compose()(images, one), images)

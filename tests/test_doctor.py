@@ -308,7 +308,7 @@ def test_no_gpu_is_no_fault(monkeypatch):
 
 
 def test_data_that_is_not_there_is_a_note_and_says_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "find", lambda: data.Place("download", tmp_path))
+    monkeypatch.setattr(data, "find", lambda: data.DataSource("download", tmp_path))
     check = doctor.ask_data()
     assert not check.ok
     assert not check.failed
@@ -317,7 +317,7 @@ def test_data_that_is_not_there_is_a_note_and_says_how_to_get_it(tmp_path, monke
 
 
 def test_data_that_is_there_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "find", lambda: data.Place("cache", tmp_path))
+    monkeypatch.setattr(data, "find", lambda: data.DataSource("cache", tmp_path))
     assert doctor.ask_data().ok
     assert str(tmp_path) in doctor.ask_data().says
 

@@ -125,7 +125,7 @@ def test_the_line_is_not_redrawn_at_every_batch(notebook):
 
 
 def test_a_real_run_can_be_watched(capsys):
-    from test_train import TINY, dots, small_net
+    from helpers import TINY, dots, small_net
 
     live = widgets.LiveCurves(TINY)
     run = train.fit(small_net(), dots(), dots(32), TINY, watch=live, progress=live.progress)

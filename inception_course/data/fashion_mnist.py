@@ -1,41 +1,38 @@
-"""Fashion-MNIST: found, verified, turned into batches and augmented.
+"""Fashion-MNIST: found or downloaded, verified, and split.
 
-The data is 70,000 grey images of 28x28 pixels in 10 classes (Xiao, Rasul and Vollgraf 2017,
-https://arxiv.org/abs/1708.07747). It is small enough to live in memory as bytes, so whole batches
-are cut, augmented and resized at once, and no worker process is needed.
+The data is 70,000 gray images of 28x28 pixels in 10 classes (Xiao, Rasul and Vollgraf 2017,
+https://arxiv.org/abs/1708.07747). It is small enough to live in memory as bytes, so no
+worker process is needed to read it.
 """
 
 import difflib
 import gzip
 import hashlib
-import itertools
 import json
 import lzma
 import os
 import struct
 import time
-import uuid
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import platformdirs
 import requests
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
-from torch.utils.data import Dataset, TensorDataset
+from torch.utils.data import TensorDataset
 from tqdm import tqdm
+
+from ..machine import write_atomically
 
 # fmt: off
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 # fmt: on
 
-# Of the pixels of the "train" split, scaled to 0..1. From:
+# The pixels of the "train" split have these, scaled to 0..1. From:
 # images = fashion_mnist("train").tensors[0].double() / 255; print(images.mean(), images.std())
 MEAN, STD = 0.2859, 0.3530
 
@@ -50,7 +47,7 @@ SOURCES = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
 )
-# Of the unpacked files: whoever packs the same images again gets another .gz.
+# These are for the unpacked files: whoever packs the same images again gets another .gz.
 SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
@@ -65,10 +62,10 @@ class DataError(Exception):
     """A data file is missing, damaged or not Fashion-MNIST; names the file and the way out."""
 
 
-class Place(NamedTuple):
+class DataSource(NamedTuple):
     """A folder with the data, and why it was chosen.
 
-    `kind` is "root" (asked for by argument), "environment" (by $INCEPTION_COURSE_DATA), "cache"
+    `kind` is "root" (named by argument), "environment" (by $INCEPTION_COURSE_DATA), "cache"
     (the user's), "system" (Debian's package), or "download": not there yet, to be fetched.
     """
 
@@ -77,7 +74,7 @@ class Place(NamedTuple):
 
 
 def fashion_mnist(
-    split: str, *, sample: int | None = None, root: str | os.PathLike | None = None
+    split: str, *, sample: int | None = None, root: str | os.PathLike[str] | None = None
 ) -> TensorDataset:
     """Images `uint8 [N, 1, 28, 28]` and labels `int64 [N]` of one split.
 
@@ -93,9 +90,9 @@ def fashion_mnist(
     if sample is not None:
         return _packaged(split, sample, root)
     names = file_names("t10k" if split == "test" else "train")
-    place, contents = _open(names, root)
-    if place.kind == "download":
-        place, contents = _open(names, fetch())
+    source, contents = _open(names, root)
+    if source.kind == "download":
+        _, contents = _open(names, fetch())
     images, labels = map(from_idx, contents)
     rows = split_indices(split)
     return TensorDataset(images[rows].unsqueeze(1), labels[rows].long())
@@ -109,12 +106,12 @@ def split_indices(split: str) -> Tensor:
     return {"train": train, "val": val, "test": torch.arange(SIZES["test"])}[split]
 
 
-def find(root: str | os.PathLike | None = None) -> Place:
+def find(root: str | os.PathLike[str] | None = None) -> DataSource:
     """Where all four files are, read and verified, without downloading anything.
 
     Looks in `root`, else in $INCEPTION_COURSE_DATA; a folder named in either way is the only one
     looked at. Else in the user's cache, then in the system's copy. The files may be packed (.gz)
-    or not, in the folder itself or in torchvision's FashionMNIST/raw below it.
+    or not, and lie in the folder itself or where torchvision, Kaggle and others put them below it.
 
     Raises DataError if a folder was named and is not usable.
     """
@@ -130,24 +127,27 @@ def file_names(part: str) -> tuple[str, str]:
     return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
 
 
-def _open(names, root) -> tuple[Place, list[bytes]]:
-    """The first place where these files are good, and what they hold."""
+def _open(
+    names: Iterable[str], root: str | os.PathLike[str] | None
+) -> tuple[DataSource, list[bytes]]:
+    """The first source whose files are good, and what they hold."""
+    setting = ""
     if root is not None:
-        places, setting = [Place("root", Path(root).expanduser())], f"root={str(root)!r}"
+        sources, setting = [DataSource("root", Path(root).expanduser())], f"root={str(root)!r}"
     elif named := os.environ.get(VARIABLE):
-        places, setting = [Place("environment", Path(named).expanduser())], f"${VARIABLE}"
+        sources, setting = [DataSource("environment", Path(named).expanduser())], f"${VARIABLE}"
     else:
-        places, setting = [Place("cache", _cache()), Place("system", SYSTEM)], None
-    for place in places:
+        sources = [DataSource("cache", _cache()), DataSource("system", SYSTEM)]
+    for source in sources:
         try:
-            return place, [_load(place.folder, name) for name in names]
+            return source, [_load(source.folder, name) for name in names]
         except DataError as error:
             if setting:
                 raise DataError(
                     f"{setting}: {error}.\nPut the four files of Fashion-MNIST there, or leave "
                     "this setting out and they are found or downloaded; sample= needs no files."
                 ) from error
-    return Place("download", _cache()), []
+    return DataSource("download", _cache()), []
 
 
 def _load(folder: Path, name: str) -> bytes:
@@ -162,9 +162,21 @@ def _load(folder: Path, name: str) -> bytes:
 
 
 def _locate(folder: Path, name: str) -> Path | None:
-    folders, files = (folder, folder / "FashionMNIST" / "raw"), (f"{name}.gz", name)
-    paths = (place / file for place, file in itertools.product(folders, files))
-    return next((path for path in paths if path.is_file()), None)
+    for place in (folder, folder / "raw", folder / "FashionMNIST" / "raw"):
+        for path in _spelled(place, name):
+            # Kaggle puts each file into a folder of the same name.
+            for file in (path, *_spelled(path, name)):
+                if file.is_file():
+                    return file
+    return None
+
+
+def _spelled(folder: Path, name: str) -> list[Path]:
+    """What a folder has under this name, packed or not, with a dot for a dash, or in capitals."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    same = [p for p in paths if p.name.lower().replace(".", "-").removesuffix("-gz") == name]
+    # The file that `fetch` writes comes first, since others may be damaged.
+    return sorted(same, key=lambda path: (path.name != f"{name}.gz", path.name))
 
 
 def _missing(folder: Path, name: str) -> str:
@@ -208,7 +220,7 @@ def _is_digits(content: bytes) -> bool:
 
 
 def from_idx(content: bytes) -> Tensor:
-    """Of the idx format: two zeros, type (8 is uint8), rank, big-endian sizes, values."""
+    """Read the idx format: two zeros, type (8 is uint8), rank, big-endian sizes, values."""
     rank = content[3]
     shape = struct.unpack_from(f">{rank}I", content, 4)
     start = 4 + 4 * rank
@@ -216,24 +228,24 @@ def from_idx(content: bytes) -> Tensor:
 
 
 def to_idx(values: Tensor) -> bytes:
-    """What `from_idx` reads, from uint8 of any shape."""
+    """Write uint8 values of any shape in the format that `from_idx` reads."""
     sizes = struct.pack(f">4B{values.dim()}I", 0, 0, 8, values.dim(), *values.shape)
     return sizes + values.numpy().tobytes()
 
 
 def fetch(
-    destination: str | os.PathLike | None = None,
+    destination: str | os.PathLike[str] | None = None,
     sources: Sequence[str] = SOURCES,
     progress: bool = True,
 ) -> Path:
-    """Download what is missing of the four files; returns the folder that then holds them all.
+    """Download those of the four files that are missing, and return the folder that has them all.
 
     A damaged file is replaced in the user's cache (the default), but never in a folder that was
     named. Nothing is written where all is well. `sources` are URLs that end in "/", tried in
-    order; `progress` draws a bar on stderr. Raises DataError, naming what every source said.
+    order; `progress` draws a bar on stderr. Raises DataError with the answer of every source.
     """
     folder = _cache() if destination is None else Path(destination).expanduser()
-    missing, said = [], []
+    missing, failures = [], []
     try:
         for name in SHA256:
             try:
@@ -249,7 +261,7 @@ def fetch(
                     write_atomically(folder / f"{name}.gz", _download(source, name, progress))
                     missing.remove(name)
             except DataError as error:
-                said.append(f"  {source}\n    {error}\n")
+                failures.append(f"  {source}\n    {error}\n")
     except OSError as error:
         raise DataError(
             f"cannot use {folder}: {error}.\nSet ${VARIABLE} to a folder of yours that holds "
@@ -257,7 +269,7 @@ def fetch(
         ) from error
     if missing:
         raise DataError(
-            f"Fashion-MNIST could not be downloaded. Tried:\n{''.join(said)}"
+            f"Fashion-MNIST could not be downloaded. Tried:\n{''.join(failures)}"
             "Without a network, use sample=, which needs no files; or copy\n  "
             f"{', '.join(f'{name}.gz' for name in missing)}\nfrom another machine to {folder}"
         )
@@ -274,8 +286,9 @@ def _download(source: str, name: str, progress: bool) -> bytes:
             return content
         except (OSError, DataError) as error:  # all errors of requests are OSErrors
             failure = DataError(f"{error}")
-            if isinstance(error, requests.HTTPError) and error.response.status_code < 500:
-                break  # such as 403 and 404: it would say the same again
+            status = error.response if isinstance(error, requests.HTTPError) else None
+            if status is not None and status.status_code < 500:
+                break  # such as 403 and 404: the next answer would be the same
     raise failure
 
 
@@ -293,7 +306,7 @@ def _get(url: str, progress: bool) -> bytes:
     return bytes(content)
 
 
-def _packaged(split: str, count: int, root) -> TensorDataset:
+def _packaged(split: str, count: int, root: str | os.PathLike[str] | None) -> TensorDataset:
     if root is not None:
         raise ValueError("sample= reads the packaged sample: leave out either sample or root")
     if not 1 <= count <= SAMPLE_SIZES[split]:
@@ -323,7 +336,9 @@ def sample_positions(labels: Tensor, count: int) -> Tensor:
     return next_of_each.gather(1, order).flatten()
 
 
-def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = None) -> Path:
+def write_sample(
+    folder: str | os.PathLike[str], root: str | os.PathLike[str] | None = None
+) -> Path:
     """Cut the packaged sample from the full data (see `find`) into `folder`, and return that.
 
     Lossless: idx files packed by xz, 2.6 MB in all. "sample.json" has the rule and the hashes.
@@ -342,8 +357,8 @@ def write_sample(folder: str | os.PathLike, root: str | os.PathLike | None = Non
             )
     notes = {
         "about": "A sample of Fashion-MNIST, made by: python -m inception_course data sample",
-        "rule": "split_indices(split)[sample_positions(labels, count)], both in data.py",
-        "licence": "MIT, Copyright (c) 2017 Zalando SE, https://tech.zalando.com; see LICENSE.txt",
+        "rule": "split_indices(split)[sample_positions(labels, count)], in data/fashion_mnist.py",
+        "license": "MIT, Copyright (c) 2017 Zalando SE, https://tech.zalando.com; see LICENSE.txt",
         "counts": SAMPLE_SIZES,
         "sha256": sha256,
     }

@@ -8,11 +8,12 @@ always the same ones as long as the folder stays as it is.
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from PIL import Image, ImageOps
@@ -21,22 +22,24 @@ from torch.utils.data import DataLoader
 from torchvision.datasets.folder import IMG_EXTENSIONS
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from . import Compose, Crop, DataError, Passes
 from ..machine import usable_cores
+from .augment import Compose, RandomResizedCrop
+from .batches import Loader
+from .fashion_mnist import DataError
 
 PURPOSE = {"train": "learn from", "val": "validate with", "test": "test with"}  # of each split
-# Of ImageNet's pixels, scaled to 0..1, red, green and blue, as torchvision's networks take them:
-# near enough to those of most photographs, and the same for every folder.
+# The pixels of ImageNet have these, scaled to 0..1, red, green and blue, as torchvision's networks
+# take them: near enough to most photographs, and the same for every folder.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NAMED = 5  # files in an error message
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """Pictures on disk and their classes: what `train.fit` and `evaluate` take as a dataset.
+    """Pictures on disk and their classes: a dataset for `train.fit` and `evaluate`.
 
-    `workers` is how many processes read the pictures; with 0 it is done between the steps of the
-    training. It changes no batch, only the pace.
+    `workers` is the number of processes that read the pictures; with 0 they are read between the
+    steps of the training. It changes no batch, only the pace.
     """
 
     paths: tuple[Path, ...]
@@ -47,39 +50,39 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def part(self, rows: Tensor) -> "Pictures":
+    def subset(self, rows: Tensor) -> "Pictures":
         """The pictures in these rows."""
         paths = tuple(self.paths[row] for row in rows.tolist())
         return replace(self, paths=paths, labels=self.labels[rows])
 
     def signature(self) -> list[bytes]:
-        """What changes when a picture does, or its class: names and sizes of the files."""
+        """Names, sizes and classes of the files, which change when a picture does."""
         files = zip(self.paths, self.labels.tolist(), strict=True)
         return [
             f"{path.name} {path.stat().st_size} {self.classes[label]}\n".encode()
             for path, label in files
         ]
 
-    def batches(self, batch_size: int, **options) -> "PictureBatches":
-        """As `data.Batches` of a dataset in memory; the options are those of `PictureBatches`."""
+    def batches(self, batch_size: int, **options: Any) -> "PictureBatches":
+        """The pictures in batches; the options are those of `PictureBatches`."""
         return PictureBatches(self, batch_size, **options)
 
 
-def open_folder(folder: str | os.PathLike, split: str, *, workers: int = 0) -> Pictures:
+def open_folder(folder: str | os.PathLike[str], split: str, *, workers: int = 0) -> Pictures:
     """The pictures of one split of a folder, in one of the two layouts above; classes by name.
 
     Only files with the endings of torchvision's `IMG_EXTENSIONS` count. Each is read once, small
     and quickly, so that a damaged one is found before a training and not in its middle.
 
-    Raises DataError, with the file or folder and the way out, where that does not work.
+    Raises DataError, which names the file or folder and the way out.
     """
     folder = Path(folder).expanduser()
     if split not in PURPOSE:
         raise ValueError(f"split must be one of {', '.join(PURPOSE)}; not {split!r}")
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
-    there = subfolders(folder)
-    if "train" in there and ("val" in there or subfolders(folder / "train")):
+    names = subfolders(folder)
+    if "train" in names and ("val" in names or subfolders(folder / "train")):
         classes, files = _divided(folder, split)
     else:
         classes, files = _undivided(folder, split)
@@ -143,7 +146,9 @@ def _pictures(folder: Path) -> list[Path]:
     files = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in endings and not path.name.startswith(".")  # macOS makes ._x.jpg
+        if path.suffix.lower() in endings
+        # macOS makes ._x.jpg, and Jupyter copies of files in .ipynb_checkpoints.
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not files:
         missing = "has no pictures" if folder.is_dir() else "is missing"
@@ -173,10 +178,11 @@ def _problem(path: Path) -> str | None:
             image.load()
     except Exception as error:  # the decoder of each format has errors of its own
         return f"{path}: {error}"
+    return None
 
 
 def read(path: Path, shorter: int = 2**16) -> Image.Image:
-    """The picture as a person sees it: turned as its camera says, in red, green and blue.
+    """The picture as a person sees it: turned as its camera tells, in red, green and blue.
 
     Transparent places become white; of 16 bits per pixel the upper 8 are kept. A picture may come
     smaller than it is, though not with less than `shorter` pixels a side: for a JPEG it is faster.
@@ -201,20 +207,20 @@ def read(path: Path, shorter: int = 2**16) -> Image.Image:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings of what is odd and harmless, such as camera data that make no sense."""
+    """Hide warnings of what is odd and harmless, such as camera data that make no sense."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-class PictureBatches(Passes):
-    """Normalized batches of pictures, as `data.Batches` gives of images in memory.
+class PictureBatches(Loader):
+    """Normalized batches of pictures, as `data.Batches` makes them of images in memory.
 
     `float32 [B, 3, size, size]` images and `int64 [B]` labels; a pixel becomes
-    (pixel / 255 - MEAN) / STD of its colour. Of each picture a part is resized to `size` pixels
-    square (bilinear, antialiased): the patch of the `data.Crop` in `augment`, taken from the
-    picture's own pixels, or else the largest square in the middle. What else `augment` does comes
-    after that, at `size` pixels.
+    (pixel / 255 - MEAN) / STD of its color. A part of each picture is resized to `size` pixels
+    square (bilinear, antialiased): the patch of the `data.RandomResizedCrop` in `augment`, taken
+    from the picture's own pixels, or else the largest square in the middle. The other steps of
+    `augment` come after that, at `size` pixels.
 
     A batch depends on `seed`, `epoch`, the batch size and its number alone, not on the number of
     workers, and what comes before `start` is not read.
@@ -232,25 +238,28 @@ class PictureBatches(Passes):
         shuffle: bool = False,
         seed: int = 0,
         device: torch.device | str | None = None,
+        min_last: int = 2,
     ):
         if size is None or size < 1:
             raise ValueError(f"pictures need a common size of 1 pixel or more, not {size}")
-        super().__init__(len(pictures), batch_size, shuffle=shuffle, seed=seed)
+        count = len(pictures)
+        super().__init__(count, batch_size, shuffle=shuffle, seed=seed, min_last=min_last)
         self.pictures, self.size, self.device = pictures, size, device
-        self.crop = next((step for step in augment or () if isinstance(step, Crop)), None)
-        self.augment = Compose(step for step in augment or () if step is not self.crop)
+        steps = augment or ()
+        self.crop = next((step for step in steps if isinstance(step, RandomResizedCrop)), None)
+        self.augment = Compose(step for step in steps if step is not self.crop)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         generator, batches, start = self._begin()
-        seeds = torch.randint(2**32, (len(self),), generator=generator)  # of each batch
+        seeds = torch.randint(2**32, (len(self),), generator=generator)  # one for each batch
         jobs = [(rows.tolist(), int(seed)) for rows, seed in zip(batches, seeds, strict=True)]
-        return map(self._normalise, self._loader(jobs[start:]))
+        return map(self._normalize, self._reader(jobs[start:]))
 
-    def _loader(self, jobs: list) -> DataLoader:
+    def _reader(self, jobs: list[tuple[list[int], int]]) -> Iterable[tuple[Tensor, Tensor]]:
         return DataLoader(
-            jobs,
+            cast(Any, jobs),  # its types know neither a list nor `batch_size=None`
             batch_size=None,  # a job is a batch already
-            collate_fn=self._read,
+            collate_fn=cast(Any, self._read),
             num_workers=self.pictures.workers,
             generator=Generator(),  # or it draws from the global one
         )
@@ -275,7 +284,7 @@ class PictureBatches(Passes):
         size = (self.size, self.size)
         return pil_to_tensor(image.resize(size, Image.Resampling.BILINEAR, box=box))
 
-    def _normalise(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _normalize(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         images, labels = batch[0].to(self.device), batch[1].to(self.device)
         mean, std = (torch.tensor(x, device=images.device).view(3, 1, 1) for x in (MEAN, STD))
         return (images / 255 - mean) / std, labels

@@ -129,7 +129,7 @@ class LiveCurves:
     """Curves that grow while `fit` trains, in one place of the notebook.
 
         live = widgets.LiveCurves(recipe)
-        run = train.fit(model, train_set, val_set, recipe, watch=live, progress=live.progress)
+        run = train.fit(model, train_set, val_set, recipe, on_epoch_end=live, progress=live.progress)
 
     Redraws once per epoch and says in between how far it is, at most twice a second. Outside a
     notebook it prints a line per epoch.

@@ -1,18 +1,7 @@
 """Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
 
 from .anatomy import against_paper, gradient_norms, network, receptive_fields
-from .batch_norm import (
-    accuracy_by_depth,
-    accuracy_by_step,
-    along_the_step,
-    by_layer,
-    correlations,
-    percentile_bands,
-    sigmoid_input,
-    standardized,
-)
-from .bench import bench
-from .data import class_balance, classes, confusion, image, mistakes, pixels
+from .benchmark import bench
 from .evaluation import (
     by_networks,
     crop_boxes,
@@ -23,7 +12,7 @@ from .evaluation import (
     squares,
 )
 from .family import family_tree
-from .hebbian import (
+from .hebb import (
     break_even,
     channel_clusters,
     correlation_by_distance,
@@ -37,7 +26,18 @@ from .hebbian import (
     wiring,
     zeros,
 )
+from .images import class_balance, classes, confusion, image, mistakes, pixels
 from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
+from .normalization import (
+    accuracy_by_depth,
+    accuracy_by_step,
+    along_the_step,
+    by_layer,
+    correlations,
+    percentile_bands,
+    sigmoid_input,
+    standardized,
+)
 from .one_by_one import (
     accuracy_by_width,
     block_shares,
@@ -50,8 +50,8 @@ from .runs import epoch_curves, first_layer, learning_curves, race, schedules, s
 from .style import (
     BLACK,
     BLUE,
+    GRAY,
     GREEN,
-    GREY,
     ORANGE,
     PROJECTOR,
     PURPLE,
@@ -66,8 +66,8 @@ from .style import (
 __all__ = [
     "BLACK",
     "BLUE",
+    "GRAY",
     "GREEN",
-    "GREY",
     "ORANGE",
     "PROJECTOR",
     "PURPLE",

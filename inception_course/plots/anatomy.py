@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
 from ..cost import CostTable
 from ..models.blocks import ConvUnit, InceptionBlock, LocalResponseNorm, Network
-from .style import BLUE, GREEN, ORANGE, PROJECTOR, PURPLE, SKY, VERMILION, YELLOW, Picture
+from .style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, Picture
 
-# What a box of the wiring is, and its colour and hatching.
+# What a box of the wiring is, and its color and hatching.
 BOXES = {
     "1x1": ("#F7F7F7", ""),
     "3x3": (SKY, ""),
@@ -30,7 +28,7 @@ LANE = 1.15  # height of a branch
 WIRE = {"color": "#777777", "lw": 1.5, "zorder": 1}
 
 
-def network(model: Network) -> Figure:
+def network(model: Network) -> Picture:
     """Every convolution and pooling of `model`, drawn from the modules themselves.
 
     The number in a box is its channels. The branches of a block lie below one another.
@@ -45,16 +43,15 @@ def network(model: Network) -> Figure:
         f"the whole net from its modules, {len(lines)} lines to be read like text: {said}; "
         f"blocks fork into {max_branches(model)} branches and join again",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        for axes, line in zip(figure.subplots(len(lines), squeeze=False).flat, lines, strict=True):
-            draw_line(axes, line)
-        handles = [
-            Line2D([], [], color=color, marker=MARKER, linestyle="", markersize=14, label=kind)
-            if kind == "auxiliary head"
-            else Patch(facecolor=color, hatch=hatch, edgecolor="black", label=kind)
-            for kind, (color, hatch) in ((kind, BOXES[kind]) for kind in counts)
-        ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    for axes, line in zip(figure.subplots(len(lines), squeeze=False).flat, lines, strict=True):
+        draw_line(axes, line)
+    handles = [
+        Line2D([], [], color=color, marker=MARKER, linestyle="", markersize=14, label=kind)
+        if kind == "auxiliary head"
+        else Patch(facecolor=color, hatch=hatch, edgecolor="black", label=kind)
+        for kind, (color, hatch) in ((kind, BOXES[kind]) for kind in counts)
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     return figure
 
 
@@ -153,7 +150,7 @@ def draw_line(axes, line: Sequence) -> None:
         axes.plot([end, x + 0.1], [middle, middle], **WIRE)
 
 
-def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> Figure:
+def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> Picture:
     """How far counts lie from what a paper prints: a panel a column of its table, a bar a row.
 
     Each row gives our count and the printed number. No bar where the printed number is the count,
@@ -172,27 +169,26 @@ def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> F
         for column, rows in deviations.items()
     )
     figure = Picture(13, 4.8, f"our counts against the printed ones. {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(1, len(columns), sharey=True)
-        for axes, (column, rows) in zip(panels, deviations.items(), strict=True):
-            heights = [max(-LIMIT, min(LIMIT, value)) for value in rows.values()]
-            axes.bar(list(rows), heights, color=VERMILION, hatch="//")
-            for (name, value), height in zip(rows.items(), heights, strict=True):
-                if value:
-                    above = value > 0
-                    axes.annotate(
-                        f"{value:+.1f}" if abs(value) < LIMIT else f"{value:+.0f}",
-                        (name, height),
-                        (0, 3 if above else -3),
-                        textcoords="offset points",
-                        ha="center",
-                        va="bottom" if above else "top",
-                        fontsize=12,
-                    )
-            axes.axhline(0, color="black", lw=1)
-            axes.tick_params(axis="x", rotation=60)
-            axes.set(title=column, ylim=(-LIMIT, LIMIT * 1.2))
-        panels[0].set(ylabel="count against print, %")
+    panels = figure.subplots(1, len(columns), sharey=True)
+    for axes, (column, rows) in zip(panels, deviations.items(), strict=True):
+        heights = [max(-LIMIT, min(LIMIT, value)) for value in rows.values()]
+        axes.bar(list(rows), heights, color=VERMILION, hatch="//")
+        for (name, value), height in zip(rows.items(), heights, strict=True):
+            if value:
+                above = value > 0
+                axes.annotate(
+                    f"{value:+.1f}" if abs(value) < LIMIT else f"{value:+.0f}",
+                    (name, height),
+                    (0, 3 if above else -3),
+                    textcoords="offset points",
+                    ha="center",
+                    va="bottom" if above else "top",
+                    fontsize=12,
+                )
+        axes.axhline(0, color="black", lw=1)
+        axes.tick_params(axis="x", rotation=60)
+        axes.set(title=column, ylim=(-LIMIT, LIMIT * 1.2))
+    panels[0].set(ylabel="count against print, %")
     return figure
 
 
@@ -202,7 +198,7 @@ def agrees(counted: float, printed: float) -> bool:
     return abs(counted - printed) <= unit / 2 or 0 <= counted - printed < unit
 
 
-def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Figure:
+def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Picture:
     """How many pixels a position sees after each stage, by the branch that is always taken."""
     rows = [row for row in costs.blocks if row.stride and row.name not in ("dropout", "linear")]
     names = [row.name for row in rows]
@@ -213,24 +209,23 @@ def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Figu
         5.2,
         f"pixels that one position sees, stage by stage, at the end {ends}; the image has {image}",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        styles = zip(paths, (BLUE, GREEN, VERMILION), ("o-", "s--", "^-."), strict=False)
-        for path, color, style in styles:
-            sizes = [
-                row.receptive_fields.get(path, next(iter(row.receptive_fields.values()))).size
-                for row in rows
-            ]
-            axes.plot(names, sizes, style, color=color, label=f"always the {path} branch")
-        axes.axhline(image, color="black", linestyle=":", label="the whole image")
-        axes.tick_params(axis="x", rotation=60)
-        axes.set(ylabel="receptive field, pixels a side")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper left")
+    axes = figure.subplots()
+    styles = zip(paths, (BLUE, GREEN, VERMILION), ("o-", "s--", "^-."), strict=False)
+    for path, color, style in styles:
+        sizes = [
+            row.receptive_fields.get(path, next(iter(row.receptive_fields.values()))).size
+            for row in rows
+        ]
+        axes.plot(names, sizes, style, color=color, label=f"always the {path} branch")
+    axes.axhline(image, color="black", linestyle=":", label="the whole image")
+    axes.tick_params(axis="x", rotation=60)
+    axes.set(ylabel="receptive field, pixels a side")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     return figure
 
 
-def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Figure:
+def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Picture:
     """The norm of the loss's gradient by each layer's weights, from the image to the head."""
     layers = list(next(iter(norms.values())))
     said = "; ".join(
@@ -238,16 +233,15 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Figure:
         for name, values in norms.items()
     )
     figure = Picture(11, 5, f"norm of the gradient, layer by layer. {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (name, values), color, style in zip(
-            norms.items(),
-            (BLUE, BLUE, VERMILION, VERMILION),
-            ("o-", "o:", "s-", "s:"),
-            strict=False,
-        ):
-            axes.plot(layers, list(values.values()), style, color=color, label=name)
-        axes.set(yscale="log", xlabel="layer", ylabel="norm of the gradient")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes = figure.subplots()
+    for (name, values), color, style in zip(
+        norms.items(),
+        (BLUE, BLUE, VERMILION, VERMILION),
+        ("o-", "o:", "s-", "s:"),
+        strict=False,
+    ):
+        axes.plot(layers, list(values.values()), style, color=color, label=name)
+    axes.set(yscale="log", xlabel="layer", ylabel="norm of the gradient")
+    axes.grid(alpha=0.3)
+    legend(axes)
     return figure

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
@@ -15,10 +13,9 @@ from ..studies.paper_tables import Crops
 from .style import (
     BLACK,
     BLUE,
+    GRAY,
     GREEN,
-    GREY,
     ORANGE,
-    PROJECTOR,
     PURPLE,
     SKY,
     STYLES,
@@ -52,7 +49,7 @@ def scenery(height: int, width: int) -> Tensor:
     return (picture.clamp(0, 1) * 255).to(torch.uint8)
 
 
-def squares(image: Tensor, protocol: Protocol) -> Figure:
+def squares(image: Tensor, protocol: Protocol) -> Picture:
     """An image [C, H, W], 0 to 255, at every scale of `protocol`, with the squares cut from it."""
     height, width = image.shape[1:]
     by_scale: dict[int, dict[Box, None]] = {}
@@ -67,23 +64,22 @@ def squares(image: Tensor, protocol: Protocol) -> Figure:
         f"{', '.join(map(str, by_scale))} pixels, and the squares cut from each: "
         + ", ".join(f"{len(found)} of {scale}" for scale, found in by_scale.items()),
     )
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(
-            1, len(by_scale), squeeze=False, width_ratios=[shapes[scale][1] for scale in by_scale]
-        )[0]
-        for axes, (scale, found) in zip(panels, by_scale.items(), strict=True):
-            rows, columns = shapes[scale]
-            _show(axes, _framed(image, protocol, scale))
-            axes.set_title(f"{columns} x {rows} pixels", fontsize=13)
-            for number, ((color, line), box) in enumerate(zip(OUTLINES, found, strict=False)):
-                _outline(axes, box, color, line, inset=0.04 * number * scale)
-        names = ("left", "centre", "right") if columns > rows else ("top", "centre", "bottom")
-        handles = panels[-1].patches
-        figure.legend(handles, names[: len(handles)], loc="outside lower center", ncols=3)
+    panels = figure.subplots(
+        1, len(by_scale), squeeze=False, width_ratios=[shapes[scale][1] for scale in by_scale]
+    )[0]
+    for axes, (scale, found) in zip(panels, by_scale.items(), strict=True):
+        rows, columns = shapes[scale]
+        _show(axes, _framed(image, protocol, scale))
+        axes.set_title(f"{columns} x {rows} pixels", fontsize=13)
+        for number, ((color, line), box) in enumerate(zip(OUTLINES, found, strict=False)):
+            _outline(axes, box, color, line, inset=0.04 * number * scale)
+    names = ("left", "centre", "right") if columns > rows else ("top", "centre", "bottom")
+    handles = panels[-1].patches
+    figure.legend(handles, names[: len(handles)], loc="outside lower center", ncols=3)
     return figure
 
 
-def crop_boxes(image: Tensor, protocol: Protocol) -> Figure:
+def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
     """The last square of the first scale, and the views of it: where they lie, and as shown."""
     found = [(view, crop[0]) for view, crop in crops(image[None], protocol)]
     of_scale = [each for each in found if each[0].scale == protocol.scales[0]]
@@ -98,31 +94,28 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Figure:
         f"{protocol.size} pixels that the network sees"
         + (", each also mirrored" if protocol.mirror else ""),
     )
-    with matplotlib.rc_context(PROJECTOR):
-        left, right = figure.subfigures(1, 2, width_ratios=(1, 2.4))
-        axes = left.subplots()
-        _show(axes, _framed(image, protocol, first[0].scale))
-        axes.set(
-            xlim=(first[0].square.left - 0.5, first[0].square.right - 0.5),
-            ylim=(first[0].square.bottom - 0.5, first[0].square.top - 0.5),
-        )
-        mirrors = 2 if protocol.mirror else 1
-        panels = right.subplots(mirrors, len(places), squeeze=False)
-        for number, (place, outline) in enumerate(
-            zip(places, (*OUTLINES, (BLACK, "-")), strict=False)
-        ):
-            _outline(axes, first[number * mirrors].box, *outline, inset=2 * number + 2)
-            for row in range(mirrors):
-                panel = panels[row, number]
-                _show(panel, shown[number * mirrors + row])
-                _frame(panel, *outline)
-            panels[0, number].set_title(place.replace(" ", "\n"), fontsize=13)
-        if protocol.mirror:
-            panels[1, 0].set_ylabel("mirrored")
+    left, right = figure.subfigures(1, 2, width_ratios=(1, 2.4))
+    axes = left.subplots()
+    _show(axes, _framed(image, protocol, first[0].scale))
+    axes.set(
+        xlim=(first[0].square.left - 0.5, first[0].square.right - 0.5),
+        ylim=(first[0].square.bottom - 0.5, first[0].square.top - 0.5),
+    )
+    mirrors = 2 if protocol.mirror else 1
+    panels = right.subplots(mirrors, len(places), squeeze=False)
+    for number, (place, outline) in enumerate(zip(places, (*OUTLINES, (BLACK, "-")), strict=False)):
+        _outline(axes, first[number * mirrors].box, *outline, inset=2 * number + 2)
+        for row in range(mirrors):
+            panel = panels[row, number]
+            _show(panel, shown[number * mirrors + row])
+            _frame(panel, *outline)
+        panels[0, number].set_title(place.replace(" ", "\n"), fontsize=13)
+    if protocol.mirror:
+        panels[1, 0].set_ylabel("mirrored")
     return figure
 
 
-def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Figure:
+def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
     """All views of an image, a row for each square of each scale.
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
@@ -134,19 +127,18 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
     if right is not None:
         said += f"; the network is wrong in {len(views) - sum(map(bool, right))} of them"
     figure = Picture(0.62 * columns + 1, 0.62 * rows + 0.6, said)
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(rows, columns, squeeze=False)
-        for number, (view, crop) in enumerate(crops(image[None], protocol)):
-            axes = panels.flat[number]
-            _show(axes, crop[0])
-            _frame(axes, "lightgrey", width=1)
-            if right is not None and not right[number]:
-                _frame(axes, VERMILION)
-                size = protocol.size
-                axes.plot(0.8 * size, 0.16 * size, "X", color=VERMILION, ms=8)
-            if number % columns == 0:
-                axes.set_ylabel(view.scale, rotation=0, ha="right", va="center")
-        figure.supylabel("shorter side in pixels, three squares each")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for number, (view, crop) in enumerate(crops(image[None], protocol)):
+        axes = panels.flat[number]
+        _show(axes, crop[0])
+        _frame(axes, "lightgray", width=1)
+        if right is not None and not right[number]:
+            _frame(axes, VERMILION)
+            size = protocol.size
+            axes.plot(0.8 * size, 0.16 * size, "X", color=VERMILION, ms=8)
+        if number % columns == 0:
+            axes.set_ylabel(view.scale, rotation=0, ha="right", va="center")
+    figure.supylabel("shorter side in pixels, three squares each")
     return figure
 
 
@@ -158,10 +150,10 @@ def _framed(image: Tensor, protocol: Protocol, scale: int) -> Tensor:
 
 
 def _show(axes, image: Tensor) -> None:
-    """An image [C, H, W], 0 to 255: grey ones dark on white, as everywhere in the course."""
+    """An image [C, H, W], 0 to 255: gray ones dark on white, as everywhere in the course."""
     pixels = image.clamp(0, 255).round().to(torch.uint8)
     if len(pixels) == 1:
-        axes.imshow(255 - pixels[0].numpy(), **GREY)
+        axes.imshow(255 - pixels[0].numpy(), **GRAY)
     else:
         axes.imshow(pixels.permute(1, 2, 0).numpy())
     axes.set(xticks=[], yticks=[])
@@ -174,13 +166,13 @@ def _frame(axes, color: str, line: str = "-", width: float = 3) -> None:
 
 
 def _outline(axes, box: Box, color: str, line: str, inset: float) -> None:
-    """A frame just inside `box`, so that neighbours stay apart."""
+    """A frame just inside `box`, so that neighbors stay apart."""
     left, top, right, bottom = box
     frame = (left + inset / 2, top + inset / 2), right - left - inset - 1, bottom - top - inset - 1
     axes.add_patch(Rectangle(*frame, fill=False, edgecolor=color, linestyle=line, linewidth=3))
 
 
-def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) -> Figure:
+def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) -> Picture:
     """Printed tables as bars: for each name, number, and whether to point it out."""
     said = "; ".join(
         f"{name}: " + ", ".join(f"{team} {value:g}" for team, value, _ in rows)
@@ -188,25 +180,24 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
     )
     most = max(map(len, tables.values()))
     figure = Picture(13.5, 0.5 * most + 1.6, f"{unit}. {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(1, len(tables), squeeze=False)[0]
-        for axes, (name, rows) in zip(panels, tables.items(), strict=True):
-            values = [value for _, value, _ in rows]
-            bars = axes.barh(
-                range(len(rows)),
-                values,
-                color=[ORANGE if point_out else BLUE for _, _, point_out in rows],
-                hatch=["//" if point_out else "" for _, _, point_out in rows],
-                edgecolor="white",
-            )
-            axes.bar_label(bars, [f" {value:g}" for value in values])
-            axes.set_yticks(range(len(rows)), [team for team, _, _ in rows])
-            axes.invert_yaxis()
-            axes.set(title=name, xlabel=unit, xlim=(0, 1.2 * max(values)))
+    panels = figure.subplots(1, len(tables), squeeze=False)[0]
+    for axes, (name, rows) in zip(panels, tables.items(), strict=True):
+        values = [value for _, value, _ in rows]
+        bars = axes.barh(
+            range(len(rows)),
+            values,
+            color=[ORANGE if point_out else BLUE for _, _, point_out in rows],
+            hatch=["//" if point_out else "" for _, _, point_out in rows],
+            edgecolor="white",
+        )
+        axes.bar_label(bars, [f" {value:g}" for value in values])
+        axes.set_yticks(range(len(rows)), [team for team, _, _ in rows])
+        axes.invert_yaxis()
+        axes.set(title=name, xlabel=unit, xlim=(0, 1.2 * max(values)))
     return figure
 
 
-def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Figure:
+def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Picture:
     """The paper's Table 3 and ours, by recipe: error against crops, with one network and with all.
 
     Bars at one network reach from the best to the worst of them.
@@ -223,22 +214,21 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> F
             f"{last.crops}"
         )
     figure = Picture(14, 5, f"error against crops; {'; '.join(said)}")
-    with matplotlib.rc_context(PROJECTOR):
-        left, *others = figure.subplots(1, 1 + len(ours))
-        for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
-            points = [(r.crops, r.top_5) for r in printed if r.models == models]
-            left.plot(*zip(*points, strict=True), **style, label=_counted(models, "network"))
-        left.set(title="paper: ImageNet", ylabel="top-5 error, %")
-        for axes, (name, table) in zip(others, ours.items(), strict=True):
-            _draw_table(axes, table)
-            axes.set(title=f"{name}: Fashion-MNIST", ylabel="top-1 error, %")
-        for axes in (left, *others):
-            axes.set(xlabel="crops", xscale="log")
-            axes.set_xticks([1, 10, 144], ["1", "10", "144"])
-            axes.minorticks_off()
-            axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-            axes.grid(alpha=0.3)
-            axes.legend(loc="lower left")
+    left, *others = figure.subplots(1, 1 + len(ours))
+    for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
+        points = [(r.crops, r.top_5) for r in printed if r.models == models]
+        left.plot(*zip(*points, strict=True), **style, label=_counted(models, "network"))
+    left.set(title="paper: ImageNet", ylabel="top-5 error, %")
+    for axes, (name, table) in zip(others, ours.items(), strict=True):
+        _draw_table(axes, table)
+        axes.set(title=f"{name}: Fashion-MNIST", ylabel="top-1 error, %")
+    for axes in (left, *others):
+        axes.set(xlabel="crops", xscale="log")
+        axes.set_xticks([1, 10, 144], ["1", "10", "144"])
+        axes.minorticks_off()
+        axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower left")
     return figure
 
 
@@ -260,7 +250,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' if count > 1 else ''}"
 
 
-def by_networks(table: Table) -> Figure:
+def by_networks(table: Table) -> Picture:
     """Error and calibration error against the number of networks, a line for each number of views.
 
     The error's bands reach from the best to the worst choice of so many networks.
@@ -272,39 +262,38 @@ def by_networks(table: Table) -> Figure:
         for crops in counts
     )
     figure = Picture(13.5, 5, f"error with 1 network and with {table.models}: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        left, right = figure.subplots(1, 2)
-        for style, crops in zip(STYLES, counts, strict=False):
-            rows = [row for row in table.rows if row.crops == crops]
-            models = [row.models for row in rows]
-            left.plot(
-                models,
-                [100 * row.error for row in rows],
-                **style,
-                label=_counted(crops, "view"),
-            )
-            left.fill_between(
-                models,
-                [100 * row.lowest for row in rows],
-                [100 * row.highest for row in rows],
-                color=style["color"],
-                alpha=0.2,
-                lw=0,
-            )
-            gaps = [row.calibration_error for row in rows]
-            right.plot(models, gaps, **style)
-        left.set(ylabel="top-1 error, %")
-        right.set(ylabel="expected calibration error")
-        for axes in (left, right):
-            axes.set(xlabel="networks")
-            axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.grid(alpha=0.3)
-        left.legend(loc="lower left")
+    left, right = figure.subplots(1, 2)
+    for style, crops in zip(STYLES, counts, strict=False):
+        rows = [row for row in table.rows if row.crops == crops]
+        models = [row.models for row in rows]
+        left.plot(
+            models,
+            [100 * row.error for row in rows],
+            **style,
+            label=_counted(crops, "view"),
+        )
+        left.fill_between(
+            models,
+            [100 * row.lowest for row in rows],
+            [100 * row.highest for row in rows],
+            color=style["color"],
+            alpha=0.2,
+            lw=0,
+        )
+        gaps = [row.calibration_error for row in rows]
+        right.plot(models, gaps, **style)
+    left.set(ylabel="top-1 error, %")
+    right.set(ylabel="expected calibration error")
+    for axes in (left, right):
+        axes.set(xlabel="networks")
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+        integers(axes.xaxis)
+        axes.grid(alpha=0.3)
+    left.legend(loc="lower left")
     return figure
 
 
-def reliability(judged: Mapping[str, Calibration]) -> Figure:
+def reliability(judged: Mapping[str, Calibration]) -> Picture:
     """How often answers are right, against how sure they were given; below, how many there are.
 
     A point is a bin, the larger the more answers it holds.
@@ -316,29 +305,28 @@ def reliability(judged: Mapping[str, Calibration]) -> Figure:
         for name, each in judged.items()
     )
     figure = Picture(13.5, 5.6, f"accuracy against confidence: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(
-            2, len(judged), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
+    panels = figure.subplots(
+        2, len(judged), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
+    )
+    for (above, below), (name, each) in zip(panels.T, judged.items(), strict=True):
+        bins, total = len(each.counts), sum(each.counts)
+        middles = (np.arange(bins) + 0.5) / bins
+        filled = [bin for bin in range(bins) if each.counts[bin]]
+        sure = [each.confidence[bin] for bin in filled]
+        right = [each.accuracy[bin] for bin in filled]
+        above.plot([0, 1], [0, 1], "--", color=BLACK, lw=1.5, label="confidence = accuracy")
+        above.vlines(sure, sure, right, color=ORANGE, lw=4, label="gap")
+        shares = np.array([100 * count / total for count in each.counts])
+        areas = 20 + 8 * shares[filled]
+        above.scatter(
+            sure, right, areas, color=BLUE, zorder=3, clip_on=False, label="answers of a bin"
         )
-        for (above, below), (name, each) in zip(panels.T, judged.items(), strict=True):
-            bins, total = len(each.counts), sum(each.counts)
-            middles = (np.arange(bins) + 0.5) / bins
-            filled = [bin for bin in range(bins) if each.counts[bin]]
-            sure = [each.confidence[bin] for bin in filled]
-            right = [each.accuracy[bin] for bin in filled]
-            above.plot([0, 1], [0, 1], "--", color=BLACK, lw=1.5, label="confidence = accuracy")
-            above.vlines(sure, sure, right, color=ORANGE, lw=4, label="gap")
-            shares = np.array([100 * count / total for count in each.counts])
-            areas = 20 + 8 * shares[filled]
-            above.scatter(
-                sure, right, areas, color=BLUE, zorder=3, clip_on=False, label="answers of a bin"
-            )
-            above.set(title=f"{name}: {each.error:.3f}", xlim=(0, 1), ylim=(-0.04, 1.06))
-            below.bar(middles, shares, 0.9 / bins, color=SKY, edgecolor=BLUE)
-            below.set(xlabel="confidence")
-            below.set_xticks([0, 0.5, 1])
-        panels[0, 0].set(ylabel="accuracy")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=3)
-        panels[1, 0].set(ylabel="% of answers")
+        above.set(title=f"{name}: {each.error:.3f}", xlim=(0, 1), ylim=(-0.04, 1.06))
+        below.bar(middles, shares, 0.9 / bins, color=SKY, edgecolor=BLUE)
+        below.set(xlabel="confidence")
+        below.set_xticks([0, 0.5, 1])
+    panels[0, 0].set(ylabel="accuracy")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    panels[1, 0].set(ylabel="% of answers")
     return figure

@@ -2,10 +2,7 @@
 
 from typing import NamedTuple
 
-import matplotlib
-from matplotlib.figure import Figure
-
-from .style import BLUE, ORANGE, PROJECTOR, Picture
+from .style import BLUE, ORANGE, Picture
 
 
 class Member(NamedTuple):
@@ -49,7 +46,7 @@ FAMILY = (
 # fmt: on
 
 
-def family_tree() -> Figure:
+def family_tree() -> Picture:
     """The networks of the course, what came from what, what each costs and how often it errs."""
     said = "; ".join(
         f"{member.name} {member.year}"
@@ -58,30 +55,29 @@ def family_tree() -> Figure:
         for member in FAMILY
     )
     figure = Picture(13.5, 6.4, f"the family tree: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
-        axes.set_axis_off()
-        boxes = {}
-        for member in FAMILY:
-            inception = member.name in ("GoogLeNet", "BN-Inception", "Inception-v3")
-            boxes[member.name] = axes.text(
-                *member.place,
-                "\n".join((f"{member.name} ({member.year})", *member.facts())),
-                ha="center",
-                va="center",
-                linespacing=1.5,
-                bbox={
-                    "boxstyle": "round,pad=0.5",
-                    "facecolor": "#FFF3D6" if inception else "#EEF4F8",
-                    "edgecolor": ORANGE if inception else BLUE,
-                    "linewidth": 3 if inception else 1.5,
-                },
-            )
-        for member in FAMILY:
-            for parent in member.parents:
-                start, end = boxes[parent], boxes[member.name]
-                arrow = {"arrowstyle": "-|>", "color": "#777777", "lw": 2.5}
-                arrow |= {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
-                axes.annotate("", member.place, start.get_position(), arrowprops=arrow, zorder=5)
+    axes = figure.subplots()
+    axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
+    axes.set_axis_off()
+    boxes = {}
+    for member in FAMILY:
+        inception = member.name in ("GoogLeNet", "BN-Inception", "Inception-v3")
+        boxes[member.name] = axes.text(
+            *member.place,
+            "\n".join((f"{member.name} ({member.year})", *member.facts())),
+            ha="center",
+            va="center",
+            linespacing=1.5,
+            bbox={
+                "boxstyle": "round,pad=0.5",
+                "facecolor": "#FFF3D6" if inception else "#EEF4F8",
+                "edgecolor": ORANGE if inception else BLUE,
+                "linewidth": 3 if inception else 1.5,
+            },
+        )
+    for member in FAMILY:
+        for parent in member.parents:
+            start, end = boxes[parent], boxes[member.name]
+            arrow = {"arrowstyle": "-|>", "color": "#777777", "lw": 2.5}
+            arrow |= {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
+            axes.annotate("", member.place, start.get_position(), arrowprops=arrow, zorder=5)
     return figure

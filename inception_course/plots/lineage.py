@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
-from .style import BLUE, GREEN, GREY, ORANGE, PROJECTOR, VERMILION, Picture
+from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture
 
 COUNTED = {  # what can be drawn -> its words, and its unit for the axis
     "parameters": ("parameters", "million parameters"),
@@ -17,7 +15,7 @@ COUNTED = {  # what can be drawn -> its words, and its unit for the axis
 }
 
 
-def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> Figure:
+def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> Picture:
     """A bar for each layer with weights, a panel for each network, on one scale.
 
     `quantity` is "parameters" or "multiply_adds".
@@ -27,70 +25,64 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
     rows = -(-len(costs) // columns)
     said = []
     figure = Picture(13, 3.9 * rows)
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
-        for axes in panels.flat[len(costs) :]:
-            axes.set_axis_off()
-        for axes, (name, table) in zip(panels.flat, costs.items(), strict=False):
-            layers = [row for row in table if row.parameters]
-            amounts = [getattr(row, quantity) for row in layers]
-            linear = [row.kind == "linear" for row in layers]
-            axes.bar(
-                range(len(layers)),
-                [amount / 1e6 for amount in amounts],
-                color=[ORANGE if is_linear else BLUE for is_linear in linear],
-                hatch=["//" if is_linear else "" for is_linear in linear],
-                edgecolor="white",
-            )
-            names = [row.name.removeprefix("conv") for row in layers]
-            axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
-            axes.tick_params(axis="x", labelsize=12)
-            axes.set_title(f"{name}: {sum(amounts) / 1e6:,.1f} million in all")
-            share = sum(a for a, is_linear in zip(amounts, linear, strict=True) if is_linear)
-            largest = [
-                row.name for row, a in zip(layers, amounts, strict=True) if a == max(amounts)
-            ]
-            said.append(
-                f"{name} has {sum(amounts) / 1e6:,.1f} million, {share / sum(amounts):.0%} of them "
-                f"in fully connected layers and most in {', '.join(largest)}"
-            )
-        for axes in panels[:, 0]:
-            axes.set_ylabel(unit)
-        kinds = [
-            Patch(facecolor=BLUE, edgecolor="white", label="convolution (by its number)"),
-            Patch(facecolor=ORANGE, edgecolor="white", hatch="//", label="fully connected"),
-        ]
-        figure.legend(handles=kinds, loc="outside lower center", ncols=2)
+    panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    for axes in panels.flat[len(costs) :]:
+        axes.set_axis_off()
+    for axes, (name, table) in zip(panels.flat, costs.items(), strict=False):
+        layers = [row for row in table if row.parameters]
+        amounts = [getattr(row, quantity) for row in layers]
+        linear = [row.kind == "linear" for row in layers]
+        axes.bar(
+            range(len(layers)),
+            [amount / 1e6 for amount in amounts],
+            color=[ORANGE if is_linear else BLUE for is_linear in linear],
+            hatch=["//" if is_linear else "" for is_linear in linear],
+            edgecolor="white",
+        )
+        names = [row.name.removeprefix("conv") for row in layers]
+        axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
+        axes.tick_params(axis="x", labelsize=12)
+        axes.set_title(f"{name}: {sum(amounts) / 1e6:,.1f} million in all")
+        share = sum(a for a, is_linear in zip(amounts, linear, strict=True) if is_linear)
+        largest = [row.name for row, a in zip(layers, amounts, strict=True) if a == max(amounts)]
+        said.append(
+            f"{name} has {sum(amounts) / 1e6:,.1f} million, {share / sum(amounts):.0%} of them "
+            f"in fully connected layers and most in {', '.join(largest)}"
+        )
+    for axes in panels[:, 0]:
+        axes.set_ylabel(unit)
+    kinds = [
+        Patch(facecolor=BLUE, edgecolor="white", label="convolution (by its number)"),
+        Patch(facecolor=ORANGE, edgecolor="white", hatch="//", label="fully connected"),
+    ]
+    figure.legend(handles=kinds, loc="outside lower center", ncols=2)
     figure.description = f"{words} of each layer: {'; '.join(said)}"
     return figure
 
 
-def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Figure:
-    """Values of neighbouring channels at one position, before a normalization and what is left.
+def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Picture:
+    """Values of neighboring channels at one position, before a normalization and what is left.
 
     Each pair is one panel: `[C]` before and `[C]` after. `ceiling` is the largest share that the
     normalization can leave of a value, drawn as a line.
     """
     figure = Picture(13, 3.6 * len(rows))
     said = []
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(len(rows), 2, squeeze=False, sharex=True)
-        for (left, right), (name, (before, after)) in zip(panels, rows.items(), strict=True):
-            place = np.arange(len(before))
-            left.bar(place, before.numpy(), color=BLUE)
-            left.set(ylabel="activation", title=f"{name}: before")
-            active = (before > 0).numpy()
-            left_over = (after / before).numpy()[active]
-            right.plot(place[active], left_over, "s", color=VERMILION)
-            right.axhline(ceiling, color="black", linestyle="--", linewidth=1.5)
-            right.text(0, ceiling * 1.03, f"at most {ceiling:.3f}", va="bottom")
-            right.set(
-                ylabel="after / before", ylim=(0, ceiling * 1.25), title=f"{name}: share left"
-            )
-            low, high = (f"{share:.3f}" for share in (left_over.min(), left_over.max()))
-            said.append(f"{name}, {low} of each" if low == high else f"{name}, {low} to {high}")
-        for axes in panels[-1]:
-            axes.set_xlabel("channel, at one position of the map")
+    panels = figure.subplots(len(rows), 2, squeeze=False, sharex=True)
+    for (left, right), (name, (before, after)) in zip(panels, rows.items(), strict=True):
+        place = np.arange(len(before))
+        left.bar(place, before.numpy(), color=BLUE)
+        left.set(ylabel="activation", title=f"{name}: before")
+        active = (before > 0).numpy()
+        left_over = (after / before).numpy()[active]
+        right.plot(place[active], left_over, "s", color=VERMILION)
+        right.axhline(ceiling, color="black", linestyle="--", linewidth=1.5)
+        right.text(0, ceiling * 1.03, f"at most {ceiling:.3f}", va="bottom")
+        right.set(ylabel="after / before", ylim=(0, ceiling * 1.25), title=f"{name}: share left")
+        low, high = (f"{share:.3f}" for share in (left_over.min(), left_over.max()))
+        said.append(f"{name}, {low} of each" if low == high else f"{name}, {low} to {high}")
+    for axes in panels[-1]:
+        axes.set_xlabel("channel, at one position of the map")
     figure.description = (
         "what the normalization leaves of each active channel, of its value before: "
         + "; ".join(said)
@@ -98,22 +90,21 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> F
     return figure
 
 
-def gallery(images: Mapping[str, Tensor], said: str) -> Figure:
+def gallery(images: Mapping[str, Tensor], said: str) -> Picture:
     """Pictures `[H, W]` side by side, each under its name, black to white over its own range."""
     columns = min(6, len(images))
     rows = -(-len(images) // columns)
     figure = Picture(2.15 * columns, 2.6 * rows, said)
-    with matplotlib.rc_context(PROJECTOR):
-        panels = figure.subplots(rows, columns, squeeze=False)
-        for axes in panels.flat:
-            axes.set_axis_off()
-        for axes, (name, image) in zip(panels.flat, images.items(), strict=False):
-            axes.imshow(image.numpy(), cmap="gray", interpolation="nearest")
-            axes.set_title(name, fontsize=13)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, (name, image) in zip(panels.flat, images.items(), strict=False):
+        axes.imshow(image.numpy(), cmap="gray", interpolation="nearest")
+        axes.set_title(name, fontsize=13)
     return figure
 
 
-def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Figure:
+def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Picture:
     """What one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
 
     `answers` maps each stride, 1 among them, to a map `[h, w]` of the same window. Below the maps
@@ -128,46 +119,44 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Figur
         f"along one column the window answers {bumps[1]} times at stride 1; "
         + ", ".join(f"at stride {stride} {bumps[stride]} times" for stride in coarse),
     )
-    with matplotlib.rc_context(PROJECTOR):
-        pictures, curve = figure.subfigures(2, 1, height_ratios=(1.35, 1))
-        shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
-        for axes, (name, map_) in zip(pictures.subplots(1, len(shown)), shown.items(), strict=True):
-            axes.imshow(map_.numpy(), cmap="gray", interpolation="nearest")
-            side = f"{map_.shape[0]}x{map_.shape[1]}"
-            axes.set(title=f"{name}, {side}", xticks=[], yticks=[])
-        axes = curve.subplots()
-        axes.plot(fine.numpy(), color="0.6", label="stride 1")
-        styles = ((GREEN, "s--"), (VERMILION, "o-"), (BLUE, "^:"))
-        for stride, (color, line) in zip(coarse, styles, strict=False):
-            taken = answers[stride][:, column // stride]
-            label = f"stride {stride}"
-            axes.plot(stride * np.arange(len(taken)), taken.numpy(), line, color=color, label=label)
-        axes.set(xlabel="row of the image, pixels", ylabel="answer of the window")
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    pictures, curve = figure.subfigures(2, 1, height_ratios=(1.35, 1))
+    shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
+    for axes, (name, map_) in zip(pictures.subplots(1, len(shown)), shown.items(), strict=True):
+        axes.imshow(map_.numpy(), cmap="gray", interpolation="nearest")
+        side = f"{map_.shape[0]}x{map_.shape[1]}"
+        axes.set(title=f"{name}, {side}", xticks=[], yticks=[])
+    axes = curve.subplots()
+    axes.plot(fine.numpy(), color="0.6", label="stride 1")
+    styles = ((GREEN, "s--"), (VERMILION, "o-"), (BLUE, "^:"))
+    for stride, (color, line) in zip(coarse, styles, strict=False):
+        taken = answers[stride][:, column // stride]
+        label = f"stride {stride}"
+        axes.plot(stride * np.arange(len(taken)), taken.numpy(), line, color=color, label=label)
+    axes.set(xlabel="row of the image, pixels", ylabel="answer of the window")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
 def peaks(values: Tensor) -> int:
-    """How many values are larger than both neighbours and than a tenth of the largest."""
+    """How many values are larger than both neighbors and than a tenth of the largest."""
     inner = values[1:-1]
     tops = (inner > values[:-2]) & (inner >= values[2:]) & (inner > values.max() / 10)
     return int(tops.sum())
 
 
-def shift_curves(same: Mapping[str, Sequence[float]]) -> Figure:
+def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
     """The share of images whose class stays the same, against a shift by 0, 1, 2, ... pixels."""
     said = "; ".join(f"{name} {shares[-1]:.0%}" for name, shares in same.items())
     far = max(map(len, same.values())) - 1
     figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        styles = ((BLUE, "o-"), (VERMILION, "s--"), (GREEN, "^:"), (ORANGE, "D-."))
-        for (name, shares), (color, line) in zip(same.items(), styles, strict=False):
-            axes.plot([100 * share for share in shares], line, color=color, label=name)
-        axes.set(xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower left")
+    axes = figure.subplots()
+    styles = ((BLUE, "o-"), (VERMILION, "s--"), (GREEN, "^:"), (ORANGE, "D-."))
+    for (name, shares), (color, line) in zip(same.items(), styles, strict=False):
+        axes.plot([100 * share for share in shares], line, color=color, label=name)
+    axes.set(xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
+    integers(axes.xaxis)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
     return figure
 
 
@@ -180,11 +169,11 @@ def strongest(
     first: float,
     side: int,
     count: int = 6,
-) -> Figure:
+) -> Picture:
     """The images that excite each channel most, and where: a row a channel.
 
     `images` `[N, 1, H, W]`, `maps` `[N, C, h, w]`. The first position of a map looks at pixel
-    `first`, counted from 0 in both directions, and its neighbour `stride` pixels on. The map is
+    `first`, counted from 0 in both directions, and its neighbor `stride` pixels on. The map is
     laid over the image, and a frame of `side` pixels surrounds its brightest spot.
     """
     figure = Picture(
@@ -193,26 +182,25 @@ def strongest(
         f"the {count} images that excite most each of {len(channels)} maps of the last "
         f"convolution; a frame of {side} by {side} pixels surrounds the map's brightest spot",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        grid = figure.subplots(len(channels), count, squeeze=False)
-        for channel, row in zip(channels, grid, strict=True):
-            order = maps[:, channel].amax(dim=(1, 2)).argsort(descending=True)[:count]
-            row[0].set_ylabel(f"map {channel}")
-            for axes, number in zip(row, order.tolist(), strict=True):
-                image, heat = images[number, 0], maps[number, channel]
-                start, stop = first - stride / 2, first + (len(heat) - 0.5) * stride
-                axes.imshow(255 - image.numpy(), **GREY)
-                axes.imshow(
-                    heat.numpy(),
-                    cmap="Oranges",
-                    alpha=0.5,
-                    extent=(start, stop, stop, start),
-                    interpolation="nearest",
-                )
-                down, right = divmod(int(heat.argmax()), heat.shape[1])
-                corner = [first + place * stride - side / 2 for place in (right, down)]
-                frame = {"fill": False, "edgecolor": BLUE, "linewidth": 3}
-                axes.add_patch(Rectangle(corner, side, side, **frame))
-                height, width = image.shape
-                axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
+    grid = figure.subplots(len(channels), count, squeeze=False)
+    for channel, row in zip(channels, grid, strict=True):
+        order = maps[:, channel].amax(dim=(1, 2)).argsort(descending=True)[:count]
+        row[0].set_ylabel(f"map {channel}")
+        for axes, number in zip(row, order.tolist(), strict=True):
+            image, heat = images[number, 0], maps[number, channel]
+            start, stop = first - stride / 2, first + (len(heat) - 0.5) * stride
+            axes.imshow(255 - image.numpy(), **GRAY)
+            axes.imshow(
+                heat.numpy(),
+                cmap="Oranges",
+                alpha=0.5,
+                extent=(start, stop, stop, start),
+                interpolation="nearest",
+            )
+            down, right = divmod(int(heat.argmax()), heat.shape[1])
+            corner = [first + place * stride - side / 2 for place in (right, down)]
+            frame = {"fill": False, "edgecolor": BLUE, "linewidth": 3}
+            axes.add_patch(Rectangle(corner, side, side, **frame))
+            height, width = image.shape
+            axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     return figure

@@ -2,18 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..models.googlenet import Inception
 from ..studies.reduction import Race, Trained, block_cost, branches, kept, naive
-from .style import BLACK, BLUE, GREEN, GREY, ORANGE, PROJECTOR, STYLES, Picture
+from .style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLES, Picture
 
 
-def block_shares(row: Inception, c_in: int, side: int) -> Figure:
+def block_shares(row: Inception, c_in: int, side: int) -> Picture:
     """What each branch of a block costs in multiply-adds, and what share of the channels it gives.
 
     `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
@@ -35,29 +33,28 @@ def block_shares(row: Inception, c_in: int, side: int) -> Figure:
     )
     compared = f"without reductions {ratio:.2f} times the work"
     figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        figure.suptitle(f"{counted}\n{compared}")
-        left, right = figure.subplots(1, 2, sharey=True)
-        names = list(costs)
-        millions = np.array([costs[name].multiply_adds for name in names]) / 1e6
-        first = np.array([costs[name].reduction for name in names]) / 1e6
-        left.barh(names, first, color=ORANGE, hatch="//", edgecolor="white", label="1x1 reduction")
-        left.barh(names, millions - first, left=first, color=BLUE, label="the rest of the branch")
-        left.set(xlabel="multiply-adds for one image, millions", ylabel="branch")
-        left.set_xlim(0, 1.2 * millions.max())
-        given = [costs[name].channels for name in names]
-        right.barh(names, given, color=GREEN, hatch="..", edgecolor="white")
-        right.set(xlabel="channels that come out")
-        right.set_xlim(0, 1.2 * max(given))
-        for place, name in enumerate(names):
-            left.text(millions[place], place, f" {work[name]:.1%}", va="center")
-            right.text(given[place], place, f" {given[place] / channels:.1%}", va="center")
-        left.invert_yaxis()
-        left.legend(loc="lower right")
+    figure.suptitle(f"{counted}\n{compared}")
+    left, right = figure.subplots(1, 2, sharey=True)
+    names = list(costs)
+    millions = np.array([costs[name].multiply_adds for name in names]) / 1e6
+    first = np.array([costs[name].reduction for name in names]) / 1e6
+    left.barh(names, first, color=ORANGE, hatch="//", edgecolor="white", label="1x1 reduction")
+    left.barh(names, millions - first, left=first, color=BLUE, label="the rest of the branch")
+    left.set(xlabel="multiply-adds for one image, millions", ylabel="branch")
+    left.set_xlim(0, 1.2 * millions.max())
+    given = [costs[name].channels for name in names]
+    right.barh(names, given, color=GREEN, hatch="..", edgecolor="white")
+    right.set(xlabel="channels that come out")
+    right.set_xlim(0, 1.2 * max(given))
+    for place, name in enumerate(names):
+        left.text(millions[place], place, f" {work[name]:.1%}", va="center")
+        right.text(given[place], place, f" {given[place] / channels:.1%}", va="center")
+    left.invert_yaxis()
+    left.legend(loc="lower right")
     return figure
 
 
-def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, Race]) -> Figure:
+def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, Race]) -> Picture:
     """Each block with and without its reductions: multiply-adds, and time on this machine.
 
     `costs` holds the multiply-adds of a block with and without.
@@ -73,49 +70,47 @@ def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, R
         f"blocks {(timed[:, 1] / timed[:, 0]).min():.1f} to "
         f"{(timed[:, 1] / timed[:, 0]).max():.1f} times the time",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        for axes, values, unit in zip(
-            figure.subplots(1, 2),
-            (counted, timed),
-            ("multiply-adds, millions", "milliseconds per image"),
-            strict=True,
-        ):
-            at = np.arange(len(values))
-            axes.bar(at - 0.2, values[:, 0], 0.4, color=BLUE, label="with reductions")
-            axes.bar(
-                at + 0.2, values[:, 1], 0.4, color=ORANGE, hatch="//", edgecolor="white",
-                label="without",
-            )  # fmt: skip
-            for place, (short, long) in enumerate(values):
-                axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
-            axes.set_xticks(at, list(times))
-            axes.set(xlabel="block", ylabel=unit)
-            axes.margins(y=0.12)
-        axes.legend()
+    for axes, values, unit in zip(
+        figure.subplots(1, 2),
+        (counted, timed),
+        ("multiply-adds, millions", "milliseconds per image"),
+        strict=True,
+    ):
+        at = np.arange(len(values))
+        axes.bar(at - 0.2, values[:, 0], 0.4, color=BLUE, label="with reductions")
+        axes.bar(
+            at + 0.2, values[:, 1], 0.4, color=ORANGE, hatch="//", edgecolor="white",
+            label="without",
+        )  # fmt: skip
+        for place, (short, long) in enumerate(values):
+            axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
+        axes.set_xticks(at, list(times))
+        axes.set(xlabel="block", ylabel=unit)
+        axes.margins(y=0.12)
+    axes.legend()
     return figure
 
 
-def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Figure:
+def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
     """The channels after each block, a line for each way of building them."""
     said = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
     figure = Picture(10, 4.4, f"channels before the first and after each block: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (name, values), style in zip(chains.items(), STYLES, strict=False):
-            axes.plot(values, label=name, **style)
-            axes.annotate(
-                f"{values[-1]:,}", (len(values) - 1, values[-1]), (0, 8),
-                textcoords="offset points", ha="center",
-            )  # fmt: skip
-        axes.set_xticks(range(len(blocks) + 1), ["in", *blocks])
-        axes.set(xlabel="block", ylabel="channels")
-        axes.margins(y=0.12)
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper left")
+    axes = figure.subplots()
+    for (name, values), style in zip(chains.items(), STYLES, strict=False):
+        axes.plot(values, label=name, **style)
+        axes.annotate(
+            f"{values[-1]:,}", (len(values) - 1, values[-1]), (0, 8),
+            textcoords="offset points", ha="center",
+        )  # fmt: skip
+    axes.set_xticks(range(len(blocks) + 1), ["in", *blocks])
+    axes.set(xlabel="block", ylabel="channels")
+    axes.margins(y=0.12)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     return figure
 
 
-def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Figure:
+def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
     """A map [H, W] of values from 0 to 255, and what two orders of the same steps make of it."""
     maps = {"the map": given, **answers}
     first, second = answers.values()
@@ -126,15 +121,14 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Figure:
         f"a map and what becomes of it by {' and by '.join(answers)}: the two differ at "
         f"{differ:.0%} of the positions",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        for axes, (name, values) in zip(figure.subplots(1, 3), maps.items(), strict=True):
-            axes.imshow(values.numpy(), **GREY)
-            axes.set_title(name)
-            axes.set_axis_off()
+    for axes, (name, values) in zip(figure.subplots(1, 3), maps.items(), strict=True):
+        axes.imshow(values.numpy(), **GRAY)
+        axes.set_title(name)
+        axes.set_axis_off()
     return figure
 
 
-def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Figure:
+def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     """Singular values [C], and the variance that the best k channels hold, for kinds of data.
 
     `marks` names numbers of channels to point at.
@@ -152,27 +146,26 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Figure:
         "singular values, the largest first (left), and the variance that so many channels can "
         f"hold at best (right): {'; '.join(said)}",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        left, right = figure.subplots(1, 2)
-        numbers = np.arange(1, count + 1)
-        for (name, values), style in zip(spectra.items(), STYLES, strict=False):
-            style = style | {"markevery": max(1, count // 12)}
-            left.semilogy(numbers, (values / values.square().sum().sqrt()).numpy(), **style)
-            right.plot(numbers, 100 * shares[name].numpy(), label=name, **style)
-        for name, k in marks.items():
-            right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
-            right.text(k, 3, f" {k}: {name}", va="bottom")
-        left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        left.yaxis.set_major_formatter("{x:g}")
-        left.set(xlabel="number of the singular value", ylabel="singular value (squares sum to 1)")
-        right.set(xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
-        for axes in (left, right):
-            axes.grid(alpha=0.3)
-        figure.legend(loc="outside upper center", ncols=3)
+    left, right = figure.subplots(1, 2)
+    numbers = np.arange(1, count + 1)
+    for (name, values), style in zip(spectra.items(), STYLES, strict=False):
+        style = style | {"markevery": max(1, count // 12)}
+        left.semilogy(numbers, (values / values.square().sum().sqrt()).numpy(), **style)
+        right.plot(numbers, 100 * shares[name].numpy(), label=name, **style)
+    for name, k in marks.items():
+        right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
+        right.text(k, 3, f" {k}: {name}", va="bottom")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.set(xlabel="number of the singular value", ylabel="singular value (squares sum to 1)")
+    right.set(xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
-def accuracy_by_width(trained: Sequence[Trained]) -> Figure:
+def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
     """Validation accuracy against the width of the reductions: a point a seed, lines of means."""
     widths = list(dict.fromkeys(each.width for each in trained))
     names = {True: "whole block", False: "only the branches with a reduction"}
@@ -187,18 +180,17 @@ def accuracy_by_width(trained: Sequence[Trained]) -> Figure:
     figure = Picture(
         11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {'; '.join(said)}"
     )
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (around, name), style in zip(names.items(), STYLES, strict=False):
-            axes.plot(means[around], label=name, **style)
-            for place, width in enumerate(widths):
-                values = accuracies(trained, width, around)
-                faint = style | {"linestyle": "none", "markersize": 6, "alpha": 0.45}
-                axes.plot([place] * len(values), values, **faint)
-        axes.set_xticks(range(len(widths)), [label(width) for width in widths])
-        axes.set(xlabel="channels after each reduction", ylabel="validation accuracy")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower right")
+    axes = figure.subplots()
+    for (around, name), style in zip(names.items(), STYLES, strict=False):
+        axes.plot(means[around], label=name, **style)
+        for place, width in enumerate(widths):
+            values = accuracies(trained, width, around)
+            faint = style | {"linestyle": "none", "markersize": 6, "alpha": 0.45}
+            axes.plot([place] * len(values), values, **faint)
+    axes.set_xticks(range(len(widths)), [label(width) for width in widths])
+    axes.set(xlabel="channels after each reduction", ylabel="validation accuracy")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
     return figure
 
 

@@ -3,17 +3,15 @@
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, cycle
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .style import BLACK, BLUE, GREEN, PROJECTOR, STYLES, VERMILION, Picture
+from .style import BLACK, BLUE, GREEN, STYLES, VERMILION, Picture
 
 
-def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
+def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
     """Loss and accuracy per epoch, while training and on the validation data."""
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
     said = "; ".join(
@@ -27,8 +25,7 @@ def learning_curves(runs: Run | Mapping[str, Run]) -> Figure:
 def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
     """The figure of `learning_curves`, also for runs that are not finished."""
     figure = Picture(13, 4.8, description)
-    with matplotlib.rc_context(PROJECTOR):
-        _draw_curves(figure, runs)
+    _draw_curves(figure, runs)
     return figure
 
 
@@ -41,12 +38,12 @@ def _draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
                 label = f"{name}: {'training' if part == 'train' else 'validation'}"
                 axes.plot(numbers, values, line, color=color, label=label)
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        integers(axes.xaxis)
         axes.grid(alpha=0.3)
     axes.legend(loc="best")
 
 
-def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
+def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     """Validation accuracy over the time spent, epoch by epoch, and test accuracy at the end.
 
     `marks` are test accuracies to pass.
@@ -60,31 +57,30 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Figure:
             text += f" with test accuracy {run.test_accuracy:.3f}, which passes {highest}"
         passed.append(text)
     figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (name, run), style in zip(runs.items(), STYLES, strict=False):
-            minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
-            accuracies = [epoch.val_accuracy for epoch in run.epochs]
-            axes.plot(minutes, accuracies, **style, label=name)
-            if run.test_accuracy is not None:
-                ring = style | {"markersize": 14, "fillstyle": "none", "linestyle": ""}
-                axes.plot(minutes[-1], run.test_accuracy, **ring)
-        for text, accuracy in marks.items():
-            axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
-            place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
-            axes.annotate(text, (0.18, accuracy), fontsize=13, **place)
-        axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
-        axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
-        axes.set_ylim(0.8, 0.98)
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower left")
+    axes = figure.subplots()
+    for (name, run), style in zip(runs.items(), STYLES, strict=False):
+        minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
+        accuracies = [epoch.val_accuracy for epoch in run.epochs]
+        axes.plot(minutes, accuracies, **style, label=name)
+        if run.test_accuracy is not None:
+            ring = style | {"markersize": 14, "fillstyle": "none", "linestyle": ""}
+            axes.plot(minutes[-1], run.test_accuracy, **ring)
+    for text, accuracy in marks.items():
+        axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
+        place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
+        axes.annotate(text, (0.18, accuracy), fontsize=13, **place)
+    axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
+    axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
+    axes.set_ylim(0.8, 0.98)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
     return figure
 
 
-def seeds(runs: Mapping[str, Sequence[Run]]) -> Figure:
+def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
     """The validation accuracy at the end of each repetition of a run, a row for each recipe."""
     ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
     said = "; ".join(
@@ -92,17 +88,16 @@ def seeds(runs: Mapping[str, Sequence[Run]]) -> Figure:
         for name, values in ends.items()
     )
     figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {said}")
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for row, (values, marker) in enumerate(zip(ends.values(), cycle("os^D"), strict=False)):
-            axes.plot(values, [row] * len(values), marker, color=BLUE, alpha=0.5, markersize=12)
-        axes.set_yticks(range(len(ends)), ends)
-        axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
-        axes.grid(alpha=0.3, axis="x")
+    axes = figure.subplots()
+    for row, (values, marker) in enumerate(zip(ends.values(), cycle("os^D"), strict=False)):
+        axes.plot(values, [row] * len(values), marker, color=BLUE, alpha=0.5, markersize=12)
+    axes.set_yticks(range(len(ends)), ends)
+    axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
+    axes.grid(alpha=0.3, axis="x")
     return figure
 
 
-def schedules(recipes: Sequence[Recipe], epochs: int) -> Figure:
+def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     """The learning rate as a part of its highest value, over at most `epochs` passes."""
     curves = {}
     for recipe in recipes:
@@ -115,21 +110,20 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Figure:
         for name, (passed, rates) in curves.items()
     )
     figure = Picture(13, 4.8, said)
-    with matplotlib.rc_context(PROJECTOR):
-        axes = figure.subplots()
-        for (name, curve), style in zip(curves.items(), STYLES, strict=False):
-            axes.plot(*curve, **style | {"marker": ""}, label=name)
-        axes.set(xlabel="epochs", ylabel="learning rate / highest")
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(0, epochs)
-        axes.set_ylim(0, 1.05)
-        axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
-        axes.grid(alpha=0.3)
-        axes.legend(loc="lower right")
+    axes = figure.subplots()
+    for (name, curve), style in zip(curves.items(), STYLES, strict=False):
+        axes.plot(*curve, **style | {"marker": ""}, label=name)
+    axes.set(xlabel="epochs", ylabel="learning rate / highest")
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(0, epochs)
+    axes.set_ylim(0, 1.05)
+    axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
     return figure
 
 
-def first_layer(weights: Tensor) -> Figure:
+def first_layer(weights: Tensor) -> Picture:
     """The filters of a first layer that sees one channel, `[N, 1, side, side]`."""
     filters = weights[:, 0].detach().float().numpy()
     balance = abs(filters.sum(axis=(1, 2))) / abs(filters).sum(axis=(1, 2))
@@ -142,10 +136,9 @@ def first_layer(weights: Tensor) -> Figure:
         f"zero and purple above; in {(balance < 0.25).sum()} of them the positive and the negative "
         "weights nearly cancel, so that they answer to edges and not to brightness",
     )
-    with matplotlib.rc_context(PROJECTOR):
-        for axes in figure.subplots(rows, columns, squeeze=False).flat:
-            axes.set_axis_off()
-        for axes, values in zip(figure.axes, filters, strict=False):
-            limit = abs(values).max()
-            axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.set_axis_off()
+    for axes, values in zip(figure.axes, filters, strict=False):
+        limit = abs(values).max()
+        axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
     return figure

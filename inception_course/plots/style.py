@@ -1,26 +1,48 @@
-"""What every figure of the course is: a picture with its sentence, in colours all can tell apart.
+"""What every figure of the course is: a picture with its sentence, in colors all can tell apart.
 
 A figure shows itself in a notebook, with its description as text for those who do not see it;
-`describe` gives the same sentence. Colours are Okabe and Ito's, which colour-blind readers can tell
-apart, and lines differ in more than colour. Nothing here changes matplotlib's settings.
+`describe` gives the same sentence. The colors are Okabe and Ito's, which color-blind readers can
+tell apart, and lines and bars differ in more than color. Nothing here changes matplotlib's settings.
 """
 
 import base64
 import html
 import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import lcm
+from typing import Any, TypeVar
 
-import matplotlib
-from matplotlib.figure import Figure
+import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure, SubFigure
+
+T = TypeVar("T")
+Style = dict[str, Any]
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 
-# Lines that differ in more than colour.
-STYLES = (
-    {"color": BLUE, "marker": "o", "linestyle": "-"},
-    {"color": VERMILION, "marker": "s", "linestyle": "--"},
-    {"color": GREEN, "marker": "^", "linestyle": "-."},
-    {"color": PURPLE, "marker": "D", "linestyle": ":"},
+COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, BLACK, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
+DASHES = ("-", "--", "-.", ":")
+# As many as differ without color, in the marker or in the dashes. In the first few both differ, so
+# MARKED are those to use where the dashes say something else.
+LINES: tuple[Style, ...] = tuple(
+    {
+        "color": COLORS[number % len(COLORS)],
+        "marker": MARKERS[number % len(MARKERS)],
+        "linestyle": DASHES[number % len(DASHES)],
+    }
+    for number in range(lcm(len(MARKERS), len(DASHES)))
+)
+MARKED = LINES[: len(MARKERS)]
+
+HATCHES = ("", "//", "..", "xx", "\\\\", "--", "||", "++", "oo", "OO", "**")
+FILLS: tuple[Style, ...] = tuple(
+    {"color": (BLUE, ORANGE, GREEN, VERMILION, SKY)[number % 5], "hatch": hatch}
+    for number, hatch in enumerate(HATCHES)
 )
 
 # For a projector: read from the last row.
@@ -34,8 +56,11 @@ PROJECTOR = {
     "figure.titlesize": 16,
     "legend.frameon": False,
 }
+# Decorates what draws: the settings are the course's own, whatever the reader's matplotlibrc says.
+in_style = matplotlib.style.context(PROJECTOR, after_reset=True)
+
 DOTS_PER_INCH = 100
-GREY = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
+GRAY: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 
 
 class Picture(Figure):
@@ -45,10 +70,13 @@ class Picture(Figure):
         super().__init__(figsize=(width, height), layout="constrained")
         self.description = description
 
+    @in_style
+    def savefig(self, *args: Any, **kwargs: Any) -> None:
+        super().savefig(*args, **kwargs)
+
     def png(self) -> bytes:
         buffer = io.BytesIO()
-        with matplotlib.rc_context(PROJECTOR):
-            self.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+        self.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
         return buffer.getvalue()
 
     def html(self) -> str:
@@ -95,3 +123,77 @@ def describe(figure: Figure) -> str:
         return description
     titles = (axes.get_title() for axes in figure.axes)
     return "Figure: " + "; ".join(title for title in titles if title)
+
+
+def styled(series: Iterable[T], table: Sequence[Style] = LINES) -> Iterator[tuple[T, Style]]:
+    """Pair each of `series` with a style of its own; raises `ValueError` if `table` has too few."""
+    series = list(series)
+    if len(series) > len(table):
+        raise ValueError(
+            f"there are {len(series)} series to draw, and this figure can tell at most "
+            f"{len(table)} apart: draw them in several figures"
+        )
+    return zip(series, table[: len(series)], strict=True)
+
+
+def lines(axes: Axes, series: Mapping[str, tuple[Any, Any]], **labels: Any) -> None:
+    """Draw a line for each of `series`, {name: (x, y)}; `labels` are those of `axes.set`.
+
+    Where points are dense, markers stand at equal distances.
+    """
+    for (name, (x, y)), style in styled(series.items()):
+        axes.plot(x, y, **style, markevery=0.1 if len(x) > 25 else None, label=name)
+    axes.set(**labels)
+    axes.grid(alpha=0.3)
+
+
+def bars(
+    axes: Axes,
+    groups: Iterable[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    horizontal: bool = False,
+    **labels: Any,
+) -> dict[str, np.ndarray]:
+    """Draw for each group a bar of each of `series`; gives the places of the bars of each."""
+    groups, height = list(groups), 0.8 / len(series)
+    draw, set_ticks = (axes.barh, axes.set_yticks) if horizontal else (axes.bar, axes.set_xticks)
+    places = {}
+    for number, ((name, values), style) in enumerate(styled(series.items(), FILLS)):
+        places[name] = np.arange(len(groups)) + (number - (len(series) - 1) / 2) * height
+        draw(places[name], values, 0.95 * height, label=name, edgecolor="white", **style)
+    set_ticks(range(len(groups)), groups)
+    axes.set(**labels)
+    return places
+
+
+def pointed_out(bars: Iterable[bool]) -> dict[str, Any]:
+    """The style of single bars, some of which are pointed out."""
+    chosen = [FILLS[point_out] for point_out in bars]
+    return {key: [fill[key] for fill in chosen] for key in chosen[0]} | {"edgecolor": "white"}
+
+
+def images(
+    figure: Figure | SubFigure, shown: Sequence[tuple[str, Any]], columns: int, **look: Any
+) -> None:
+    """Draw images, [H, W] each, row by row, each under its title; `look` is that of `imshow`."""
+    rows = max(1, -(-len(shown) // columns))
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (title, image) in zip(panels[: len(shown)], shown, strict=True):
+        axes.imshow(image, **look)
+        axes.set_title(title, fontsize=13)
+
+
+def legend(axes: Axes, corner: str | None = None) -> None:
+    """Write a legend into a corner of the axes, or beside them: many lines leave no corner free."""
+    if corner and len(axes.get_legend_handles_labels()[1]) <= 5:
+        axes.legend(loc=corner)
+    else:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def integers(axis: Axis) -> None:
+    """Put ticks at whole numbers alone."""
+    axis.get_major_locator().set_params(integer=True)

@@ -25,7 +25,7 @@ from .. import data, machine
 from ..batch_norm import fold_batch_norm
 from ..evaluate import FASHION, Protocol, calibration, eval_mode, multi_crop
 from ..machine import best_time, usable_cores, using_threads
-from ..train import checkpoint, trained
+from ..train import checkpoint, load_trained
 
 AT_ONCE = 250  # images answered between two savings
 
@@ -187,7 +187,7 @@ def _save(path: Path, content: dict) -> None:
 
 def _load(folder: Path) -> tuple[torch.nn.Module, int, str]:
     """The network in a run's folder, the side of the images it learned from, and its digest."""
-    model, run = trained(folder)
+    model, run = load_trained(folder)
     model.to(memory_format=torch.channels_last)
     return model, run.recipe.image_size, _digest((folder / "weights.pt").read_bytes())
 

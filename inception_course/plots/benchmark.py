@@ -2,12 +2,10 @@
 
 from statistics import median
 
-import matplotlib
 import numpy as np
-from matplotlib.figure import Figure
 
 from ..studies.bench import Benchmark
-from .style import BLACK, BLUE, GREEN, ORANGE, PROJECTOR, VERMILION, Picture
+from .style import BLACK, BLUE, GREEN, ORANGE, VERMILION, Picture
 
 CURVES = {
     "image_size": "side of the images, pixels",
@@ -16,7 +14,7 @@ CURVES = {
 }
 
 
-def bench(result: Benchmark) -> Figure:
+def bench(result: Benchmark) -> Picture:
     """Ratios of speed, where the time of a step goes, and what an image costs at other sizes."""
     ratios = measured_ratios(result)
     shares = {
@@ -37,16 +35,15 @@ def bench(result: Benchmark) -> Figure:
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
     figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(told)}")
-    with matplotlib.rc_context(PROJECTOR):
-        above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
-        left, right = above.subplots(1, 2)
-        draw_ratios(left, ratios)
-        draw_shares(right, shares)
-        below.suptitle("what an image costs in training, one quantity changed at a time")
-        for axes, (quantity, label) in zip(below.subplots(1, 3), CURVES.items(), strict=True):
-            draw_cost(axes, result, quantity)
-            axes.set_xlabel(label)
-        below.axes[0].set_ylabel("milliseconds per image")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    left, right = above.subplots(1, 2)
+    draw_ratios(left, ratios)
+    draw_shares(right, shares)
+    below.suptitle("what an image costs in training, one quantity changed at a time")
+    for axes, (quantity, label) in zip(below.subplots(1, 3), CURVES.items(), strict=True):
+        draw_cost(axes, result, quantity)
+        axes.set_xlabel(label)
+    below.axes[0].set_ylabel("milliseconds per image")
     return figure
 
 

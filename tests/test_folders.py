@@ -1,4 +1,4 @@
-"""pictures.py: a reader's own folders of pictures, from files of all kinds to a trained network."""
+"""data/folders.py: a reader's own pictures, from files of all kinds to a trained network."""
 
 import os
 import shutil
@@ -14,10 +14,17 @@ from PIL import Image
 from torch import nn
 
 from inception_course import data, evaluate, train
-from inception_course.data import Compose, Crop, DataError, Flip, Shift, folders
+from inception_course.data import (
+    Compose,
+    DataError,
+    RandomFlip,
+    RandomResizedCrop,
+    Translate,
+    folders,
+)
 from inception_course.train import checkpoint
 
-COLOURS = {"red": (200, 40, 40), "green": (40, 180, 50), "blue": (50, 60, 210)}
+COLORS = {"red": (200, 40, 40), "green": (40, 180, 50), "blue": (50, 60, 210)}
 FORMATS = ("a.jpg", "b.png", "palette.png", "transparent.png", "cmyk.jpg", "c.JPEG")
 
 TINY = train.Recipe(
@@ -27,17 +34,17 @@ TINY = train.Recipe(
     learning_rate=0.05,
     momentum=0.9,
     image_size=16,
-    crop=True,
+    random_resized_crop=True,
     flip=True,
 )
 
 
-def draw(path, colour, seed, size=None):
-    """One picture, speckled around its colour; `size` is width and height, else drawn too."""
+def draw(path, color, seed, size=None):
+    """One picture, speckled around its color; `size` is width and height, else drawn too."""
     generator = torch.Generator().manual_seed(seed)
     width, height = size or torch.randint(20, 70, (2,), generator=generator).tolist()
     speckles = torch.randint(-40, 40, (height, width, 3), generator=generator)
-    pixels = (torch.tensor(colour) + speckles).clamp(0, 255).byte()
+    pixels = (torch.tensor(color) + speckles).clamp(0, 255).byte()
     image = Image.fromarray(pixels.numpy())
     path.parent.mkdir(parents=True, exist_ok=True)
     if "palette" in path.name:
@@ -52,10 +59,10 @@ def draw(path, colour, seed, size=None):
 
 
 def fill(folder, count, seed):
-    for number, (name, colour) in enumerate(COLOURS.items()):
+    for number, (name, color) in enumerate(COLORS.items()):
         for i in range(count):
             file = f"{i:02}-{FORMATS[i % len(FORMATS)]}"
-            draw(folder / name / file, colour, seed=1000 * seed + 100 * number + i)
+            draw(folder / name / file, color, seed=1000 * seed + 100 * number + i)
 
 
 @pytest.fixture(scope="session")
@@ -126,7 +133,7 @@ def test_an_undivided_folder_is_cut_into_three_parts_of_every_class(undivided):
     everything = [path for part in splits.values() for path in part.paths]
     assert sorted(everything) == sorted(path for path in undivided.rglob("*") if path.is_file())
     val_set = splits["val"]
-    names = [{path.name for path in val_set.paths if path.parent.name == c} for c in COLOURS]
+    names = [{path.name for path in val_set.paths if path.parent.name == c} for c in COLORS]
     assert names[0] != names[1] or names[1] != names[2]  # each class is shuffled by itself
 
 
@@ -136,6 +143,7 @@ def test_three_pictures_of_a_class_are_enough_and_other_files_do_no_harm(tmp_pat
             draw(tmp_path / name / "below" / f"{number}.png", (90, 90, 90), number)
     (tmp_path / "cat" / "notes.txt").write_text("not a picture")
     (tmp_path / "cat" / "._0.png").write_bytes(b"what macOS leaves beside a file")
+    draw(tmp_path / "cat" / ".ipynb_checkpoints" / "0-checkpoint.png", (90, 90, 90), 0)
     (tmp_path / ".cache").mkdir()
     (tmp_path / "readme.md").touch()
     for split in ("train", "val", "test"):
@@ -191,7 +199,7 @@ def remove(folder):
 
 
 @pytest.mark.parametrize(
-    ("layout", "change", "split", "said"),
+    ("layout", "change", "split", "message"),
     [
         ("divided", lambda f: remove(f / "val"), "train", "has a folder train but no folder val"),
         ("divided", lambda f: None, "test", "no folder test: .*or take another split"),
@@ -200,7 +208,7 @@ def remove(folder):
         ("divided", lambda f: (f / "val/pink").mkdir(), "val", "pink is of a class that .*train"),
         ("undivided", lambda f: (f / "pink").mkdir(), "train", r"pink has no pictures.*\.jpg"),
         ("undivided", remove, "train", "there is no folder"),
-        ("undivided", lambda f: [remove(f / n) for n in COLOURS], "train", "has 0 folders: give"),
+        ("undivided", lambda f: [remove(f / n) for n in COLORS], "train", "has 0 folders: give"),
         ("undivided", lambda f: [remove(f / n) for n in ("red", "blue")], "val", "has 1 folders"),
         (
             "undivided",
@@ -210,10 +218,10 @@ def remove(folder):
         ),
     ],
 )
-def test_a_folder_that_will_not_do_is_told_why(layout, change, split, said, request):
+def test_a_folder_that_will_not_do_is_told_why(layout, change, split, message, request):
     folder = request.getfixturevalue(layout)
     change(folder)
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         folders.open_folder(folder, split)
 
 
@@ -231,13 +239,13 @@ def test_other_mistakes_are_refused(divided):
 
 
 def test_every_kind_of_file_is_read_as_it_looks(tmp_path):
-    colour = (200, 100, 40)
+    color = (200, 100, 40)
     for name in FORMATS:
-        draw(tmp_path / name, colour, seed=1, size=(40, 30))
+        draw(tmp_path / name, color, seed=1, size=(40, 30))
         image = folders.read(tmp_path / name)
         assert (image.mode, image.size) == ("RGB", (40, 30))
         mean = torch.tensor(list(image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))))
-        assert (mean - torch.tensor(colour)).abs().max() < 12, name
+        assert (mean - torch.tensor(color)).abs().max() < 12, name
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "RGBA", "P", "I;16"])
@@ -246,9 +254,9 @@ def test_every_mode_becomes_red_green_and_blue(mode, tmp_path):
         image = Image.new(mode, (5, 4), 0x4000)
     else:
         image = Image.new("L", (5, 4), 64).convert(mode, dither=Image.Dither.NONE)
-    image.save(tmp_path / "grey.png")
+    image.save(tmp_path / "gray.png")
     expected = 0 if mode == "1" else 64
-    assert folders.read(tmp_path / "grey.png").getcolors() == [(20, (expected,) * 3)]
+    assert folders.read(tmp_path / "gray.png").getcolors() == [(20, (expected,) * 3)]
 
 
 def test_transparent_places_are_white(tmp_path):
@@ -283,7 +291,7 @@ def val_set(divided):
     return folders.open_folder(divided, "val")
 
 
-AUGMENT = Compose((Crop(), Flip(), Shift(1)))
+AUGMENT = Compose((RandomResizedCrop(), RandomFlip(), Translate(1)))
 
 
 def test_without_augmentation_the_largest_square_in_the_middle_is_seen(tmp_path):
@@ -323,13 +331,13 @@ def test_a_crop_looks_at_a_part_and_at_another_one_in_every_pass(tmp_path):
         for number in range(3):
             Image.fromarray(ramp.numpy()).save(tmp_path / name / f"{number}.png")
     dataset = folders.open_folder(tmp_path, "train")
-    batches = dataset.batches(2, size=20, augment=Compose((Crop(),)), shuffle=True)
+    batches = dataset.batches(2, size=20, augment=Compose((RandomResizedCrop(),)), shuffle=True)
     seen = []
     for _ in range(20):
         ((images, _),) = batches
         pixels = 255 * (images[:, 0] * folders.STD[0] + folders.MEAN[0])
         seen += [tuple(row.round().int().tolist()) for row in pixels[:, 10, [0, -1]]]
-    spans = torch.tensor([last - first for first, last in seen]) / 238  # of 20 centres, 19/20
+    spans = torch.tensor([last - first for first, last in seen]) / 238  # of 20 centers, 19/20
     assert len(set(seen)) > 30
     assert 0.24 < spans.min() < 0.5
     assert 0.8 < spans.max() <= 1
@@ -395,7 +403,7 @@ def test_a_network_learns_from_pictures_and_is_evaluated_on_them(divided):
     assert cells.trace().item() / 18 == pytest.approx(run.last.val_accuracy)
 
 
-def test_a_run_on_pictures_goes_on_where_it_stopped(undivided, tmp_path):
+def test_a_run_on_pictures_resumes_where_it_stopped(undivided, tmp_path):
     train_set, val_set = (folders.open_folder(undivided, split) for split in ("train", "val"))
     whole, fresh = small_net(), small_net(seed=7)
     one = train.fit(whole, train_set, val_set, TINY)
@@ -405,7 +413,9 @@ def test_a_run_on_pictures_goes_on_where_it_stopped(undivided, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train.fit(small_net(), train_set, val_set, TINY, watch=stop, checkpoint=tmp_path / "run")
+        train.fit(
+            small_net(), train_set, val_set, TINY, on_epoch_end=stop, checkpoint=tmp_path / "run"
+        )
     two = train.fit(fresh, train_set, val_set, TINY, checkpoint=tmp_path / "run", resume=True)
     assert [e.val_loss for e in one.epochs] == [e.val_loss for e in two.epochs]
     for name, value in whole.state_dict().items():

@@ -1,0 +1,240 @@
+"""Figures of batch normalization: what reaches an activation, and what experiments found."""
+
+from collections.abc import Mapping, Sequence
+from statistics import NormalDist, mean
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..studies.experiment import Result
+from .style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, Picture
+
+# Color, line and marker of the first, second, … variant.
+STYLES = (
+    (BLUE, "-", "o"),
+    (VERMILION, "--", "s"),
+    (GREEN, "-.", "^"),
+    (PURPLE, "-", "D"),
+    (ORANGE, "--", "v"),
+    (BLACK, ":", "x"),
+    (SKY, "-.", "P"),
+)
+NEAR, FAR = 2, 4  # beyond them the sigmoid is saturating, and saturated
+
+
+def sigmoid_input(
+    mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0
+) -> Picture:
+    """Normally distributed inputs of a sigmoid, as they come and after batch normalization."""
+    before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
+    shares = [share_outside(inputs, NEAR) for inputs in (before, after)]
+    figure = Picture(
+        13,
+        4.6,
+        f"inputs with mean {mean:g} and standard deviation {spread:g}, {shares[0]:.0%} of them "
+        f"outside [-2, 2] (left); after batch normalization with gamma {gamma:g} and beta "
+        f"{beta:g}, {shares[1]:.0%} (right). The curve is the sigmoid's slope there",
+    )
+    x = np.linspace(-10, 10, 401)
+    value = 1 / (1 + np.exp(-x))
+    panels = zip(
+        figure.subplots(1, 2, sharey=True),
+        (before, after),
+        ("as they come", "normalized, then scaled and shifted"),
+        shares,
+        strict=True,
+    )
+    for axes, inputs, title, share in panels:
+        density = np.array([inputs.pdf(each) for each in x])
+        inside = np.abs(x) <= NEAR
+        top = density / density.max()
+        axes.fill_between(x, top, where=~inside, color=ORANGE, alpha=0.6, hatch="//", lw=0)
+        axes.fill_between(x, top, where=inside, color=SKY, alpha=0.6, lw=0, label="inputs")
+        axes.plot(x, value, color=BLACK, label="sigmoid")
+        slope = 4 * value * (1 - value)
+        axes.plot(x, slope, "--", color=VERMILION, label="its slope / largest slope")
+        axes.set(xlabel="input of the sigmoid", title=f"{title}: {share:.0%} outside [-2, 2]")
+    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98), fontsize=12)
+    figure.axes[0].set(ylabel="value, or share of the largest")
+    return figure
+
+
+def share_outside(inputs: NormalDist, limit: float) -> float:
+    return 1 - inputs.cdf(limit) + inputs.cdf(-limit)
+
+
+def standardized(samples: Mapping[str, Tensor]) -> Picture:
+    """Histograms of distributions that all have mean 0 and variance 1, and the share in [-2, 2]."""
+    inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
+    said = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
+    figure = Picture(
+        13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {said}"
+    )
+    grid = figure.subplots(1, len(samples), sharex=True, squeeze=False)[0]
+    for axes, (name, x) in zip(grid, samples.items(), strict=True):
+        heights, edges = np.histogram(x.numpy(), bins=np.linspace(-4.5, 4.5, 46))
+        axes.axvspan(-NEAR, NEAR, color=SKY, alpha=0.3)
+        axes.stairs(100 * heights / len(x), edges, fill=True, color=BLUE)
+        axes.set(title=f"{name}: {inside[name]:.2%}", xlabel="value")
+    grid[0].set(ylabel="% of the values")
+    return figure
+
+
+def percentile_bands(result: Result, layer: str, statistic: str = "percentiles") -> Picture:
+    """The paper's Figure 1: accuracy, and the percentiles of a unit's input, over the steps.
+
+    For two variants, of the first seed; `statistic` holds three percentiles of `layer`.
+    """
+    pairs = [(name, result.of(name)[0]) for name in result.variants]
+    ends = [f"{name} reaches {training.last:.2f}" for name, training in pairs]
+    bands = {
+        name: np.array([row[statistic] for row in training.layers if row["layer"] == layer])
+        for name, training in pairs
+    }
+    widths = [f"{name} {np.ptp(band, axis=1).max():.1f}" for name, band in bands.items()]
+    figure = Picture(
+        13.5,
+        4.6,
+        f"validation accuracy against steps: {', '.join(ends)}. The widest the outer percentiles "
+        f"of one input of {layer} get: {', '.join(widths)}",
+    )
+    left, *panels = figure.subplots(1, 3)
+    for (name, training), (color, line, marker) in zip(pairs, STYLES, strict=False):
+        steps = [row["step"] for row in training.rows]
+        accuracies = [row["accuracy"] for row in training.rows]
+        left.plot(steps, accuracies, line, marker=marker, color=color, label=name, markevery=3)
+    left.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
+    left.legend(loc="lower right")
+    limit = max(np.abs(band).max() for band in bands.values()) * 1.1
+    for axes, (name, training), (color, line, _) in zip(panels, pairs, STYLES, strict=False):
+        steps = [row["step"] for row in training.rows]
+        low, middle, high = bands[name].T
+        axes.fill_between(steps, low, high, color=color, alpha=0.25)
+        axes.plot(steps, middle, line, color=color)
+        for rank, values in ((15, low), (50, middle), (85, high)):
+            axes.plot(steps, values, line, color=color, lw=1)
+            axes.text(steps[-1], values[-1], f" {rank} %", va="center", fontsize=12)
+        axes.set(xlabel="step", title=name, ylim=(-limit, limit))
+        axes.margins(x=0.12)
+    panels[0].set(ylabel="input of one sigmoid")
+    return figure
+
+
+def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True) -> Picture:
+    """A quantity in every layer from the first to the last, a line for each network."""
+    said = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
+    figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {said}")
+    axes = figure.subplots()
+    for (name, each), (color, line, marker) in zip(values.items(), STYLES, strict=False):
+        numbers = range(1, len(each) + 1)
+        axes.plot(numbers, each, line, marker=marker, color=color, label=name)
+    axes.set(xlabel="hidden layer, from the input", ylabel=quantity)
+    if log:
+        axes.set_yscale("log")
+    integers(axes.xaxis)
+    axes.grid(alpha=0.3)
+    legend(axes)
+    return figure
+
+
+def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Picture:
+    """Accuracy against the number of hidden layers; every seed a mark, the mean a line.
+
+    `results` holds, for each kind of network, accuracies over the seeds by depth.
+    """
+    said = "; ".join(
+        f"{name} " + ", ".join(f"{mean(values):.2f} at {depth}" for depth, values in each.items())
+        for name, each in results.items()
+    )
+    figure = Picture(11, 4.8, f"validation accuracy by number of hidden layers: {said}")
+    axes = figure.subplots()
+    for (name, each), (color, line, marker) in zip(results.items(), STYLES, strict=False):
+        axes.plot(each.keys(), [mean(v) for v in each.values()], line, color=color, label=name)
+        for depth, values in each.items():
+            axes.plot([depth] * len(values), values, marker, color=color)
+    axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
+    axes.set(xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
+    integers(axes.xaxis)
+    axes.grid(alpha=0.3)
+    legend(axes)
+    return figure
+
+
+def accuracy_by_step(result: Result) -> Picture:
+    """Validation accuracy against steps: the mean over the seeds, and their range as a band."""
+    bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
+    said = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
+    figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {said}")
+    axes = figure.subplots()
+    for name, (color, line, marker) in zip(result.variants, STYLES, strict=False):
+        runs = [[row["accuracy"] for row in each.rows] for each in result.of(name)]
+        length = min(map(len, runs))  # one that diverged is shorter
+        steps = [row["step"] for row in result.of(name)[0].rows][:length]
+        values = np.array([run[:length] for run in runs])
+        axes.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
+        axes.plot(
+            steps,
+            values.mean(0),
+            line,
+            marker=marker,
+            markevery=max(1, length // 8),
+            color=color,
+            label=name,
+        )
+    axes.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
+    axes.grid(alpha=0.3)
+    legend(axes)
+    return figure
+
+
+def correlations(matrices: Mapping[str, Tensor]) -> Picture:
+    """Correlation of every pair of features, each a [D, D] matrix with ones on its diagonal."""
+
+    def off_diagonal(matrix: Tensor) -> float:
+        return (matrix - torch.diag(matrix.diag())).abs().sum().item() / (
+            len(matrix) * (len(matrix) - 1)
+        )
+
+    said = "; ".join(f"{name} {off_diagonal(each):.2f}" for name, each in matrices.items())
+    figure = Picture(13, 4.6, f"mean absolute correlation of two different features: {said}")
+    grid = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (name, matrix) in zip(grid, matrices.items(), strict=True):
+        shown = axes.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
+        axes.set(title=name, xlabel="feature")
+        axes.spines[:].set_visible(False)
+    grid[0].set(ylabel="feature")
+    figure.colorbar(shown, ax=list(grid), label="correlation")
+    return figure
+
+
+def along_the_step(
+    losses: Mapping[str, Sequence[Sequence[float]]],
+    changes: Mapping[str, Sequence[Sequence[float]]],
+) -> Picture:
+    """Range of the loss, and largest change of the gradient, along the direction of a step.
+
+    For each network a row for each point of the training, a value for each length of the step.
+    """
+    spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
+    peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}
+    said = "; ".join(
+        f"{name} loss {mean(spans[name]):.2g}, gradient {mean(peaks[name]):.2g}" for name in losses
+    )
+    figure = Picture(13, 4.6, f"mean range of the loss and largest change of the gradient: {said}")
+    panels = zip(
+        figure.subplots(1, 2),
+        (spans, peaks),
+        ("range of the loss, nats", "change of the gradient / its size"),
+        strict=True,
+    )
+    for axes, values, label in panels:
+        for (name, each), (color, line, marker) in zip(values.items(), STYLES, strict=False):
+            points = range(1, len(each) + 1)
+            axes.plot(points, each, line, marker=marker, color=color, label=name)
+        axes.set(xlabel="point in the training", ylabel=label)
+        axes.set_ylim(bottom=0)
+        integers(axes.xaxis)
+        axes.grid(alpha=0.3)
+    legend(axes)
+    return figure
