@@ -8,7 +8,19 @@ from torch import nn
 
 from ..cost import CostTable
 from ..models.blocks import ConvUnit, InceptionBlock, LocalResponseNorm, Network
-from .style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, Picture
+from .style import (
+    GREEN,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    Picture,
+    in_style,
+    legend,
+    lines,
+    styled,
+)
 
 # What a box of the wiring is, and its color and hatching.
 BOXES = {
@@ -28,6 +40,7 @@ LANE = 1.15  # height of a branch
 WIRE = {"color": "#777777", "lw": 1.5, "zorder": 1}
 
 
+@in_style
 def network(model: Network) -> Picture:
     """Every convolution and pooling of `model`, drawn from the modules themselves.
 
@@ -55,6 +68,7 @@ def network(model: Network) -> Picture:
     return figure
 
 
+@in_style
 def arrange(stages: Sequence, auxiliary: Sequence[str]) -> tuple[list, dict[str, int]]:
     """Stages as (name, branches of boxes, has an auxiliary head), in lines; boxes by kind."""
     lines, used, counts = [[]], 0, {}
@@ -192,6 +206,7 @@ def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> P
     return figure
 
 
+@in_style
 def agrees(counted: float, printed: float) -> bool:
     """Whether `printed` is `counted`, rounded or cut off at the last digit that is printed."""
     unit = 1 if printed == int(printed) else 0.1
@@ -210,13 +225,12 @@ def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Pict
         f"pixels that one position sees, stage by stage, at the end {ends}; the image has {image}",
     )
     axes = figure.subplots()
-    styles = zip(paths, (BLUE, GREEN, VERMILION), ("o-", "s--", "^-."), strict=False)
-    for path, color, style in styles:
+    for path, style in styled(paths):
         sizes = [
             row.receptive_fields.get(path, next(iter(row.receptive_fields.values()))).size
             for row in rows
         ]
-        axes.plot(names, sizes, style, color=color, label=f"always the {path} branch")
+        axes.plot(names, sizes, **style, label=f"always the {path} branch")
     axes.axhline(image, color="black", linestyle=":", label="the whole image")
     axes.tick_params(axis="x", rotation=60)
     axes.set(ylabel="receptive field, pixels a side")
@@ -225,6 +239,7 @@ def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Pict
     return figure
 
 
+@in_style
 def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Picture:
     """The norm of the loss's gradient by each layer's weights, from the image to the head."""
     layers = list(next(iter(norms.values())))
@@ -234,14 +249,7 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Picture:
     )
     figure = Picture(11, 5, f"norm of the gradient, layer by layer. {said}")
     axes = figure.subplots()
-    for (name, values), color, style in zip(
-        norms.items(),
-        (BLUE, BLUE, VERMILION, VERMILION),
-        ("o-", "o:", "s-", "s:"),
-        strict=False,
-    ):
-        axes.plot(layers, list(values.values()), style, color=color, label=name)
-    axes.set(yscale="log", xlabel="layer", ylabel="norm of the gradient")
-    axes.grid(alpha=0.3)
+    curves = {name: (layers, list(values.values())) for name, values in norms.items()}
+    lines(axes, curves, yscale="log", xlabel="layer", ylabel="norm of the gradient")
     legend(axes)
     return figure

@@ -3,9 +3,10 @@
 from statistics import median
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from ..studies.bench import Benchmark
-from .style import BLACK, BLUE, GREEN, ORANGE, VERMILION, Picture
+from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
 
 CURVES = {
     "image_size": "side of the images, pixels",
@@ -14,6 +15,7 @@ CURVES = {
 }
 
 
+@in_style
 def bench(result: Benchmark) -> Picture:
     """Ratios of speed, where the time of a step goes, and what an image costs at other sizes."""
     ratios = measured_ratios(result)
@@ -84,18 +86,11 @@ def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
     axes.set_ylim(max(len(ratios), 3) - 0.5, -0.5)
 
 
-def draw_shares(axes, shares: dict[str, dict[str, float]]) -> None:
+def draw_shares(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
     kinds = list(next(iter(shares.values())))
-    height = 0.8 / len(shares)
-    styles = ((ORANGE, "//"), (GREEN, ".."))
-    for number, ((name, parts), (color, hatch)) in enumerate(
-        zip(shares.items(), styles, strict=False)
-    ):
-        places = np.arange(len(kinds)) + (number - (len(shares) - 1) / 2) * height
-        values = [100 * parts[kind] for kind in kinds]
-        axes.barh(places, values, height, label=name, color=color, hatch=hatch, edgecolor="white")
-    axes.set_yticks(range(len(kinds)), kinds)
-    axes.set(title="time of a training step", xlabel="% of the time")
+    values = {name: [100 * parts[kind] for kind in kinds] for name, parts in shares.items()}
+    bars(axes, kinds, values, horizontal=True, title="time of a training step")
+    axes.set(xlabel="% of the time")
     axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
     axes.invert_yaxis()
     axes.legend(loc="center right")

@@ -14,18 +14,20 @@ from .style import (
     BLACK,
     BLUE,
     GRAY,
-    GREEN,
+    LINES,
     ORANGE,
-    PURPLE,
     SKY,
-    STYLES,
     VERMILION,
     Picture,
+    in_style,
+    integers,
+    styled,
 )
 
-OUTLINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, ":"), (PURPLE, "-."), (ORANGE, "-"))
+OUTLINES = tuple({"color": line["color"], "line": line["linestyle"]} for line in LINES)
 
 
+@in_style
 def scenery(height: int, width: int) -> Tensor:
     """A drawn landscape, uint8 [3, H, W], unlike its mirror image: sun, mountain and house."""
     down, right = torch.meshgrid(
@@ -71,14 +73,15 @@ def squares(image: Tensor, protocol: Protocol) -> Picture:
         rows, columns = shapes[scale]
         _show(axes, _framed(image, protocol, scale))
         axes.set_title(f"{columns} x {rows} pixels", fontsize=13)
-        for number, ((color, line), box) in enumerate(zip(OUTLINES, found, strict=False)):
-            _outline(axes, box, color, line, inset=0.04 * number * scale)
+        for number, (box, outline) in enumerate(styled(found, OUTLINES)):
+            _outline(axes, box, **outline, inset=0.04 * number * scale)
     names = ("left", "centre", "right") if columns > rows else ("top", "centre", "bottom")
     handles = panels[-1].patches
     figure.legend(handles, names[: len(handles)], loc="outside lower center", ncols=3)
     return figure
 
 
+@in_style
 def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
     """The last square of the first scale, and the views of it: where they lie, and as shown."""
     found = [(view, crop[0]) for view, crop in crops(image[None], protocol)]
@@ -103,18 +106,19 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
     )
     mirrors = 2 if protocol.mirror else 1
     panels = right.subplots(mirrors, len(places), squeeze=False)
-    for number, (place, outline) in enumerate(zip(places, (*OUTLINES, (BLACK, "-")), strict=False)):
-        _outline(axes, first[number * mirrors].box, *outline, inset=2 * number + 2)
+    for number, (place, outline) in enumerate(styled(places, OUTLINES)):
+        _outline(axes, first[number * mirrors].box, **outline, inset=2 * number + 2)
         for row in range(mirrors):
             panel = panels[row, number]
             _show(panel, shown[number * mirrors + row])
-            _frame(panel, *outline)
+            _frame(panel, **outline)
         panels[0, number].set_title(place.replace(" ", "\n"), fontsize=13)
     if protocol.mirror:
         panels[1, 0].set_ylabel("mirrored")
     return figure
 
 
+@in_style
 def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
     """All views of an image, a row for each square of each scale.
 
@@ -197,6 +201,7 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
     return figure
 
 
+@in_style
 def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Picture:
     """The paper's Table 3 and ours, by recipe: error against crops, with one network and with all.
 
@@ -215,7 +220,7 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> P
         )
     figure = Picture(14, 5, f"error against crops; {'; '.join(said)}")
     left, *others = figure.subplots(1, 1 + len(ours))
-    for style, models in zip(STYLES, sorted({r.models for r in printed}), strict=False):
+    for models, style in styled(sorted({r.models for r in printed})):
         points = [(r.crops, r.top_5) for r in printed if r.models == models]
         left.plot(*zip(*points, strict=True), **style, label=_counted(models, "network"))
     left.set(title="paper: ImageNet", ylabel="top-5 error, %")
@@ -233,7 +238,7 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> P
 
 
 def _draw_table(axes, table: Table) -> None:
-    for style, models in zip(STYLES, (1, table.models), strict=False):
+    for models, style in styled((1, table.models)):
         chosen = [row for row in table.rows if row.models == models]
         errors = np.array([[r.error, r.error - r.lowest, r.highest - r.error] for r in chosen])
         axes.errorbar(
@@ -263,7 +268,7 @@ def by_networks(table: Table) -> Picture:
     )
     figure = Picture(13.5, 5, f"error with 1 network and with {table.models}: {said}")
     left, right = figure.subplots(1, 2)
-    for style, crops in zip(STYLES, counts, strict=False):
+    for crops, style in styled(counts):
         rows = [row for row in table.rows if row.crops == crops]
         models = [row.models for row in rows]
         left.plot(
@@ -293,6 +298,7 @@ def by_networks(table: Table) -> Picture:
     return figure
 
 
+@in_style
 def reliability(judged: Mapping[str, Calibration]) -> Picture:
     """How often answers are right, against how sure they were given; below, how many there are.
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from .style import BLUE, ORANGE, Picture
+from .style import BLUE, ORANGE, Picture, in_style
 
 
 class Member(NamedTuple):
@@ -46,6 +46,7 @@ FAMILY = (
 # fmt: on
 
 
+@in_style
 def family_tree() -> Picture:
     """The networks of the course, what came from what, what each costs and how often it errs."""
     said = "; ".join(

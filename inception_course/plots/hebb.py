@@ -3,32 +3,44 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..hebbian import Block, ProductTimes, Recovery
-from .style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, Picture
+from .style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    MARKED,
+    ORANGE,
+    SKY,
+    VERMILION,
+    Picture,
+    in_style,
+    integers,
+    legend,
+    styled,
+)
 
-COLORS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
-MARKERS = ("o", "s", "^", "D", "v", "P")
-LINES = ("-", "--", "-.", ":", "-", "--")
 WINDOW_NAMES = ("1x1", "3x3", "5x5")
 
 
+@in_style
 def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
     """The length of the weight vector after every step, a line for each rule."""
     said = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
     figure = Picture(9, 4.4, f"length of the weights per step: {said}")
     axes = figure.subplots()
-    for number, (name, values) in enumerate(lengths.items()):
-        style = {"color": COLORS[number], "linestyle": LINES[number]}
-        axes.plot(values.numpy(), label=name, **style)
+    for (name, values), style in styled(lengths.items()):
+        axes.plot(values.numpy(), label=name, **style, markevery=0.1)
     axes.set(xlabel="step", ylabel="length of the weights", yscale="log")
     axes.grid(alpha=0.3)
     axes.legend()
     return figure
 
 
+@in_style
 def filters(rows: Mapping[str, Tensor]) -> Picture:
     """Rows of square filters, [count, size * size] each; signs are chosen so that rows agree."""
     first = next(iter(rows.values()))
@@ -52,6 +64,7 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
     return figure
 
 
+@in_style
 def wiring(recovery: Recovery, units: int = 9) -> Picture:
     """The first hidden units and what they excite: found, missed, and taken for it by mistake."""
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
@@ -103,6 +116,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
     return figure
 
 
+@in_style
 def phase_transition(
     by_rho: Mapping[float, Sequence[float]],
     by_samples: Mapping[int, Sequence[float]],
@@ -150,6 +164,7 @@ def phase_transition(
     return figure
 
 
+@in_style
 def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Picture:
     """Mean |r| between the centre and each ring around it, and what chance alone would show."""
     said = "; ".join(
@@ -159,9 +174,8 @@ def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Pictu
     )
     figure = Picture(10.5, 4.8, f"mean |r| against distance: {said}; by chance {floor:.3f}")
     axes = figure.subplots()
-    for number, (name, curve) in enumerate(curves.items()):
-        style = {"color": COLORS[number % 6], "marker": MARKERS[number % 6]}
-        axes.plot(curve.numpy(), linestyle=LINES[number % 6], label=name, **style)
+    for (name, curve), style in styled(curves.items()):
+        axes.plot(curve.numpy(), label=name, **style)
     axes.axhline(floor, color=BLACK, linestyle=":", label="images shuffled: chance")
     axes.set(xlabel="distance from the centre, in positions of the map", ylabel="mean |r|")
     axes.set_ylim(bottom=0)
@@ -171,6 +185,7 @@ def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Pictu
     return figure
 
 
+@in_style
 def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray) -> Picture:
     """|r| between the channels of a layer, as they come and in the order of their groups."""
     sizes = np.bincount(groups)[1:]
@@ -229,6 +244,7 @@ def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor])
     return figure
 
 
+@in_style
 def width_predictions(
     table: Mapping[str, Tensor], predicted: Mapping[str, Mapping[str, Tensor]]
 ) -> Picture:
@@ -247,10 +263,9 @@ def width_predictions(
     for window, axes in enumerate(panels):
         values = [shares[window].item() for shares in table.values()]
         axes.plot(list(table), values, "k-", marker="o", markersize=11, label="Table 1")
-        for number, (reading, shares) in enumerate(predicted.items()):
+        for (reading, shares), style in styled(predicted.items()):
             values = [shares[block][window].item() for block in table]
-            style = {"color": COLORS[number], "marker": MARKERS[number + 1]}
-            axes.plot(list(table), values, LINES[number + 1], label=reading, **style)
+            axes.plot(list(table), values, label=reading, **style)
         axes.set(title=WINDOW_NAMES[window], xlabel="block", ylim=(0, 0.85))
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("share of the channels")
@@ -259,6 +274,7 @@ def width_predictions(
     return figure
 
 
+@in_style
 def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Picture:
     """The part of zero activations and of near-zero weights, layer by layer."""
     figure = Picture(
@@ -283,6 +299,7 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Pic
     return figure
 
 
+@in_style
 def break_even(times: Sequence[ProductTimes]) -> Picture:
     """How many times faster than dense a sparse product is, against the density, per size."""
     said = "; ".join(
@@ -295,11 +312,11 @@ def break_even(times: Sequence[ProductTimes]) -> Picture:
     densities = np.array(times[0].densities)
     axes.plot(densities, 1 / densities, "k:", label="as much as the arithmetic")
     axes.axhline(1, color=BLACK, linewidth=1.5)
-    for number, measured in enumerate(times):
-        for form, line, face in (("CSR", "-", COLORS[number]), ("BSR", "--", "white")):
+    for measured, style in styled(times, MARKED):
+        for form, line, face in (("CSR", "-", style["color"]), ("BSR", "--", "white")):
             label = f"{form}, {measured.size}x{measured.size}"
-            style = {"color": COLORS[number], "marker": MARKERS[number], "mfc": face}
-            axes.plot(measured.densities, measured.gain(form), line, label=label, **style)
+            form_style = style | {"linestyle": line, "mfc": face}
+            axes.plot(measured.densities, measured.gain(form), label=label, **form_style)
     axes.text(densities[0], 1.1, "faster than dense", va="bottom")
     axes.text(densities[0], 0.9, "slower than dense", va="top")
     axes.set(xscale="log", yscale="log")
@@ -313,6 +330,7 @@ def break_even(times: Sequence[ProductTimes]) -> Picture:
     return figure
 
 
+@in_style
 def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
     """Where a matrix is not zero, as it comes and with the rows and columns of each block together.
 
@@ -339,6 +357,7 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
     return figure
 
 
+@in_style
 def islands(matrix: np.ndarray, boxes: Sequence[tuple[slice, slice]]) -> Picture:
     """A small matrix with its numbers, and a frame around each part that is not zero."""
     height, width = matrix.shape

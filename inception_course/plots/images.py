@@ -7,9 +7,10 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
-from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture
+from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, in_style
 
 
+@in_style
 def image(pixels: Tensor, name: str) -> Picture:
     """One image, `uint8 [H, W]`, large."""
     figure = Picture(3.4, 3.4, f"an image of the class {name}")
@@ -20,6 +21,7 @@ def image(pixels: Tensor, name: str) -> Picture:
     return figure
 
 
+@in_style
 def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
     """A grid with `per_class` images of each class, a row a class."""
     images, labels = dataset.tensors
@@ -32,7 +34,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
     grid = figure.subplots(len(CLASSES), per_class)
     for label, row in enumerate(grid):
         chosen = images[labels == label][:per_class, 0]
-        for axes, image in zip(row, chosen, strict=False):
+        for axes, image in zip(row[: len(chosen)], chosen, strict=True):
             axes.imshow(255 - image.numpy(), **GRAY)
         for axes in row:
             axes.set_axis_off()
@@ -40,6 +42,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
     return figure
 
 
+@in_style
 def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
     """Images per class in each data set, as bars."""
     counts = {
@@ -62,6 +65,7 @@ def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
     return figure
 
 
+@in_style
 def pixels(dataset: TensorDataset) -> Picture:
     """How often each gray value occurs, and the mean image."""
     images = dataset.tensors[0].float() / 255
@@ -84,6 +88,7 @@ def pixels(dataset: TensorDataset) -> Picture:
     return figure
 
 
+@in_style
 def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
     """The confusion matrix, row by row in per cent of the images of that class."""
     share = cells / cells.sum(dim=1, keepdim=True)
@@ -108,6 +113,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
     return figure
 
 
+@in_style
 def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture:
     """The wrong answers that were given with the most confidence."""
     images, labels = dataset.tensors
@@ -125,7 +131,7 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
     )
     for axes in figure.subplots(-(-count // 6), 6).flat:
         axes.set_axis_off()
-    for axes, index in zip(figure.axes, order, strict=False):
+    for axes, index in zip(figure.axes[: len(order)], order, strict=True):
         axes.imshow(255 - images[index, 0].numpy(), **GRAY)
         text = f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
         axes.set_title(f"{text}{confidence[index]:.0%} sure", fontsize=12)

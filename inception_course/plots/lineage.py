@@ -7,7 +7,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
-from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture
+from .style import BLUE, GRAY, ORANGE, VERMILION, Picture, in_style, integers, legend, lines, styled
 
 COUNTED = {  # what can be drawn -> its words, and its unit for the axis
     "parameters": ("parameters", "million parameters"),
@@ -15,6 +15,7 @@ COUNTED = {  # what can be drawn -> its words, and its unit for the axis
 }
 
 
+@in_style
 def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> Picture:
     """A bar for each layer with weights, a panel for each network, on one scale.
 
@@ -28,7 +29,7 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in panels.flat[len(costs) :]:
         axes.set_axis_off()
-    for axes, (name, table) in zip(panels.flat, costs.items(), strict=False):
+    for axes, (name, table) in zip(panels.flat[: len(costs)], costs.items(), strict=True):
         layers = [row for row in table if row.parameters]
         amounts = [getattr(row, quantity) for row in layers]
         linear = [row.kind == "linear" for row in layers]
@@ -60,6 +61,7 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
     return figure
 
 
+@in_style
 def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Picture:
     """Values of neighboring channels at one position, before a normalization and what is left.
 
@@ -90,6 +92,7 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> P
     return figure
 
 
+@in_style
 def gallery(images: Mapping[str, Tensor], said: str) -> Picture:
     """Pictures `[H, W]` side by side, each under its name, black to white over its own range."""
     columns = min(6, len(images))
@@ -98,12 +101,13 @@ def gallery(images: Mapping[str, Tensor], said: str) -> Picture:
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat:
         axes.set_axis_off()
-    for axes, (name, image) in zip(panels.flat, images.items(), strict=False):
+    for axes, (name, image) in zip(panels.flat[: len(images)], images.items(), strict=True):
         axes.imshow(image.numpy(), cmap="gray", interpolation="nearest")
         axes.set_title(name, fontsize=13)
     return figure
 
 
+@in_style
 def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Picture:
     """What one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
 
@@ -127,16 +131,16 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Pictu
         axes.set(title=f"{name}, {side}", xticks=[], yticks=[])
     axes = curve.subplots()
     axes.plot(fine.numpy(), color="0.6", label="stride 1")
-    styles = ((GREEN, "s--"), (VERMILION, "o-"), (BLUE, "^:"))
-    for stride, (color, line) in zip(coarse, styles, strict=False):
+    for stride, style in styled(coarse):
         taken = answers[stride][:, column // stride]
         label = f"stride {stride}"
-        axes.plot(stride * np.arange(len(taken)), taken.numpy(), line, color=color, label=label)
+        axes.plot(stride * np.arange(len(taken)), taken.numpy(), label=label, **style)
     axes.set(xlabel="row of the image, pixels", ylabel="answer of the window")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 
 
+@in_style
 def peaks(values: Tensor) -> int:
     """How many values are larger than both neighbors and than a tenth of the largest."""
     inner = values[1:-1]
@@ -150,16 +154,17 @@ def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
     far = max(map(len, same.values())) - 1
     figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {said}")
     axes = figure.subplots()
-    styles = ((BLUE, "o-"), (VERMILION, "s--"), (GREEN, "^:"), (ORANGE, "D-."))
-    for (name, shares), (color, line) in zip(same.items(), styles, strict=False):
-        axes.plot([100 * share for share in shares], line, color=color, label=name)
-    axes.set(xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
+    curves = {
+        name: (range(len(shares)), [100 * share for share in shares])
+        for name, shares in same.items()
+    }
+    lines(axes, curves, xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
     integers(axes.xaxis)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
+    legend(axes, "lower left")
     return figure
 
 
+@in_style
 def strongest(
     images: Tensor,
     maps: Tensor,

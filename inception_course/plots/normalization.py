@@ -8,21 +8,24 @@ import torch
 from torch import Tensor
 
 from ..studies.experiment import Result
-from .style import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, Picture
-
-# Color, line and marker of the first, second, … variant.
-STYLES = (
-    (BLUE, "-", "o"),
-    (VERMILION, "--", "s"),
-    (GREEN, "-.", "^"),
-    (PURPLE, "-", "D"),
-    (ORANGE, "--", "v"),
-    (BLACK, ":", "x"),
-    (SKY, "-.", "P"),
+from .style import (
+    BLACK,
+    BLUE,
+    ORANGE,
+    SKY,
+    VERMILION,
+    Picture,
+    in_style,
+    integers,
+    legend,
+    lines,
+    styled,
 )
+
 NEAR, FAR = 2, 4  # beyond them the sigmoid is saturating, and saturated
 
 
+@in_style
 def sigmoid_input(
     mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0
 ) -> Picture:
@@ -60,6 +63,7 @@ def sigmoid_input(
     return figure
 
 
+@in_style
 def share_outside(inputs: NormalDist, limit: float) -> float:
     return 1 - inputs.cdf(limit) + inputs.cdf(-limit)
 
@@ -81,6 +85,7 @@ def standardized(samples: Mapping[str, Tensor]) -> Picture:
     return figure
 
 
+@in_style
 def percentile_bands(result: Result, layer: str, statistic: str = "percentiles") -> Picture:
     """The paper's Figure 1: accuracy, and the percentiles of a unit's input, over the steps.
 
@@ -99,15 +104,16 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
         f"validation accuracy against steps: {', '.join(ends)}. The widest the outer percentiles "
         f"of one input of {layer} get: {', '.join(widths)}",
     )
-    left, *panels = figure.subplots(1, 3)
-    for (name, training), (color, line, marker) in zip(pairs, STYLES, strict=False):
+    left, *panels = figure.subplots(1, 1 + len(pairs))
+    for (name, training), style in styled(pairs):
         steps = [row["step"] for row in training.rows]
         accuracies = [row["accuracy"] for row in training.rows]
-        left.plot(steps, accuracies, line, marker=marker, color=color, label=name, markevery=3)
+        left.plot(steps, accuracies, **style, label=name, markevery=3)
     left.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     left.legend(loc="lower right")
     limit = max(np.abs(band).max() for band in bands.values()) * 1.1
-    for axes, (name, training), (color, line, _) in zip(panels, pairs, STYLES, strict=False):
+    for axes, ((name, training), style) in zip(panels, styled(pairs), strict=True):
+        color, line = style["color"], style["linestyle"]
         steps = [row["step"] for row in training.rows]
         low, middle, high = bands[name].T
         axes.fill_between(steps, low, high, color=color, alpha=0.25)
@@ -121,23 +127,22 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
     return figure
 
 
+@in_style
 def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True) -> Picture:
     """A quantity in every layer from the first to the last, a line for each network."""
     said = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
     figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {said}")
     axes = figure.subplots()
-    for (name, each), (color, line, marker) in zip(values.items(), STYLES, strict=False):
-        numbers = range(1, len(each) + 1)
-        axes.plot(numbers, each, line, marker=marker, color=color, label=name)
-    axes.set(xlabel="hidden layer, from the input", ylabel=quantity)
+    curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
+    lines(axes, curves, xlabel="hidden layer, from the input", ylabel=quantity)
     if log:
         axes.set_yscale("log")
     integers(axes.xaxis)
-    axes.grid(alpha=0.3)
     legend(axes)
     return figure
 
 
+@in_style
 def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Picture:
     """Accuracy against the number of hidden layers; every seed a mark, the mean a line.
 
@@ -149,10 +154,12 @@ def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> P
     )
     figure = Picture(11, 4.8, f"validation accuracy by number of hidden layers: {said}")
     axes = figure.subplots()
-    for (name, each), (color, line, marker) in zip(results.items(), STYLES, strict=False):
-        axes.plot(each.keys(), [mean(v) for v in each.values()], line, color=color, label=name)
+    for (name, each), style in styled(results.items()):
+        axes.plot(
+            list(each), [mean(v) for v in each.values()], **style | {"marker": ""}, label=name
+        )
         for depth, values in each.items():
-            axes.plot([depth] * len(values), values, marker, color=color)
+            axes.plot([depth] * len(values), values, **style | {"linestyle": ""})
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
     axes.set(xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
     integers(axes.xaxis)
@@ -161,33 +168,29 @@ def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> P
     return figure
 
 
+@in_style
 def accuracy_by_step(result: Result) -> Picture:
     """Validation accuracy against steps: the mean over the seeds, and their range as a band."""
     bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
     said = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
     figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {said}")
     axes = figure.subplots()
-    for name, (color, line, marker) in zip(result.variants, STYLES, strict=False):
+    for name, style in styled(result.variants):
         runs = [[row["accuracy"] for row in each.rows] for each in result.of(name)]
         length = min(map(len, runs))  # one that diverged is shorter
         steps = [row["step"] for row in result.of(name)[0].rows][:length]
         values = np.array([run[:length] for run in runs])
-        axes.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
-        axes.plot(
-            steps,
-            values.mean(0),
-            line,
-            marker=marker,
-            markevery=max(1, length // 8),
-            color=color,
-            label=name,
+        axes.fill_between(
+            steps, values.min(0), values.max(0), color=style["color"], alpha=0.2, lw=0
         )
+        axes.plot(steps, values.mean(0), **style, markevery=max(1, length // 8), label=name)
     axes.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     axes.grid(alpha=0.3)
     legend(axes)
     return figure
 
 
+@in_style
 def correlations(matrices: Mapping[str, Tensor]) -> Picture:
     """Correlation of every pair of features, each a [D, D] matrix with ones on its diagonal."""
 
@@ -208,6 +211,7 @@ def correlations(matrices: Mapping[str, Tensor]) -> Picture:
     return figure
 
 
+@in_style
 def along_the_step(
     losses: Mapping[str, Sequence[Sequence[float]]],
     changes: Mapping[str, Sequence[Sequence[float]]],
@@ -229,12 +233,9 @@ def along_the_step(
         strict=True,
     )
     for axes, values, label in panels:
-        for (name, each), (color, line, marker) in zip(values.items(), STYLES, strict=False):
-            points = range(1, len(each) + 1)
-            axes.plot(points, each, line, marker=marker, color=color, label=name)
-        axes.set(xlabel="point in the training", ylabel=label)
+        curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
+        lines(axes, curves, xlabel="point in the training", ylabel=label)
         axes.set_ylim(bottom=0)
         integers(axes.xaxis)
-        axes.grid(alpha=0.3)
     legend(axes)
     return figure

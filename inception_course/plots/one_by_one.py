@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ..models.googlenet import Inception
 from ..studies.reduction import Race, Trained, block_cost, branches, kept, naive
-from .style import BLACK, BLUE, GRAY, GREEN, ORANGE, STYLES, Picture
+from .style import BLACK, BLUE, GRAY, GREEN, ORANGE, Picture, in_style, styled
 
 
+@in_style
 def block_shares(row: Inception, c_in: int, side: int) -> Picture:
     """What each branch of a block costs in multiply-adds, and what share of the channels it gives.
 
@@ -54,6 +55,7 @@ def block_shares(row: Inception, c_in: int, side: int) -> Picture:
     return figure
 
 
+@in_style
 def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, Race]) -> Picture:
     """Each block with and without its reductions: multiply-adds, and time on this machine.
 
@@ -91,12 +93,13 @@ def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, R
     return figure
 
 
+@in_style
 def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
     """The channels after each block, a line for each way of building them."""
     said = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
     figure = Picture(10, 4.4, f"channels before the first and after each block: {said}")
     axes = figure.subplots()
-    for (name, values), style in zip(chains.items(), STYLES, strict=False):
+    for (name, values), style in styled(chains.items()):
         axes.plot(values, label=name, **style)
         axes.annotate(
             f"{values[-1]:,}", (len(values) - 1, values[-1]), (0, 8),
@@ -110,6 +113,7 @@ def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -
     return figure
 
 
+@in_style
 def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
     """A map [H, W] of values from 0 to 255, and what two orders of the same steps make of it."""
     maps = {"the map": given, **answers}
@@ -128,6 +132,7 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
     return figure
 
 
+@in_style
 def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     """Singular values [C], and the variance that the best k channels hold, for kinds of data.
 
@@ -148,7 +153,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     )
     left, right = figure.subplots(1, 2)
     numbers = np.arange(1, count + 1)
-    for (name, values), style in zip(spectra.items(), STYLES, strict=False):
+    for (name, values), style in styled(spectra.items()):
         style = style | {"markevery": max(1, count // 12)}
         left.semilogy(numbers, (values / values.square().sum().sqrt()).numpy(), **style)
         right.plot(numbers, 100 * shares[name].numpy(), label=name, **style)
@@ -165,6 +170,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     return figure
 
 
+@in_style
 def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
     """Validation accuracy against the width of the reductions: a point a seed, lines of means."""
     widths = list(dict.fromkeys(each.width for each in trained))
@@ -181,7 +187,7 @@ def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
         11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {'; '.join(said)}"
     )
     axes = figure.subplots()
-    for (around, name), style in zip(names.items(), STYLES, strict=False):
+    for (around, name), style in styled(names.items()):
         axes.plot(means[around], label=name, **style)
         for place, width in enumerate(widths):
             values = accuracies(trained, width, around)

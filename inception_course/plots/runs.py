@@ -1,16 +1,17 @@
 """Figures of training runs."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, cycle
+from itertools import accumulate
 
 import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .style import BLACK, BLUE, GREEN, STYLES, VERMILION, Picture
+from .style import BLACK, BLUE, MARKED, Picture, in_style, integers, legend, styled
 
 
+@in_style
 def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
     """Loss and accuracy per epoch, while training and on the validation data."""
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
@@ -22,6 +23,7 @@ def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
     return epoch_curves({name: run.epochs for name, run in runs.items()}, description)
 
 
+@in_style
 def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
     """The figure of `learning_curves`, also for runs that are not finished."""
     figure = Picture(13, 4.8, description)
@@ -29,18 +31,18 @@ def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Pictu
     return figure
 
 
-def _draw_curves(figure: Figure, runs: Mapping[str, Sequence[Epoch]]) -> None:
+def _draw_curves(figure: Picture, runs: Mapping[str, Sequence[Epoch]]) -> None:
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-        for (name, epochs), color in zip(runs.items(), (BLUE, VERMILION, GREEN), strict=False):
+        for (name, epochs), style in styled(runs.items(), MARKED):
             numbers = [epoch.number for epoch in epochs]
-            for part, line in (("train", "o--"), ("val", "s-")):
+            for part, line, face in (("train", "--", "white"), ("val", "-", style["color"])):
                 values = [getattr(epoch, f"{part}_{quantity}") for epoch in epochs]
                 label = f"{name}: {'training' if part == 'train' else 'validation'}"
-                axes.plot(numbers, values, line, color=color, label=label)
+                axes.plot(numbers, values, label=label, **style | {"linestyle": line, "mfc": face})
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
-    axes.legend(loc="best")
+    legend(axes, "best")
 
 
 def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
@@ -58,7 +60,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
         passed.append(text)
     figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
     axes = figure.subplots()
-    for (name, run), style in zip(runs.items(), STYLES, strict=False):
+    for (name, run), style in styled(runs.items()):
         minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
         accuracies = [epoch.val_accuracy for epoch in run.epochs]
         axes.plot(minutes, accuracies, **style, label=name)
@@ -80,6 +82,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     return figure
 
 
+@in_style
 def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
     """The validation accuracy at the end of each repetition of a run, a row for each recipe."""
     ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
@@ -89,19 +92,21 @@ def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
     )
     figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {said}")
     axes = figure.subplots()
-    for row, (values, marker) in enumerate(zip(ends.values(), cycle("os^D"), strict=False)):
-        axes.plot(values, [row] * len(values), marker, color=BLUE, alpha=0.5, markersize=12)
+    for row, (values, style) in enumerate(styled(ends.values())):
+        mark = style | {"color": BLUE, "linestyle": "", "alpha": 0.5, "markersize": 12}
+        axes.plot(values, [row] * len(values), **mark)
     axes.set_yticks(range(len(ends)), ends)
     axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
     axes.grid(alpha=0.3, axis="x")
     return figure
 
 
+@in_style
 def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     """The learning rate as a part of its highest value, over at most `epochs` passes."""
     curves = {}
     for recipe in recipes:
-        last = epochs if recipe.schedule == "2014" else recipe.epochs
+        last = epochs if recipe.schedule == "step" else recipe.epochs
         passed = np.linspace(0, last, 4000)
         rates = np.array([learning_rate(recipe, epoch) for epoch in passed])
         curves[recipe.name] = passed, rates / recipe.learning_rate
@@ -111,7 +116,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     )
     figure = Picture(13, 4.8, said)
     axes = figure.subplots()
-    for (name, curve), style in zip(curves.items(), STYLES, strict=False):
+    for (name, curve), style in styled(curves.items()):
         axes.plot(*curve, **style | {"marker": ""}, label=name)
     axes.set(xlabel="epochs", ylabel="learning rate / highest")
     axes.set_xscale("symlog", linthresh=1)
@@ -123,6 +128,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     return figure
 
 
+@in_style
 def first_layer(weights: Tensor) -> Picture:
     """The filters of a first layer that sees one channel, `[N, 1, side, side]`."""
     filters = weights[:, 0].detach().float().numpy()
@@ -138,7 +144,7 @@ def first_layer(weights: Tensor) -> Picture:
     )
     for axes in figure.subplots(rows, columns, squeeze=False).flat:
         axes.set_axis_off()
-    for axes, values in zip(figure.axes, filters, strict=False):
+    for axes, values in zip(figure.axes[: len(filters)], filters, strict=True):
         limit = abs(values).max()
         axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
     return figure

@@ -2,7 +2,7 @@
 
     table = ensembles.measure(["runs/first", "runs/second"], val_set, "val", "crops.json")
 
-Answers are saved as they come, beside the record, and a second call goes on from there. A further
+Answers are saved as they come, beside the record, and a second call resumes from there. A further
 network is one folder more.
 """
 
@@ -16,12 +16,13 @@ from dataclasses import asdict, dataclass
 from itertools import combinations, product
 from pathlib import Path
 from statistics import mean
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
-from .. import data, machine
+from .. import data, machine, records
 from ..batch_norm import fold_batch_norm
 from ..evaluate import FASHION, Protocol, calibration, eval_mode, multi_crop
 from ..machine import best_time, usable_cores, using_threads
@@ -44,7 +45,7 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """So many networks, so many views: means over all choices of that many from the networks.
+    """N networks with M views: means over all choices of N from the networks.
 
     `lowest` and `highest` are the errors of the best and the worst choice. `difference` is the
     error against that of one network and one view, `uncertainty` its standard error: how far it
@@ -72,6 +73,7 @@ class Row:
 class Table:
     """What was measured: each network alone, and the rows of the table."""
 
+    title: ClassVar[str] = "a table of crops"
     settings: dict
     singles: tuple[Single, ...]
     rows: tuple[Row, ...]
@@ -90,20 +92,6 @@ class Table:
         raise ValueError(
             f"no row of {models} networks x {crops} views; there are {known or 'none'}"
         )
-
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Table":
-        """Raises `ValueError` if `text` is not the record of a table."""
-        try:
-            record = json.loads(text)
-            singles = tuple(Single(**single) for single in record["singles"])
-            rows = tuple(Row(**row) for row in record["rows"])
-            return cls(record["settings"], singles, rows)
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"this is not the record of a table of crops: {error}") from error
 
 
 def measure(
@@ -163,7 +151,7 @@ def measure(
             if watch:
                 watch(f"{folder}, {crops} views: {len(saved['probabilities'])} images answered")
     table = tabulate(answers, names, dataset.tensors[1], settings)
-    machine.write_atomically(path, table.to_json().encode())
+    machine.write_atomically(path, records.to_json(table).encode())
     return table
 
 
@@ -201,10 +189,12 @@ def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict
 
     A number of views makes rows once every network has answered.
     """
-    singles, rows, base = [], [], None
+    singles: list[Single] = []
+    rows: list[Row] = []
+    base: Tensor | None = None
     for crops in sorted(map(int, settings["protocols"])):
-        given = [answers.get(f"{name} {crops}") for name in names]
-        if not all(each and len(each["probabilities"]) == len(labels) for each in given):
+        given = [answers[key] for name in names if (key := f"{name} {crops}") in answers]
+        if [len(each["probabilities"]) for each in given] != [len(labels)] * len(names):
             continue
         probabilities = torch.stack([each["probabilities"] for each in given])  # [models, N, 10]
         seconds = [each["seconds"] / len(labels) for each in given]
@@ -219,7 +209,7 @@ def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict
                     for name, w, c, s in zip(names, wrong, judged, seconds, strict=True)
                 ]
             errors = [each.mean().item() for each in wrong]
-            by_image = sum(wrong) / len(wrong)
+            by_image = torch.stack(wrong).sum(dim=0) / len(wrong)
             base = by_image if base is None else base
             difference = by_image - base
             rows.append(
@@ -283,5 +273,5 @@ class InFloat32(nn.Sequential):
 
 
 def seconds(model: nn.Module, images: Tensor) -> float:
-    """Of one answer."""
+    """The time of one answer."""
     return best_time(lambda: model(images).cpu())  # waits for it wherever it is computed

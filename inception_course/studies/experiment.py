@@ -1,37 +1,32 @@
 """Experiments: variants of a network, each trained with several seeds, in one tidy record.
 
-    result = experiment.run(experiment.EXPERIMENTS["batch-norm"], "batch-norm.json", workers=2)
-
 Every training runs in one thread with its own seed, so that its record is the same, bit for bit,
-however many run side by side. The file is written after each, and a second call goes on from it.
+however many run side by side.
 """
 
 import hashlib
-import json
 import math
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from itertools import count, product
-from pathlib import Path
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import TensorDataset
 
-from .. import data, machine, models, probe
+from .. import data, models, probe
 from ..batch_norm import fully_connected
 from ..data import Batches
 from ..evaluate import accuracy
 from ..machine import using_threads
-from ..train import Precision, describe
+from ..train import Precision, Recipe, describe, one_epoch
+from .study import Study, Unit
 
 
 class Variant(NamedTuple):
@@ -40,34 +35,6 @@ class Variant(NamedTuple):
     name: str
     learning_rate: float
     build: Callable[[], nn.Module]
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """Everything that decides an experiment. The rate is constant, the optimizer SGD.
-
-    Every `every` steps the validation accuracy is taken, and `statistics` (see `probe`) of the
-    layers of the kinds `look_at` during the training step that follows.
-    """
-
-    name: str
-    variants: tuple[Variant, ...]
-    steps: int
-    every: int
-    batch_size: int
-    seeds: tuple[int, ...] = (0, 1, 2)
-    momentum: float = 0.0
-    sample: int | None = None  # train on so many images of the packaged sample; None: on all
-    val_images: int = 1000
-    binary: bool = False  # every pixel black or white
-    look_at: tuple[type, ...] = ()
-    statistics: tuple[tuple[str, probe.Statistic], ...] = ()
-
-    def settings(self) -> dict:
-        """What a record must agree in to be gone on with, apart from seeds and variants' number."""
-        names = ("name", "steps", "every", "batch_size", "momentum", "sample", "val_images")
-        chosen = {name: getattr(self, name) for name in (*names, "binary")}
-        return chosen | {"statistics": [name for name, _ in self.statistics]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +57,10 @@ class Training:
     layers: tuple[dict, ...]
 
     @property
+    def unit(self) -> Unit:
+        return self.variant, self.seed
+
+    @property
     def best(self) -> float:
         """The highest validation accuracy."""
         return max(row["accuracy"] for row in self.rows)
@@ -98,6 +69,13 @@ class Training:
     def last(self) -> float:
         """The validation accuracy at the end, or before it diverged."""
         return self.rows[-1]["accuracy"]
+
+    def __str__(self) -> str:
+        end = "" if self.diverged is None else f", diverged at step {self.diverged}"
+        return (
+            f"{self.variant}, seed {self.seed}: best validation accuracy {self.best:.4f}, at the "
+            f"end {self.last:.4f}{end}, {self.seconds:.0f} s"
+        )
 
     def steps_to(self, target: float) -> int | None:
         """The first step at which the accuracy was at least `target`; None if it never was."""
@@ -108,6 +86,7 @@ class Training:
 class Result:
     """The trainings of an experiment that are done."""
 
+    title: ClassVar[str] = "an experiment"
     settings: dict
     environment: dict
     trainings: tuple[Training, ...]
@@ -130,107 +109,53 @@ class Result:
         chosen = [training for training in self.trainings if training.variant == variant]
         return sorted(chosen, key=lambda training: training.seed)
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
 
-    @classmethod
-    def from_json(cls, text: str) -> "Result":
-        """Raises `ValueError` if `text` is not the record of an experiment."""
-        try:
-            record = json.loads(text)
-            trainings = []
-            for each in record["trainings"]:
-                rows, layers = tuple(each["rows"]), tuple(each["layers"])
-                trainings.append(Training(**each | {"rows": rows, "layers": layers}))
-            return cls(record["settings"], record["environment"], tuple(trainings))
-        except (TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"this is not the record of an experiment: {error}") from error
+@dataclass(frozen=True)
+class Experiment(Study):
+    """Everything that decides an experiment. The learning rate is constant, the optimizer SGD.
 
-
-def run(
-    experiment: Experiment,
-    path: str | Path | None = None,
-    *,
-    workers: int = 1,
-    seconds: float = math.inf,
-    watch: Callable[[Training], object] | None = None,
-) -> Result:
-    """Train every variant with every seed, and give the record of all.
-
-    With `path`, the record is saved there after every training, and what is there already is not
-    done again. `workers` trainings run side by side; after `seconds` no further one is started.
-    `watch` is called with each finished training.
-
-    Raises `ValueError` if `path` holds the record of another experiment.
+    Every `every` steps the validation accuracy is taken, and `statistics` (see `probe`) of the
+    layers of the kinds `look_at` during the training step that follows.
     """
-    result = _begin(experiment, Path(path) if path else None)
-    done = {(training.variant, training.seed) for training in result.trainings}
-    todo = [
-        (variant, seed)
-        for seed, variant in product(experiment.seeds, experiment.variants)
-        if (variant.name, seed) not in done
-    ]
-    order = [variant.name for variant in experiment.variants]
-    for training in _train_all(experiment, todo, workers, seconds):
-        trainings = sorted(
-            (*result.trainings, training), key=lambda each: (order.index(each.variant), each.seed)
-        )
-        result = replace(result, trainings=tuple(trainings))
-        if path:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-            machine.write_atomically(Path(path), result.to_json().encode())
-        if watch:
-            watch(training)
-    return result
 
+    record: ClassVar[type] = Result
+    name: str
+    variants: tuple[Variant, ...]
+    steps: int
+    every: int
+    batch_size: int
+    seeds: tuple[int, ...] = (0, 1, 2)
+    momentum: float = 0.0
+    sample: int | None = None  # train on N images of the packaged sample; None: on all
+    val_images: int = 1000
+    binary: bool = False  # every pixel black or white
+    look_at: tuple[type, ...] = ()
+    statistics: tuple[tuple[str, probe.Statistic], ...] = ()
+    about: str = ""
 
-def _begin(experiment: Experiment, path: Path | None) -> Result:
-    if path is None or not path.exists():
-        train_set, val_set = load(experiment)
-        speed = Precision("float32", "channels_last")
+    def settings(self) -> dict[str, Any]:
+        names = ("name", "steps", "every", "batch_size", "momentum", "sample", "val_images")
+        chosen = {name: getattr(self, name) for name in (*names, "binary")}
+        return chosen | {"statistics": [name for name, _ in self.statistics]}
+
+    def differences(self, record: Result) -> Iterator[tuple[str, Any, Any]]:
+        yield from super().differences(record)
+        now = {variant.name: variant.learning_rate for variant in self.variants}
+        for each in record.trainings:
+            if each.learning_rate != now.get(each.variant, each.learning_rate):
+                yield each.variant, each.learning_rate, now[each.variant]
+
+    def environment(self) -> dict[str, Any]:
         with using_threads(1):
-            environment = describe(torch.device("cpu"), speed, train_set, val_set)
-        return Result(experiment.settings(), environment, ())
-    result = Result.from_json(path.read_text("utf-8"))
-    rates = {variant.name: variant.learning_rate for variant in experiment.variants}
-    saved = result.settings | {each.variant: each.learning_rate for each in result.trainings}
-    for name, value in (experiment.settings() | rates).items():
-        if name in saved and saved[name] != value:
-            raise ValueError(
-                f"{path} is the record of another experiment ({name} was {saved[name]!r}, now "
-                f"{value!r}): take another file"
-            )
-    return result
+            return describe(torch.device("cpu"), Precision("float32", "channels_last"), *load(self))
 
+    def units(self) -> list[Unit]:
+        return list(product((variant.name for variant in self.variants), sorted(self.seeds)))
 
-def _train_all(experiment: Experiment, todo: list, workers: int, seconds: float) -> Iterator:
-    """Each finished training, in the order in which they finish."""
-    end = time.monotonic() + seconds
-    if workers == 1:
-        for variant, seed in todo:
-            if time.monotonic() < end:
-                yield train_one(experiment, variant, seed)
-        return
-    todo = iter(todo)
-    # A fresh process each: a fork of one that has used torch's threads can hang.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        running = set()
-        while True:
-            while len(running) < workers and time.monotonic() < end:
-                if (job := next(todo, None)) is None:
-                    break
-                running.add(pool.submit(train_one, experiment, *job))
-            if not running:
-                return
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-
-
-def train_one(experiment: Experiment, variant: Variant, seed: int) -> Training:
-    """The record of one variant trained with one seed."""
-    return train_variant(experiment, variant, seed)[1]
+    def measure(self, unit: Unit) -> Training:
+        name, seed = unit
+        (variant,) = (variant for variant in self.variants if variant.name == name)
+        return train_variant(self, variant, seed)[1]
 
 
 def train_variant(
@@ -242,47 +167,56 @@ def train_variant(
     """
     start = time.perf_counter()
     train_set, val_set = load(experiment)
-    rows, looks, diverged = [], [], None
+    losses: list[float] = []
+    rows: list[dict] = []
+    looks: list[dict] = []
     with torch.random.fork_rng(), using_threads(1):
         torch.manual_seed(seed)
         model = variant.build().to(memory_format=torch.channels_last).train()
         names = probe.layers(model, *experiment.look_at)
-        optimizer = torch.optim.SGD(
-            model.parameters(), lr=variant.learning_rate, momentum=experiment.momentum
-        )
+
+        def watched(batches: Iterator) -> Iterator[tuple[Tensor, Tensor]]:
+            """The batches; looks at the network before and during some, ends if it diverges."""
+            for step, (images, labels) in zip(range(experiment.steps + 1), batches, strict=False):
+                looking = step % experiment.every == 0
+                if looking:
+                    rows.append({"step": step, "accuracy": accuracy(model, val_set)})
+                recording: AbstractContextManager[dict] = (
+                    probe.record(model, names, **dict(experiment.statistics))
+                    if looking and names
+                    else nullcontext({})
+                )
+                with recording as seen:
+                    yield images.to(memory_format=torch.channels_last), labels
+                if not math.isfinite(losses[-1]):
+                    return
+                if looking:
+                    rows[-1]["loss"] = losses[-1]
+                    for name, each in seen.items():
+                        values = {key: value[0] for key, value in each.items()}
+                        looks.append({"step": step, "layer": name, **values})
+
+        rate = variant.learning_rate
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=experiment.momentum)
+        # The last step is looked at and changes nothing.
+        schedule = LambdaLR(optimizer, lambda step: float(step < experiment.steps))
         batches = endless(Batches(train_set, experiment.batch_size, shuffle=True, seed=seed))
-        for step, (images, labels) in enumerate(batches):
-            looking = step % experiment.every == 0
-            if looking:
-                rows.append({"step": step, "accuracy": accuracy(model, val_set)})
-            recording = (
-                probe.record(model, names, **dict(experiment.statistics))
-                if looking and names
-                else nullcontext({})
-            )
-            with recording as seen:
-                loss = F.cross_entropy(model(to_layout(images)), labels)
-                optimizer.zero_grad()
-                loss.backward()
-            if not math.isfinite(loss.item()):
-                diverged = step
-                break
-            if looking:
-                rows[-1]["loss"] = loss.item()
-                looks += [
-                    {"step": step, "layer": name, **{key: value[0] for key, value in each.items()}}
-                    for name, each in seen.items()
-                ]
-            if step == experiment.steps:
-                break
-            optimizer.step()
+        recipe = Recipe(experiment.name, 1, experiment.batch_size, rate, seed=seed)
+        one_epoch(
+            model,
+            watched(batches),
+            optimizer,
+            schedule,
+            recipe,
+            after_step=lambda loss: losses.append(loss.item()),
+        )
     return model, Training(
         variant=variant.name,
         seed=seed,
-        learning_rate=variant.learning_rate,
+        learning_rate=rate,
         parameters=sum(p.numel() for p in model.parameters()),
         network=hashlib.sha256(repr(model).encode()).hexdigest()[:12],
-        diverged=diverged,
+        diverged=None if math.isfinite(losses[-1]) else len(losses) - 1,
         seconds=time.perf_counter() - start,
         rows=tuple(rows),
         layers=tuple(looks),
@@ -312,10 +246,6 @@ def endless(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
         yield from batches
 
 
-def to_layout(images: Tensor) -> Tensor:
-    return images.to(memory_format=torch.channels_last)
-
-
 class Line(NamedTuple):
     """A line of the paper's table (Figure 3): a value for each seed.
 
@@ -331,7 +261,8 @@ class Line(NamedTuple):
     @property
     def mean_steps(self) -> float | None:
         """None unless every seed got there."""
-        return None if None in self.steps else mean(self.steps)
+        reached = [step for step in self.steps if step is not None]
+        return mean(reached) if len(reached) == len(self.steps) else None
 
 
 def table(result: Result, baseline: str) -> list[Line]:
@@ -374,6 +305,8 @@ EXPERIMENTS = {
         Experiment(
             "rates",
             tuple(Variant(f"rate {rate}", rate, narrow_googlenet) for rate in RATES),
+            about="Which learning rate suits a narrow GoogLeNet without "
+            "batch normalization (12 trainings, 7 minutes).",
             seeds=(0, 1),
             steps=600,
             every=100,
@@ -392,6 +325,8 @@ EXPERIMENTS = {
                 Variant("no BN x5", 5 * BASE_RATE, narrow_googlenet),
                 Variant("no BN, sigmoid", BASE_RATE, SQUASHED),
             ),
+            about="How much faster a narrow GoogLeNet learns with batch "
+            "normalization (21 trainings, 45 minutes).",
             steps=2000,
             every=50,
             batch_size=32,
@@ -405,6 +340,8 @@ EXPERIMENTS = {
                 for name, norm in (("", None), (", BN", nn.BatchNorm1d))
                 for depth in DEPTHS
             ),
+            about="How deep a plain sigmoid network may be, with and without "
+            "batch normalization (60 trainings, 5 minutes).",
             steps=2000,
             every=500,
             batch_size=60,

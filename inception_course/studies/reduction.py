@@ -1,21 +1,12 @@
-"""What the 1x1 reductions of an Inception block cost, save and lose.
+"""What the 1x1 reductions of an Inception block cost, save and lose."""
 
-    python -m inception_course.reduction widths.json
-
-trains small nets with ever narrower reductions and records their accuracy; called again, it goes
-on with what the file still lacks.
-"""
-
-import argparse
-import json
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +29,7 @@ from ..models.blocks import (
     sequence,
 )
 from ..models.googlenet import BODY, STEM, Inception, NaiveChained
+from .study import Study, Unit
 
 # Counted and timed: the nine blocks
 
@@ -196,6 +188,7 @@ def explained(rows: Tensor, reduced: Tensor) -> float:
 
 WIDTHS = (1, 4, 16, None)  # channels after a reduction; None: no reduction
 SEEDS = (0, 1, 2)
+SAMPLE, VAL_IMAGES = 5000, 1000  # of the packaged sample
 NARROW_STEM = (Conv("conv1", 3, 16, stride=2), Conv("conv2", 3, 48))  # to 48 channels, 14x14
 RECIPE = train.Recipe(
     "narrow",
@@ -238,7 +231,8 @@ def narrow_net(width: int | None, *, ways_around: bool) -> Network:
     return model
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Trained:
     """What became of a net with reductions of `width` channels."""
 
     width: int | None
@@ -246,6 +240,17 @@ class Trained(NamedTuple):
     seed: int
     parameters: int
     accuracy: float  # validation, a fraction of 1
+
+    @property
+    def unit(self) -> Unit:
+        return self.ways_around, self.width, self.seed
+
+    def __str__(self) -> str:
+        around = "with" if self.ways_around else "without"
+        return (
+            f"reductions of {self.width or 'all'} channels, {around} ways around, seed "
+            f"{self.seed}: validation accuracy {self.accuracy:.4f}"
+        )
 
 
 def train_narrow(
@@ -257,35 +262,39 @@ def train_narrow(
         model = narrow_net(width, ways_around=ways_around)
     run = train.fit(
         model,
-        data.fashion_mnist("train", sample=5000),
-        data.fashion_mnist("val", sample=1000),
+        data.fashion_mnist("train", sample=SAMPLE),
+        data.fashion_mnist("val", sample=VAL_IMAGES),
         replace(recipe, seed=seed),
     )
     parameters = sum(p.numel() for p in model.parameters())
     return Trained(width, ways_around, seed, parameters, run.last.val_accuracy)
 
 
-def record(path: Path) -> None:
-    """Train every width with every seed, and write each result to `path` as soon as it is there."""
-    done = list(read(path)) if path.exists() else []
-    known = {each[:3] for each in done}
-    for seed, ways_around, width in product(SEEDS, (False, True), WIDTHS):
-        if (width, ways_around, seed) not in known:
-            done.append(train_narrow(width, ways_around=ways_around, seed=seed))
-            print(done[-1], flush=True)
-            rows = ",\n".join(f"  {json.dumps(each._asdict())}" for each in done)
-            machine.write_atomically(path, f"[\n{rows}\n]\n".encode())
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """The nets with reductions that are trained."""
+
+    title: ClassVar[str] = "trained widths"
+    settings: dict
+    environment: dict
+    trainings: tuple[Trained, ...]
 
 
-def read(path: Path) -> Sequence[Trained]:
-    """The results in the file `path`; raises `ValueError` if it holds something else."""
-    try:
-        return [Trained(**each) for each in json.loads(path.read_text("utf-8"))]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not a record of trained widths: {error}") from error
+class NarrowNets(Study):
+    """Every width of the reductions, with and without ways around them."""
 
+    name = "one_by_one-widths"
+    about = "What nets lose when their 1x1 reductions get narrower (24 trainings, 5 minutes)."
+    record = Widths
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Train ever narrower reductions and record them.")
-    parser.add_argument("path", type=Path, help="the JSON file to write, or to go on with")
-    record(parser.parse_args().path)
+    def settings(self) -> dict[str, Any]:
+        fields = ("epochs", "batch_size", "learning_rate")
+        chosen = {field: getattr(RECIPE, field) for field in fields}
+        return {"name": self.name} | chosen | {"sample": SAMPLE, "val_images": VAL_IMAGES}
+
+    def units(self) -> list[Unit]:
+        return list(product((False, True), WIDTHS, SEEDS))
+
+    def measure(self, unit: Unit) -> Trained:
+        ways_around, width, seed = unit
+        return train_narrow(width, ways_around=ways_around, seed=seed)

@@ -1,28 +1,32 @@
-"""Recorded runs: a folder of them, and the tables that the README shows.
+"""Recorded runs, and the tables that the README shows.
 
-`MODEL-RECIPE.json` is the run of a recipe with seed 0, `seeds/MODEL-RECIPE-N.json` one of its
-repetitions, and `evaluation/*.json` are tables of several networks and views.
+A folder of records has `MODEL-RECIPE.json`, the run of a recipe with seed 0,
+`seeds/MODEL-RECIPE-N.json`, its repetitions, and `evaluation/*.json`, tables of several networks
+and views.
 """
 
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
 
+from .. import records
 from ..train import Run
 from .ensembles import Table
 
+RECORDS = Path(__file__).with_name("records")  # those that come with the course
 
-def read(folder: str | Path) -> dict[str, Run]:
+
+def runs(folder: str | Path = RECORDS) -> dict[str, Run]:
     """The runs in `folder`, by the name of their file, the shortest first."""
     paths = sorted(Path(folder).glob("*.json"))
-    runs = {path.stem: Run.from_json(path.read_text("utf-8")) for path in paths}
-    return dict(sorted(runs.items(), key=lambda item: item[1].seconds))
+    found = {path.stem: records.from_json(Run, path.read_text("utf-8")) for path in paths}
+    return dict(sorted(found.items(), key=lambda item: item[1].seconds))
 
 
-def repetitions(folder: str | Path) -> dict[str, list[Run]]:
+def repetitions(folder: str | Path = RECORDS) -> dict[str, list[Run]]:
     """The runs in `folder`/seeds, by model and recipe."""
     groups = defaultdict(list)
-    for name, run in read(Path(folder) / "seeds").items():
+    for name, run in runs(Path(folder) / "seeds").items():
         groups[name.rpartition("-")[0]].append(run)
     return dict(sorted(groups.items(), key=lambda item: item[1][0].seconds))
 
@@ -34,57 +38,53 @@ def command(name: str, run: Run) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the unit that a reader would choose."""
+    """A time in the unit that a reader would choose."""
     for unit, size, below in (("s", 1, 100), ("min", 60, 100)):
         if seconds < below * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds / 3600:.1f} h"
 
 
-def markdown(folder: str | Path) -> str:
+def markdown(folder: str | Path = RECORDS) -> str:
     """Tables in Markdown of what is there: the recipes, their repetitions, networks together.
 
     The first has the runs with seed 0. The last has what was asked about test images, each row one
     of a `ensembles.Table`: with several networks or several views, averaged.
     """
     rows = [
-        ("command", "cores", "time", "images/s", "validation", "test"),
-        *(
-            (
-                f"`{command(name, run)}`",
-                f"{run.environment['threads']}",
-                duration(run.seconds),
-                f"{run.images_per_second:.0f}",
-                f"{run.last.val_accuracy:.4f}",
-                "" if run.test_accuracy is None else f"{run.test_accuracy:.4f}",
-            )
-            for name, run in read(folder).items()
-        ),
+        [
+            f"`{command(name, run)}`",
+            run.environment["threads"],
+            duration(run.seconds),
+            f"{run.images_per_second:.0f}",
+            f"{run.last.val_accuracy:.4f}",
+            "" if run.test_accuracy is None else f"{run.test_accuracy:.4f}",
+        ]
+        for name, run in runs(folder).items()
     ]
-    spread = [("repeated", "seeds", "at chance", "lowest", "mean", "highest validation")]
-    for name, runs in repetitions(folder).items():
-        ends = [run.last.val_accuracy for run in runs]
-        stuck = sum(run.diagnosis is not None for run in runs)
+    spread = []
+    for name, group in repetitions(folder).items():
+        ends = [run.last.val_accuracy for run in group]
+        stuck = sum(run.diagnosis is not None for run in group)
         numbers = (f"{value:.4f}" for value in (min(ends), mean(ends), max(ends)))
-        spread.append((name, str(len(runs)), str(stuck), *numbers))
-    together = [("on the test set", "networks", "views", "passes per image", "accuracy")]
-    for path in sorted(Path(folder, "evaluation").glob("*.json")):
-        table = Table.from_json(path.read_text("utf-8"))
-        if table.settings["data"] == "test":
-            together += [
-                (
-                    path.stem.removeprefix("test-"),
-                    str(row.models),
-                    str(row.crops),
-                    str(row.cost),
-                    f"{1 - row.error:.4f}",
-                )
-                for row in table.rows
-                if row.models in (1, table.models)
-            ]
-    return "\n\n".join(_table(lines) for lines in (rows, spread, together) if len(lines) > 1)
+        spread.append([name, len(group), stuck, *numbers])
+    paths = sorted(Path(folder, "evaluation").glob("*.json"))
+    tables = {path.stem: records.from_json(Table, path.read_text("utf-8")) for path in paths}
+    together = [
+        [name.removeprefix("test-"), row.models, row.crops, row.cost, f"{1 - row.error:.4f}"]
+        for name, table in tables.items()
+        if table.settings["data"] == "test"
+        for row in table.rows
+        if row.models in (1, table.models)
+    ]
+    heads = {
+        "command | cores | time | images/s | validation | test": rows,
+        "repeated | seeds | at chance | lowest | mean | highest validation": spread,
+        "on the test set | networks | views | passes per image | accuracy": together,
+    }
+    return "\n\n".join(_table(head, body) for head, body in heads.items() if body)
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
-    head, *body = ("| " + " | ".join(row) + " |" for row in rows)
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
+def _table(head: str, rows: list[list]) -> str:
+    lines = (f"| {' | '.join(map(str, row))} |" for row in rows)
+    return "\n".join([f"| {head} |", "|" + "---|" * (head.count("|") + 1), *lines])

@@ -1,0 +1,123 @@
+"""A study: measurements of one kind, in one record that is written after each of them.
+
+    result = studies.run(studies.STUDIES["batch-norm"], "batch-norm.json", workers=2)
+
+A second call resumes the record: what is in it already is not measured again.
+"""
+
+import math
+import multiprocessing
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeAlias
+
+from .. import machine, records
+
+Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
+
+
+class Study(ABC):
+    """What is measured, and how; `about` says it in a line, with the time that it takes.
+
+    `record` is the dataclass of the whole: `settings`, `environment`, and `trainings`, of which
+    each has the `unit` that it is of.
+    """
+
+    name: str
+    about: str
+    record: ClassVar[type]
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """What a record must agree in to be resumed."""
+
+    @abstractmethod
+    def units(self) -> list[Unit]:
+        """Everything to measure, in the order of the record; a unit ends with its seed."""
+
+    @abstractmethod
+    def measure(self, unit: Unit) -> Any:
+        """One training, for the record. It may run in a process of its own."""
+
+    def environment(self) -> dict[str, Any]:
+        """Where it is measured."""
+        return {}
+
+    def differences(self, record: Any) -> Iterator[tuple[str, Any, Any]]:
+        """Names and values, then and now, of what a record was measured with otherwise."""
+        for name, now in self.settings().items():
+            if (before := record.settings.get(name, now)) != now:
+                yield name, before, now
+
+
+def run(
+    study: Study,
+    path: str | Path | None = None,
+    *,
+    workers: int = 1,
+    seconds: float = math.inf,
+    on_done: Callable[[Any], object] | None = None,
+) -> Any:
+    """Measure every unit of a study, all variants of a seed first, and give the record of all.
+
+    With `path`, the record is saved there after every measurement, and what is there already is
+    not done again. `workers` measurements run side by side; after `seconds` no further one is
+    started. `on_done` is called with each that is finished.
+
+    Raises `ValueError` if `path` holds the record of another study.
+    """
+    path = Path(path) if path else None
+    result = _begin(study, path)
+    done = {each.unit for each in result.trainings}
+    order = {unit: number for number, unit in enumerate(study.units())}
+    todo = sorted((unit for unit in order if unit not in done), key=lambda unit: unit[-1])
+    for measured in _measure_all(study, todo, workers, seconds):
+        trainings = sorted(
+            (*result.trainings, measured), key=lambda each: order.get(each.unit, len(order))
+        )
+        result = replace(result, trainings=tuple(trainings))
+        if path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            machine.write_atomically(path, records.to_json(result).encode())
+        if on_done:
+            on_done(measured)
+    return result
+
+
+def _begin(study: Study, path: Path | None) -> Any:
+    if path is None or not path.exists():
+        return study.record(study.settings(), study.environment(), ())
+    record: Any = records.from_json(study.record, path.read_text("utf-8"))
+    for name, before, now in study.differences(record):
+        raise ValueError(
+            f"{path} is the record of another experiment ({name} was {before!r}, now {now!r}): "
+            "take another file"
+        )
+    return record
+
+
+def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: float) -> Iterator[Any]:
+    """Each measurement, in the order in which they finish."""
+    end = time.monotonic() + seconds
+    todo = iter(todo)
+    if workers == 1:
+        yield from (study.measure(unit) for unit in todo if time.monotonic() < end)
+        return
+    # A fresh process each: a fork of one that has used torch's threads can hang.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+        running: set[Future] = set()
+        while True:
+            while len(running) < workers and time.monotonic() < end:
+                if (unit := next(todo, None)) is None:
+                    break
+                running.add(pool.submit(study.measure, unit))
+            if not running:
+                return
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                yield future.result()
