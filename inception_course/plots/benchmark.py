@@ -20,7 +20,7 @@ def bench(result: Benchmark) -> Picture:
     """Ratios of speed, where the time of a step goes, and what an image costs at other sizes."""
     ratios = measured_ratios(result)
     shares = {
-        f"{each.recipe.image_size} pixels, width {each.recipe.network['width']:g}": each.shares
+        f"{each.recipe.image_size} pixels, width {each.quantities['width']:g}": each.shares
         for each in result.profiles
     }
     told = [f"{name} {times(median(values))} times" for name, values in ratios.items()]

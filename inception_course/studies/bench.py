@@ -1,27 +1,26 @@
-"""Precision, measured side by side on this machine: ratios are the result, not seconds.
+"""Speed, measured side by side on this machine: ratios are the result, not seconds.
 
     result = bench.run(bench.FULL, watch=print)
 
-Every number of ours is taken of `train.fit` itself, from outside, by a stopwatch around its
-batches. Rounds of everything follow one another, so that a machine that slows down slows down
-both sides of a ratio. Everything runs on the CPU, in as many threads as there are cores.
+Our numbers are taken from `train.fit` itself, from outside, by a stopwatch around its batches.
+Rounds of everything follow one another, so that a machine that slows down slows down both sides
+of a ratio. Everything runs on the CPU, in as many threads as there are cores.
 """
 
 import importlib
-import json
 import os
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from io import StringIO
 from itertools import product
 from pathlib import Path
 from statistics import median
-from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from torch import nn
@@ -29,13 +28,10 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
-from .. import cost, data, models, train
+from .. import cost, data, models, records, train
 from ..machine import usable_cores, using_threads
-from ..studies import results
-from ..train import RECIPES, Recipe, Run
-
-NETWORK = "googlenet_bn"
-RECORDS = Path(__file__).with_name("records")
+from ..train import NETWORKS, RECIPES, Recipe, Run
+from . import results
 
 # Accuracies on Fashion-MNIST to be reached: what d2l's own training of its GoogLeNet ends with,
 # and what the list of results in the data set's README has for a GoogLeNet.
@@ -66,54 +62,89 @@ class Contest(NamedTuple):
     images: int  # at least five batches: d2l's loop divides its pass by five
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network and how it is trained; `network` is {"model": NAME, "options": {…}}."""
+
+    recipe: Recipe
+    network: dict[str, Any]
+
+    @property
+    def quantities(self) -> dict[str, float]:
+        """What the cost is drawn against."""
+        return {
+            "image_size": self.recipe.image_size,
+            "width": self.network["options"].get("width", 1.0),
+            "batch_size": self.recipe.batch_size,
+        }
+
+    def __str__(self) -> str:
+        size, width, batch = self.quantities.values()
+        return f"{self.recipe.name}: {size} pixels, width {width:g}, batches of {batch}"
+
+    def create(self) -> nn.Module:
+        """The network, with the same initial weights each time."""
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            return models.create(self.network["model"], **self.network["options"])
+
+
 @dataclass(frozen=True)
 class Budget:
     """What is measured, and how long.
 
-    `steps` are timed of each recipe in a round, `profiled` of those in the profiles. A matmul of
+    In a round `steps` are timed of each case, and `profiled` of those in the profiles. A matmul of
     every side in `matmuls` looks for the machine's peak.
     """
 
     contests: tuple[Contest, ...]
-    recipes: tuple[Recipe, ...]  # of NETWORK
-    profiles: tuple[Recipe, ...]
+    cases: tuple[Case, ...]
+    profiles: tuple[Case, ...]
     matmuls: tuple[int, ...]
     steps: int
     profiled: int
 
 
-def resized(recipe: Recipe, name: str, **changes) -> Recipe:
-    """The recipe at another size; `width` and `stem` are the network's."""
-    network = {key: changes.pop(key) for key in ("width", "stem") if key in changes}
-    return replace(recipe, name=name, network=recipe.network | network, **changes)
+def named(recipe: str) -> Case:
+    """A recipe of the course, with the network that it is meant for."""
+    model, options = NETWORKS[recipe]
+    return Case(RECIPES[recipe], {"model": model, "options": options})
+
+
+def changed(case: Case, name: str, *, options: dict[str, Any] | None = None, **fields: Any) -> Case:
+    """The case with other fields of its recipe, and other options of its network."""
+    network = case.network | {"options": case.network["options"] | (options or {})}
+    return Case(replace(case.recipe, name=name, **fields), network)
 
 
 GRID = "grid"  # the name of recipes that differ from the first one in one quantity
-BASE = RECIPES["quick"]
-LARGE = resized(BASE, "large", image_size=96, width=1.0, stem="imagenet")  # d2l's images
+BASE = named("quick")
+LARGE = changed(
+    BASE, "large", image_size=96, options={"width": 1.0, "stem": "imagenet"}
+)  # d2l's images
 FULL = Budget(
     contests=(Contest(96, 128, 1920), Contest(224, 32, 480)),
-    recipes=(
+    cases=(
         BASE,
-        RECIPES["modern"],
+        named("modern"),
         LARGE,
-        *(resized(BASE, GRID, image_size=size) for size in (40, 56, 96)),
-        *(resized(BASE, GRID, width=width) for width in (0.5, 1.0)),
-        *(resized(BASE, GRID, batch_size=size) for size in (32, 64, 256)),
+        *(changed(BASE, GRID, image_size=size) for size in (40, 56, 96)),
+        *(changed(BASE, GRID, options={"width": width}) for width in (0.5, 1.0)),
+        *(changed(BASE, GRID, batch_size=size) for size in (32, 64, 256)),
     ),
     profiles=(BASE, LARGE),
     matmuls=(1024, 2048, 4096),
     steps=8,
     profiled=8,
 )
-TINY = resized(BASE, "tiny", width=0.125, batch_size=16, precision="float32")
+TINY = changed(BASE, "tiny", batch_size=16, precision="float32", options={"width": 0.125})
 QUICK = Budget(
     contests=(Contest(28, 8, 40),),
-    recipes=(
+    cases=(
         TINY,
-        resized(TINY, GRID, image_size=32),
-        resized(TINY, GRID, width=0.25),
-        resized(TINY, GRID, batch_size=8),
+        changed(TINY, GRID, image_size=32),
+        changed(TINY, GRID, options={"width": 0.25}),
+        changed(TINY, GRID, batch_size=8),
     ),
     profiles=(TINY,),
     matmuls=(128, 256),
@@ -127,9 +158,9 @@ class Race:
     """Images per second of `d2l.train_ch6` with d2l's own loader and of `fit`, a value per round.
 
     Same network, same images a batch, same size. Of both, whole passes over the training data are
-    timed, from eval_mode for the first batch to the end of the last step, preparing the images
+    timed, from asking for the first batch to the end of the last step, preparing the images
     included. Of neither is what happens once, before and after: d2l's evaluation and our
-    validation, and our probe for the fastest arithmetic. d2l's figure is not drawn at all; five
+    validation, and our search for the fastest arithmetic. d2l's figure is not drawn at all; five
     times a pass is little in a pass of 60,000 images, and would be much here.
     """
 
@@ -147,14 +178,13 @@ class Race:
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
-    """What a training step of `recipe` takes, and preparing its batch: a value per round.
+class Timing(Case):
+    """What a training step takes, and preparing its batch: a value per round.
 
     Seconds per image, each the median over the steps of the round. `multiply_adds` are those of a
     step, for one image.
     """
 
-    recipe: Recipe
     precision: str
     multiply_adds: int
     step: tuple[float, ...]
@@ -181,14 +211,13 @@ class Goal:
     accuracy: float
     seconds: float | None
     images_per_second: float  # of that run
-    recorded: bool  # an earlier run, of notebooks/records, perhaps on another machine
+    recorded: bool  # an earlier run that comes with the course, perhaps on another machine
 
 
 @dataclass(frozen=True, slots=True)
-class Profile:
-    """Fractions of the time of a training step of `recipe`, data included, by what it is for."""
+class Profile(Case):
+    """Fractions of the time of a training step, data included, by what it is for."""
 
-    recipe: Recipe
     shares: dict[str, float]
 
 
@@ -200,7 +229,7 @@ class Benchmark:
     per round.
     """
 
-    environment: dict
+    environment: dict[str, Any]
     races: tuple[Race, ...]
     peaks: dict[str, tuple[float, ...]]
     timings: tuple[Timing, ...]
@@ -211,10 +240,10 @@ class Benchmark:
     def curve(self, quantity: str) -> dict[float, Timing]:
         """The timings by their "image_size", "width" or "batch_size", the others as at first."""
         first, *others = self.timings
-        base = quantities(first.recipe)
+        base = first.quantities
         points = {base[quantity]: first}
         for timing in others:
-            here = quantities(timing.recipe)
+            here = timing.quantities
             if timing.recipe.name == GRID and here | {quantity: base[quantity]} == base:
                 points[here[quantity]] = timing
         return dict(sorted(points.items()))
@@ -235,30 +264,12 @@ class Benchmark:
         return D2L_IMAGES / rates[0] if rates else None
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1)
+        return records.to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Benchmark":
-        """Raises `ValueError` if `text` is not the record of a benchmark."""
-        try:
-            record = json.loads(text)
-            kinds = {"races": Race, "timings": Timing, "goals": Goal, "profiles": Profile}
-            for name, kind in kinds.items():
-                record[name] = [_restored(kind, each) for each in record[name]]
-            record["peaks"] = _restored(dict, record["peaks"])
-            return _restored(cls, record)
-        except (AttributeError, TypeError, KeyError, ValueError) as error:
-            raise ValueError(f"this is not the record of a benchmark: {error}") from error
-
-
-def _restored(kind: type, record: dict):
-    """JSON knows no tuples, and no recipes."""
-    values = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in record.items()
-    }
-    if "recipe" in values:
-        values["recipe"] = Recipe(**values["recipe"])
-    return kind(**values)
+        """Read a record; raises `ValueError` if `text` is not the record of a benchmark."""
+        return records.from_json(cls, text)
 
 
 def run(
@@ -273,55 +284,59 @@ def run(
     """Measure everything in `budget`, `repeats` times in turns.
 
     With `train_recipes` the times to an accuracy are those of new runs on the full data (in
-    `root`, see `data.find`), otherwise those in the records of the notebooks. `watch` is told
+    `root`, see `data.find`), otherwise those of the recorded runs. `watch` is told
     before each measurement what comes; `progress` wraps the batches of the new runs. The caller's
-    random state is left alone.
+    random state stays as it was.
 
     Raises `ValueError` for `repeats` below 1.
     """
     if repeats < 1:
         raise ValueError(f"repeats must be 1 or more, not {repeats}")
-    splits = ("train", "val") if train_recipes else ()
-    sets = [data.fashion_mnist(split, root=root) for split in splits]
+    if train_recipes:
+        train_set, val_set = (data.fashion_mnist(split, root=root) for split in ("train", "val"))
     d2l = import_d2l()
     left_out = [] if d2l else ["d2l is not installed, so its loop was not raced."]
     if not train_recipes and not recorded_runs():
-        left_out.append(f"No records in {RECORDS}, so no times to an accuracy: train anew.")
+        left_out.append("No recorded runs, so no times to an accuracy: add --train.")
     contests = budget.contests if d2l else ()
     if d2l and RECIPES["d2l"].image_size not in [contest.image_size for contest in contests]:
         left_out.append("No race at the size of d2l's recipe, so no time of it to compare with.")
     races: list[list[Rates]] = [[] for contest in contests]
-    timings: list[list[StepTimes]] = [[] for recipe in budget.recipes]
-    peaks = {}
+    timings: list[list[StepTimes]] = [[] for case in budget.cases]
+    peaks: dict[str, list[float]] = {}
     for number in range(1, repeats + 1):
         turn = f"round {number} of {repeats}"
-        for contest, rounds in zip(contests, races, strict=True):
+        for contest, rates in zip(contests, races, strict=True):
             watch(f"{turn}: d2l.train_ch6 and fit, {contest.image_size} pixels")
-            rounds.append(race(contest, d2l))
-        for recipe, rounds in zip(budget.recipes, timings, strict=True):
-            watch(f"{turn}: {said(recipe)}")
-            rounds.append(time_steps(settled(recipe, rounds), budget.steps))
-        for precision in sorted({rounds[0].speed.precision for rounds in timings}):
-            watch(f"{turn}: the fastest matmul in {precision}")
-            peaks.setdefault(precision, []).append(matmul_peak(precision, budget.matmuls))
+            rates.append(race(contest, d2l))
+        for case, rounds in zip(budget.cases, timings, strict=True):
+            watch(f"{turn}: {case}")
+            rounds.append(time_steps(settled(case, rounds), budget.steps))
+        for dtype in sorted({rounds[0].precision.dtype for rounds in timings}):
+            watch(f"{turn}: the fastest matmul in {dtype}")
+            peaks.setdefault(dtype, []).append(matmul_peak(dtype, budget.matmuls))
     profiles = []
-    for recipe in budget.profiles:
-        watch(f"where the time of a step goes: {said(recipe)}")
-        profiles.append(Profile(recipe, profile_steps(recipe, budget.profiled)))
+    for case in budget.profiles:
+        watch(f"where the time of a step goes: {case}")
+        shares = profile_steps(case, budget.profiled)
+        profiles.append(Profile(case.recipe, case.network, shares))
     if train_recipes:
         runs = []
         for name in SOONER:
             watch(f"training with the recipe {name} on the full data")
-            runs.append(train_anew(RECIPES[name], sets, progress))
+            case = named(name)
+            runs.append(
+                train.fit(case.create(), train_set, val_set, case.recipe, progress=progress)
+            )
     else:
         runs = recorded_runs()
     return Benchmark(
         environment=environment(),
         races=tuple(map(gather_race, contests, races)),
-        peaks={precision: tuple(rounds) for precision, rounds in peaks.items()},
-        timings=tuple(map(gather_timing, budget.recipes, timings)),
+        peaks={dtype: tuple(best) for dtype, best in peaks.items()},
+        timings=tuple(map(gather_timing, budget.cases, timings)),
         goals=tuple(
-            goal(run, accuracy, recorded=not train_recipes)
+            first_time(run, accuracy, recorded=not train_recipes)
             for run, accuracy in product(runs, MILESTONES)
         ),
         profiles=tuple(profiles),
@@ -329,7 +344,7 @@ def run(
     )
 
 
-def environment() -> dict:
+def environment() -> dict[str, Any]:
     """What a reader needs to compare these numbers with others."""
     sample = data.fashion_mnist("val", sample=10)
     with using_threads(usable_cores()):
@@ -338,26 +353,14 @@ def environment() -> dict:
     return {name: known[name] for name in names} | {"d2l_threads": torch.get_num_threads()}
 
 
-def quantities(recipe: Recipe) -> dict[str, float]:
-    """What the cost is drawn against."""
-    return {
-        "image_size": recipe.image_size,
-        "width": recipe.network["width"],
-        "batch_size": recipe.batch_size,
-    }
-
-
-def said(recipe: Recipe) -> str:
-    size, width, batch = quantities(recipe).values()
-    return f"{recipe.name}: {size} pixels, width {width:g}, batches of {batch}"
-
-
 class Stopwatch:
     """Around batches: seconds waited for each one, and worked with it by whoever goes through."""
 
-    def __init__(self, batches: Iterable):
+    def __init__(self, batches: Any):
         self.batches = batches
-        self.waits, self.steps, self.images = [], [], 0
+        self.waits: list[float] = []
+        self.steps: list[float] = []
+        self.images = 0
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -382,12 +385,11 @@ class Pass(NamedTuple):
     """A pass of `fit` over its training images, as seen by a stopwatch around its batches."""
 
     watch: Stopwatch
-    speed: train.Precision
+    precision: train.Precision
 
 
 def one_pass(
-    network: str,
-    recipe: Recipe,
+    case: Case,
     count: int,
     around: Callable[[Iterable], Iterable] = iter,
 ) -> Pass:
@@ -400,19 +402,10 @@ def one_pass(
         watches.append(Stopwatch(batches))
         return around(watches[0])
 
-    run = train.fit(
-        create(network, recipe), train_set, val_set, replace(recipe, epochs=1), progress=progress
-    )
-    return Pass(
-        watches[0], train.Precision(run.environment["precision"], run.environment["layout"])
-    )
-
-
-def create(network: str, recipe: Recipe) -> nn.Module:
-    """The network of the recipe, with the same first weights each time."""
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return models.create(network, **recipe.network)
+    recipe = replace(case.recipe, epochs=1)
+    run = train.fit(case.create(), train_set, val_set, recipe, progress=progress)
+    precision = train.Precision(run.environment["precision"], run.environment["layout"])
+    return Pass(watches[0], precision)
 
 
 class Rates(NamedTuple):
@@ -423,17 +416,18 @@ class Rates(NamedTuple):
     precision: str  # of `fit`
 
 
-def race(contest: Contest, d2l: ModuleType) -> Rates:
+def race(contest: Contest, d2l: Any) -> Rates:
     """d2l's loop and then ours, once each, over the same images."""
     theirs = d2l_pass(contest, d2l)
-    recipe = replace(
-        RECIPES["d2l"],
+    case = changed(
+        named("d2l"),
+        "d2l",
         image_size=contest.image_size,
         batch_size=contest.batch_size,
         precision="auto",
     )
-    ours = one_pass("googlenet_d2l", recipe, contest.images)
-    return Rates(theirs.images_per_second, ours.watch.images_per_second, ours.speed.precision)
+    ours = one_pass(case, contest.images)
+    return Rates(theirs.images_per_second, ours.watch.images_per_second, ours.precision.dtype)
 
 
 def gather_race(contest: Contest, rounds: Sequence[Rates]) -> Race:
@@ -441,7 +435,7 @@ def gather_race(contest: Contest, rounds: Sequence[Rates]) -> Race:
     return Race(*contest, rounds[0].precision, d2l, fit)
 
 
-def import_d2l() -> ModuleType | None:
+def import_d2l() -> Any:
     """d2l's functions for torch, or None where d2l is not installed."""
     try:
         with warnings.catch_warnings():
@@ -451,7 +445,7 @@ def import_d2l() -> ModuleType | None:
         return None
 
 
-def d2l_pass(contest: Contest, d2l: ModuleType) -> Stopwatch:
+def d2l_pass(contest: Contest, d2l: Any) -> Stopwatch:
     """One epoch of `d2l.train_ch6` over what d2l's own loader makes of the images."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # its loader asks for four processes on any machine
@@ -459,7 +453,7 @@ def d2l_pass(contest: Contest, d2l: ModuleType) -> Stopwatch:
         watch = Stopwatch(train_batches)
         animator, d2l.Animator = d2l.Animator, NoFigure
         try:
-            network = models.create("googlenet_d2l")  # train_ch6 gives it its first weights
+            network = models.create("googlenet_d2l")  # train_ch6 gives it its initial weights
             rate = RECIPES["d2l"].learning_rate
             d2l.train_ch6(network, watch, test_batches, 1, rate, torch.device("cpu"))
         finally:
@@ -470,14 +464,14 @@ def d2l_pass(contest: Contest, d2l: ModuleType) -> Stopwatch:
 class NoFigure:
     """Takes what d2l's figure takes, and draws nothing."""
 
-    def __init__(self, **settings):
+    def __init__(self, **settings: Any):
         pass
 
-    def add(self, x, y) -> None:
+    def add(self, x: Any, y: Any) -> None:
         pass
 
 
-def d2l_loaders(contest: Contest, d2l: ModuleType) -> tuple[DataLoader, DataLoader]:
+def d2l_loaders(contest: Contest, d2l: Any) -> tuple[DataLoader, DataLoader]:
     """`d2l.load_data_fashion_mnist`, which finds only as many images as we give it.
 
     It reads the folder ../data, from which it holds all images in memory, and downloads nothing
@@ -508,37 +502,42 @@ class StepTimes(NamedTuple):
 
     step: float
     data: float
-    speed: train.Precision
+    precision: train.Precision
 
 
-def time_steps(recipe: Recipe, steps: int) -> StepTimes:
+def time_steps(case: Case, steps: int) -> StepTimes:
     """`steps` steps of `fit` after a first one, which sets up kernels."""
-    watch, speed = one_pass(NETWORK, recipe, recipe.batch_size * (steps + 1))
-    step, wait = (median(times[1:]) / recipe.batch_size for times in (watch.steps, watch.waits))
-    return StepTimes(step, wait, speed)
+    size = case.recipe.batch_size
+    watch, precision = one_pass(case, size * (steps + 1))
+    step, wait = (median(times[1:]) / size for times in (watch.steps, watch.waits))
+    return StepTimes(step, wait, precision)
 
 
-def gather_timing(recipe: Recipe, rounds: Sequence[StepTimes]) -> Timing:
-    steps, waits = (tuple(getattr(each, part) for each in rounds) for part in ("step", "data"))
+def gather_timing(case: Case, rounds: Sequence[StepTimes]) -> Timing:
     return Timing(
-        recipe, rounds[0].speed.precision, step_multiply_adds(recipe), step=steps, data=waits
+        case.recipe,
+        case.network,
+        rounds[0].precision.dtype,
+        step_multiply_adds(case),
+        step=tuple(each.step for each in rounds),
+        data=tuple(each.data for each in rounds),
     )
 
 
-def settled(recipe: Recipe, rounds: Sequence[StepTimes]) -> Recipe:
-    """The recipe in the arithmetic of the first round, so that no later round probes again."""
-    if rounds and rounds[0].speed.layout == "channels_last":
-        return replace(recipe, precision=rounds[0].speed.precision)
-    return recipe
+def settled(case: Case, rounds: Sequence[StepTimes]) -> Case:
+    """The case in the arithmetic of the first round, so that no later round searches again."""
+    if rounds and rounds[0].precision.layout == "channels_last":
+        return changed(case, case.recipe.name, precision=rounds[0].precision.dtype)
+    return case
 
 
-def step_multiply_adds(recipe: Recipe) -> int:
-    """Of a training step, for one image.
+def step_multiply_adds(case: Case) -> int:
+    """The multiply-adds of a training step, for one image.
 
     Each layer makes three products of the same size: its answers, the gradient of its weights and
     that of what it was given. The first layer was given the image, which needs no gradient.
     """
-    costs = cost.table(create(NETWORK, recipe), (1, recipe.image_size, recipe.image_size))
+    costs = cost.table(case.create(), (1, case.recipe.image_size, case.recipe.image_size))
     first = next(row for row in costs.layers if row.multiply_adds)
     return 3 * costs.multiply_adds - first.multiply_adds
 
@@ -556,7 +555,7 @@ def matmul_peak(precision: str, sides: Iterable[int]) -> float:
     return best
 
 
-def profile_steps(recipe: Recipe, steps: int) -> dict[str, float]:
+def profile_steps(case: Case, steps: int) -> dict[str, float]:
     """Fractions of the time of `steps` steps of `fit` by KINDS, after two that set up kernels."""
     profiles = []
 
@@ -573,7 +572,7 @@ def profile_steps(recipe: Recipe, steps: int) -> dict[str, float]:
                 yield batch
         profiles.append(profiler.events())
 
-    one_pass(NETWORK, recipe, recipe.batch_size * (steps + 2), around)
+    one_pass(case, case.recipe.batch_size * (steps + 2), around)
     (events,) = profiles
     outermost = [event for event in events if event.cpu_parent is None]
     spans = [event.time_range for event in outermost]
@@ -589,30 +588,17 @@ def profile_steps(recipe: Recipe, steps: int) -> dict[str, float]:
 @contextmanager
 def quiet_profiler() -> Iterator[profile]:
     """torch's profiler, which otherwise misses a graphics card aloud, on stderr."""
-    name = "KINETO_LOG_LEVEL"
-    before = os.environ.get(name)
-    os.environ[name] = "99"
-    try:
-        with profile(activities=[ProfilerActivity.CPU]) as profiler:
-            yield profiler
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+    quiet = patch.dict(os.environ, KINETO_LOG_LEVEL="99")
+    with quiet, profile(activities=[ProfilerActivity.CPU]) as profiler:
+        yield profiler
 
 
 def recorded_runs() -> list[Run]:
-    """The records of those recipes that the notebooks show, on the full data."""
-    return [run for run in results.read(RECORDS).values() if run.recipe.name in SOONER]
+    """The recorded runs of those recipes, on the full data."""
+    return [run for run in results.runs().values() if run.recipe.name in SOONER]
 
 
-def train_anew(recipe: Recipe, sets: Sequence, progress) -> Run:
-    """A run on all of the training and the validation images."""
-    return train.fit(create(NETWORK, recipe), *sets, recipe, progress=progress)
-
-
-def goal(run: Run, accuracy: float, recorded: bool) -> Goal:
+def first_time(run: Run, accuracy: float, recorded: bool) -> Goal:
     """When `run` first had the validation accuracy."""
     seconds, reached = 0.0, None
     for epoch in run.epochs:
@@ -629,56 +615,40 @@ def report(result: Benchmark) -> str:
     Seconds and rates stand beside them, to say what a ratio is of.
     """
     lines = ["images/s of fit against d2l.train_ch6"] if result.races else []
-    for each in result.races:
-        lines.append(
-            line(
-                f"{each.image_size} pixels, batches of {each.batch_size}",
-                each.ratios,
-                f"{median(each.fit):.0f} ({each.precision}) against {median(each.d2l):.0f} "
-                "images/s",
-            )
-        )
+    for race in result.races:
+        name = f"{race.image_size} pixels, batches of {race.batch_size}"
+        rates = f"{median(race.fit):.0f} ({race.precision}) against {median(race.d2l):.0f} images/s"
+        lines.append(line(name, race.ratios, rates))
     if result.d2l_seconds:
         lines.append("time of d2l's recipe here against the time to a validation accuracy")
-        for each in result.goals:
-            if each.seconds is None:
-                lines.append(f"  {each.name} to {each.accuracy:<22} never")
-                continue
-            source = "recorded run" if each.recorded else "new run"
-            lines.append(
-                line(
-                    f"{each.name} to {each.accuracy}",
-                    [result.d2l_seconds / each.seconds],
-                    f"{result.d2l_seconds:.0f} s against {each.seconds:.0f} s ({source}, "
-                    f"{each.images_per_second:.0f} images/s)",
-                )
-            )
+        for goal in result.goals:
+            lines.append(goal_line(goal, result.d2l_seconds))
     lines.append("part of the fastest matmul's multiply-adds/s that a training step reaches")
-    for each in result.timings:
-        peak = median(result.peaks[each.precision])
-        lines.append(
-            line(
-                said(each.recipe),
-                result.peak_fractions(each),
-                f"of {peak / 1e9:.0f} G/s in {each.precision}",
-                ".1%",
-            )
-        )
+    for timing in result.timings:
+        peak = median(result.peaks[timing.precision])
+        note = f"of {peak / 1e9:.0f} G/s in {timing.precision}"
+        lines.append(line(str(timing), result.peak_fractions(timing), note, ".1%"))
     lines.append("preparing the images against the step that uses them")
-    for each in result.timings:
-        rate = median(each.images_per_second)
-        lines.append(
-            line(
-                said(each.recipe),
-                each.data_shares,
-                f"{rate:.0f} images/s, {1e6 / rate:.0f} µs each in all",
-                ".2%",
-            )
-        )
-    for each in result.profiles:
-        lines.append(f"share of a step, {said(each.recipe)}")
-        lines += [line(kind, [share], form=".1%") for kind, share in each.shares.items()]
+    for timing in result.timings:
+        rate = median(timing.images_per_second)
+        note = f"{rate:.0f} images/s, {1e6 / rate:.0f} µs each in all"
+        lines.append(line(str(timing), timing.data_shares, note, ".2%"))
+    for profiled in result.profiles:
+        lines.append(f"share of a step, {profiled}")
+        lines += [line(kind, [share], form=".1%") for kind, share in profiled.shares.items()]
     return "\n".join((*lines, *result.left_out))
+
+
+def goal_line(goal: Goal, d2l_seconds: float) -> str:
+    if goal.seconds is None:
+        return f"  {goal.name} to {goal.accuracy:<22} never"
+    source = "recorded run" if goal.recorded else "new run"
+    return line(
+        f"{goal.name} to {goal.accuracy}",
+        [d2l_seconds / goal.seconds],
+        f"{d2l_seconds:.0f} s against {goal.seconds:.0f} s ({source}, "
+        f"{goal.images_per_second:.0f} images/s)",
+    )
 
 
 def line(name: str, ratios: Sequence[float], note: str = "", form: str = ".3g") -> str:
