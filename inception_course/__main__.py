@@ -1,42 +1,51 @@
 """The command line: python -m inception_course, then one of the commands below."""
 
+import traceback
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from torch import nn
+from tqdm import tqdm
 
 from . import data, machine
+from . import train as training
 from .lessons import doctor
-from .train import checkpoint
+from .train import checkpoint, processes
 
-if TYPE_CHECKING:
-    from .train import Recipe
+STUCK = 3  # exit code of a training that ended at chance
 
 app = typer.Typer(
-    help="The Inception Course: check this machine, train, evaluate, count, find the data.",
+    help="The Inception Course: check this machine, train, evaluate, count, measure.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-data_app = typer.Typer(help="Where the data is, fetch it, cut the packaged sample.")
+data_app = typer.Typer(help="Find Fashion-MNIST, download it, or cut the sample of the package.")
 app.add_typer(data_app, name="data", no_args_is_help=True)
 
-Root = Annotated[Path | None, typer.Option(help="Folder with the four files of Fashion-MNIST.")]
+Root = Annotated[Path | None, typer.Option(help="The folder with the four files of Fashion-MNIST.")]
 Sample = Annotated[
-    int | None, typer.Option(help="Use N images of the packaged sample; needs no download.")
+    int | None,
+    typer.Option(help="Use N images of the sample that comes with the course; no download."),
 ]
 Images = Annotated[
     Path | None,
-    typer.Option(help="Your own pictures, a folder for each class, not Fashion-MNIST."),
+    typer.Option(help="Your own pictures instead of Fashion-MNIST: a folder for each class."),
 ]
-Workers = Annotated[int, typer.Option(help="Processes that read pictures, besides this one.")]
+Workers = Annotated[int, typer.Option(help="Extra processes that read your own pictures.")]
+Minutes = Annotated[
+    float, typer.Option(help="Begin nothing new after N minutes; the same command resumes.")
+]
+FOREVER = float("inf")
+progress_bar = partial(tqdm, unit="batch", leave=False, disable=None)  # none in a log file
 
 
 @app.command("doctor")
 def doctor_command() -> None:
-    """Is this machine ready for the course, and if not, what to do?"""
+    """Check whether this machine is ready for the course; if not, say what to do."""
     checks = doctor.examine()
     typer.echo(doctor.report(checks))
     raise typer.Exit(bool(doctor.failed(checks)))
@@ -45,20 +54,19 @@ def doctor_command() -> None:
 @app.command()
 def train(
     model: Annotated[
-        str | None, typer.Option(help="A network, such as googlenet_bn; default the recipe's.")
+        str | None, typer.Option(help="A network, such as googlenet_bn. Default: the recipe's.")
     ] = None,
     recipe: Annotated[
-        str | None,
-        typer.Option(
-            help="How to train: quick, sprint, d2l, modern, overnight, restart, paper_2014 or pictures."
-        ),
+        str | None, typer.Option(help=f"How to train: {', '.join(training.RECIPES)}.")
     ] = None,
     init_from: Annotated[
         Path | None, typer.Option(help="The run whose trained network the recipe begins with.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the images, instead of the recipe's.")
+    ] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides every random draw, and the initial weights.")
+        int, typer.Option(help="Decides the initial weights and every other random draw.")
     ] = 0,
     initial_seed: Annotated[
         int | None, typer.Option(help="Decides the initial weights, instead of --seed.")
@@ -68,24 +76,23 @@ def train(
     images: Images = None,
     workers: Workers = 0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; default runs/MODEL-RECIPE-TIME.")
+        Path | None, typer.Option(help="Folder for the results. Default: runs/MODEL-RECIPE-TIME.")
     ] = None,
-    resume: Annotated[bool, typer.Option(help="Resume the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     allow_changes: Annotated[
-        bool, typer.Option(help="Resume even if it had another recipe or other data.")
+        bool,
+        typer.Option("--allow-changes", help="Resume even if recipe or data were different."),
     ] = False,
 ) -> None:
-    """Train a network; saves its record, weights and learning curves.
+    """Train a network; save its record, its weights and its learning curves.
 
-    On Fashion-MNIST by the recipe "quick", or on --images by "pictures", unless another is named.
-    Under torchrun, which starts it several times, the processes share the work; name --out then.
+    Without options it trains on Fashion-MNIST by the recipe "quick", with --images by "pictures".
+    Under torchrun several processes share the work; give --out then. The exit code is 3 if the
+    network is stuck at chance.
     """
     import torch
-    from tqdm import tqdm
 
     from . import models, plots
-    from . import train as training
-    from .train import processes
 
     recipe = recipe or ("pictures" if images else "quick")
     if recipe not in training.RECIPES:
@@ -112,7 +119,7 @@ def train(
     torch.manual_seed(seed if initial_seed is None else initial_seed)
     device, sentence = machine.pick_device()
     if chosen.init_from or init_from:
-        network = left_by(chosen, model, init_from)
+        network = checkpoint.load_initial(chosen, model, init_from)
         check_classes(network, train_set, images)
     else:
         network = models.create(model, **options)
@@ -130,9 +137,6 @@ def train(
         if so_far.diagnosis and epoch.number == 1 < chosen.epochs:
             typer.echo(so_far.diagnosis)
 
-    def progress(batches):
-        return tqdm(batches, unit="batch", leave=False, disable=None)
-
     try:
         with processes.process_group(device) as mine:
             run = training.fit(
@@ -142,7 +146,7 @@ def train(
                 chosen,
                 network={"model": model, "options": options},
                 on_epoch_end=tell,
-                progress=progress,
+                progress=progress_bar,
                 checkpoint=folder,
                 resume=resume or processes.restarted(),
                 allow_changes=allow_changes,
@@ -158,37 +162,29 @@ def train(
     machine.write_atomically(folder / "curves.png", plots.learning_curves(run).png())
     typer.echo(f"{run}\nRecord, weights and curves are in {folder}.")
     if run.diagnosis:
-        raise typer.Exit(1)
+        raise typer.Exit(STUCK)
 
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(help="What `train` made.")],
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    folder: Annotated[Path, typer.Argument(help="The folder of a run, as `train` made it.")],
+    split: Annotated[str, typer.Option(help="The images: train, val or test.")] = "test",
     sample: Sample = None,
     root: Root = None,
     images: Images = None,
     workers: Workers = 0,
 ) -> None:
-    """How often is a trained network right, in all and class by class?
+    """Say how often a trained network is right, in all and class by class.
 
     The accuracy on the whole test set is kept in the run's record.
     """
-    from tqdm import tqdm
-
     from . import evaluate as evaluation
-    from .train import load_trained
 
-    network, run = load_trained(folder)
+    network, run = training.load_trained(folder)
     dataset = open_split(split, sample, root, images, workers)
     check_classes(network, dataset, images)
     labels = data.targets(dataset)
-    logits = evaluation.predict(
-        network,
-        dataset,
-        size=run.recipe.image_size,
-        progress=lambda b: tqdm(b, leave=False, disable=None),
-    )
+    logits = evaluation.predict(network, dataset, size=run.recipe.image_size, progress=progress_bar)
     right = (logits.argmax(dim=1) == labels).float()
     typer.echo(f"{split}: accuracy {right.mean():.4f} on {len(labels)} images")
     for label, name in enumerate(vars(network)["classes"]):
@@ -201,12 +197,14 @@ def evaluate(
 
 @app.command()
 def results(
-    folder: Annotated[Path, typer.Argument(help="Records, such as notebooks/records.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder with records. Default: those of the course.")
+    ] = None,
 ) -> None:
-    """Tables in Markdown of recorded runs: time, images per second, accuracies, spread."""
+    """Print tables of recorded runs in Markdown: time, images per second, accuracies, spread."""
     from .studies import results
 
-    if not (tables := results.markdown(folder)):
+    if not (tables := results.markdown(folder or results.RECORDS)):
         fail(f"no records of runs in {folder}")
     typer.echo(tables)
 
@@ -215,12 +213,12 @@ def results(
 def cost_command(
     model: Annotated[str, typer.Argument(help="A network, such as googlenet.")],
     size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels; default the paper's.")
+        int | None, typer.Option(help="Side of the images in pixels. Default: the paper's.")
     ] = None,
-    channels: Annotated[int, typer.Option(help="3 for colour, 1 for grey.")] = 3,
-    classes: Annotated[int, typer.Option(help="Classes to tell apart.")] = 1000,
+    channels: Annotated[int, typer.Option(help="3 for color, 1 for gray.")] = 3,
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
 ) -> None:
-    """What does a network cost, layer by layer, and what does its paper say?"""
+    """Count what a network costs, layer by layer, beside what its paper says."""
     import torch
 
     from . import cost, models
@@ -241,54 +239,56 @@ def cost_command(
 
 
 @app.command()
-def experiment(
-    name: Annotated[str, typer.Argument(help="An experiment; a wrong name lists them.")],
-    out: Annotated[Path, typer.Argument(help="The record; an unfinished one is resumed.")],
-    workers: Annotated[int, typer.Option(help="Trainings side by side, a core each.")] = 1,
-    minutes: Annotated[
-        float, typer.Option(help="Start no training after this many minutes; run again to resume.")
-    ] = float("inf"),
+def study(
+    name: Annotated[
+        str | None, typer.Argument(help="A study. Without a name, all of them are listed.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The record; an unfinished one is resumed. Default: runs/NAME.json."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Trainings side by side, one per core.")] = 1,
+    minutes: Minutes = FOREVER,
 ) -> None:
-    """Train every variant of an experiment with every seed; saves one record of all."""
-    from .studies import experiment as experiments
+    """Measure what the lectures show: train every variant with every seed, into one record."""
+    from . import studies
 
-    if name not in experiments.EXPERIMENTS:
-        fail(f"unknown experiment {name!r}: valid are {', '.join(experiments.EXPERIMENTS)}")
-    chosen = experiments.EXPERIMENTS[name]
-
-    def watch(training: experiments.Training) -> None:
-        end = "" if training.diverged is None else f", diverged at step {training.diverged}"
-        typer.echo(
-            f"{training.variant}, seed {training.seed}: best validation accuracy "
-            f"{training.best:.4f}, at the end {training.last:.4f}{end}, {training.seconds:.0f} s"
-        )
-
-    result = experiments.run(chosen, out, workers=workers, seconds=60 * minutes, watch=watch)
-    total = len(chosen.variants) * len(chosen.seeds)
-    typer.echo(f"{len(result.trainings)} of {total} trainings are in {out}.")
-    if len(result.trainings) < total:
+    if name is None:
+        for each in studies.STUDIES.values():
+            typer.echo(f"{each.name:16}{each.about}")
+        return
+    if name not in studies.STUDIES:
+        fail(f"unknown study {name!r}: valid are {', '.join(studies.STUDIES)}")
+    chosen = studies.STUDIES[name]
+    path = out or Path("runs", f"{name}.json")
+    result = studies.run(
+        chosen,
+        path,
+        workers=workers,
+        seconds=60 * minutes,
+        on_done=lambda measured: typer.echo(chosen.sentence(measured)),
+    )
+    done, total = len(result.trainings), len(chosen.units())
+    typer.echo(f"{done} of {total} trainings are in {path}.")
+    if done < total:
         raise typer.Exit(1)
 
 
 @app.command()
 def crops(
-    folders: Annotated[list[Path], typer.Argument(help="What `train` made, one or more.")],
+    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, one or more.")],
     out: Annotated[Path, typer.Option(help="The record; an unfinished one is resumed.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     images: Annotated[int | None, typer.Option(help="The first N images of the split.")] = None,
     views: Annotated[
-        list[int] | None, typer.Option(help="1, 10 or 144; may be repeated. Default all.")
+        list[int] | None, typer.Option(help="1, 10 or 144; may be repeated. Default: all.")
     ] = None,
     sample: Sample = None,
     root: Root = None,
-    minutes: Annotated[
-        float,
-        typer.Option(help="Begin no more images after this many minutes; run again to resume."),
-    ] = float("inf"),
+    minutes: Minutes = FOREVER,
 ) -> None:
-    """What do several views buy, and several networks, and what do they cost?"""
+    """Measure what several views and several networks together gain, and what they cost."""
     from torch.utils.data import TensorDataset
-    from tqdm import tqdm
 
     from . import evaluate as evaluation
     from .studies import ensembles
@@ -307,7 +307,7 @@ def crops(
         out,
         protocols={count: known[count] for count in views or known},
         seconds=60 * minutes,
-        progress=lambda batches: tqdm(batches, unit="batch", leave=False, disable=None),
+        progress=progress_bar,
         watch=typer.echo,
     )
     typer.echo(f"{'models':>6} {'views':>5} {'cost':>5} {'error':>7} {'against base':>18}  ECE")
@@ -325,23 +325,21 @@ def crops(
 @app.command("bench")
 def bench_command(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Tiny networks and images, to see that it works.")
+        bool, typer.Option("--quick", help="Tiny networks and images: a trial in seconds.")
     ] = False,
-    repeats: Annotated[int, typer.Option(help="Rounds of every measurement, in turns.")] = 3,
+    repeats: Annotated[int, typer.Option(help="Rounds; each measures everything once.")] = 3,
     train: Annotated[
         bool,
         typer.Option(
-            "--train", help="Train sprint, quick and modern instead of reading their records."
+            "--train", help="Train sprint, quick and modern here; otherwise their records are read."
         ),
     ] = False,
     root: Root = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results; default runs/bench-TIME.")
+        Path | None, typer.Option(help="Folder for the results. Default: runs/bench-TIME.")
     ] = None,
 ) -> None:
-    """How fast does this machine train, beside d2l's loop? Saves bench.json and bench.png."""
-    from tqdm import tqdm
-
+    """Measure how fast this machine trains, beside d2l's loop; save bench.json and bench.png."""
     from . import plots
     from .studies import bench
 
@@ -356,7 +354,7 @@ def bench_command(
         train_recipes=train,
         root=root,
         watch=typer.echo,
-        progress=lambda batches: tqdm(batches, unit="batch", leave=False, disable=None),
+        progress=progress_bar,
     )
     machine.write_atomically(record, result.to_json().encode())
     machine.write_atomically(folder / "bench.png", plots.bench(result).png())
@@ -365,27 +363,31 @@ def bench_command(
 
 @data_app.command()
 def where(root: Root = None) -> None:
-    """Where the full data was found; changes nothing."""
-    place = data.find(root)
-    if place.kind == "download":
+    """Say where the full data was found; nothing is changed."""
+    source = data.find(root)
+    if source.kind == "download":
         fail("not found. `python -m inception_course data fetch` downloads it (31 MB)")
-    typer.echo(f"{place.kind}: {place.folder}")
+    typer.echo(f"{source.kind}: {source.folder}")
 
 
 @data_app.command()
 def fetch(
-    folder: Annotated[Path | None, typer.Argument(help="Default: the user's cache.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="A folder. Default: the user's cache.")
+    ] = None,
 ) -> None:
-    """Download Fashion-MNIST, checked by its SHA-256."""
+    """Download Fashion-MNIST and verify its SHA-256."""
     typer.echo(f"complete and verified: {data.fetch(folder)}")
 
 
 @data_app.command()
 def sample(
-    folder: Annotated[Path, typer.Argument(help="Default: the package itself.")] = data.SAMPLE,
+    folder: Annotated[
+        Path, typer.Argument(help="A folder. Default: the package itself.")
+    ] = data.SAMPLE,
     root: Root = None,
 ) -> None:
-    """Cut the packaged sample from the full data."""
+    """Cut the sample of the package from the full data."""
     typer.echo(f"written and verified: {data.write_sample(folder, root=root)}")
 
 
@@ -399,22 +401,6 @@ def open_split(
     from .data import folders
 
     return folders.open_folder(images, split, workers=workers)
-
-
-def left_by(recipe: "Recipe", model: str, folder: Path | None) -> nn.Module:
-    """The network in `folder`, if it is what `recipe` begins with."""
-    from .train import load_trained
-
-    if recipe.init_from is None:
-        fail(f"recipe {recipe.name} begins with new weights: leave out --init-from")
-    wanted = f"recipe {recipe.name} begins with a {model} trained by {recipe.init_from}"
-    if folder is None:
-        fail(f"{wanted}: name the folder of its run with --init-from")
-    network, run = load_trained(folder)
-    trained = (run.network or {}).get("model")
-    if (run.recipe.name, trained) != (recipe.init_from, model):
-        fail(f"{wanted}, and {folder} holds a {trained} trained by {run.recipe.name}")
-    return network
 
 
 def classes_of(dataset: data.Dataset) -> tuple[str, ...]:
@@ -435,13 +421,19 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def ours(error: ValueError) -> bool:
+    """Whether the course itself raised it: about something that the reader gave."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
+
+
 def main() -> None:
     """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
-    from .train import processes
-
     try:
         app()
-    except (data.DataError, checkpoint.CheckpointError, ArithmeticError, ValueError) as error:
+    except (data.DataError, checkpoint.CheckpointError, training.Diverged, ValueError) as error:
+        if isinstance(error, ValueError) and not ours(error):
+            raise
         if processes.is_first():
             typer.echo(f"Error: {error}", err=True)
         raise SystemExit(1) from None

@@ -4,13 +4,13 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-import typer
 
-from inception_course import data, train
-from inception_course.__main__ import left_by
+from inception_course import data, studies, train
+from inception_course.__main__ import STUCK, ours
+from inception_course.train import checkpoint
 
 
 def course(*arguments, **environment):
@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
 
 def test_train_leaves_record_weights_and_curves(trained):
     folder, done = trained
-    assert done.returncode in (0, 1), done.stderr  # 1: so short a run may be stuck, and says so
+    assert done.returncode in (0, STUCK), done.stderr  # so short a run may be stuck, and says so
     assert "epoch 1: training loss" in done.stdout
     assert "batch/s" in done.stderr
     record = train.Run.from_json((folder / "run.json").read_text())
@@ -92,44 +92,43 @@ def test_a_run_is_not_overwritten(trained):
 def test_a_finished_run_can_be_resumed(trained):
     folder, _ = trained
     done = course("train", "--sample", 200, "--epochs", 1, "--out", folder, "--resume")
-    assert done.returncode in (0, 1)
+    assert done.returncode in (0, STUCK)
     assert "1 of 1 epochs" in done.stdout
 
 
-def test_a_recipe_goes_on_with_what_another_learned(trained, tmp_path, capsys):
+def test_a_recipe_goes_on_with_what_another_learned(trained, tmp_path):
     """A step or two at a rate that rises from 0 change little: the weights are those of before."""
     first, _ = trained
     before, after = tmp_path / "before", tmp_path / "after"
     short = ("train", "--sample", 200, "--epochs", 1)
-    assert course(*short, "--recipe", "overnight", "--out", before).returncode in (0, 1)
-    done = course(*short, "--recipe", "restart", "--after", before, "--out", after)
-    assert done.returncode in (0, 1), done.stderr
-    old, _ = train.trained(before)
-    new, run = train.trained(after)
-    assert run.recipe.after == "overnight"
+    assert course(*short, "--recipe", "overnight", "--out", before).returncode in (0, STUCK)
+    done = course(*short, "--recipe", "restart", "--init-from", before, "--out", after)
+    assert done.returncode in (0, STUCK), done.stderr
+    old, _ = train.load_trained(before)
+    new, run = train.load_trained(after)
+    assert run.recipe.init_from == "overnight"
     for one, two in zip(old.parameters(), new.parameters(), strict=True):
         assert one.ndim == 1 or (one - two).norm() < 0.2 * one.norm()
 
     restart = train.RECIPES["restart"]
     for recipe, folder, said in (
-        (restart, None, "name the folder of its run with --after"),
+        (restart, None, "name the folder of its run with --init-from"),
         (restart, first, "holds a googlenet_bn trained by quick"),
-        (train.RECIPES["quick"], before, "begins with new weights: leave out --after"),
+        (train.RECIPES["quick"], before, "begins with new weights: leave out --init-from"),
     ):
-        with pytest.raises(typer.Exit):
-            left_by(recipe, folder)
-        assert said in capsys.readouterr().err
+        with pytest.raises(train.CheckpointError, match=said):
+            checkpoint.load_initial(recipe, "googlenet_bn", folder)
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("train", "--recipe", "fast"), "valid are quick, sprint, d2l"),
-        (("experiment", "wide", "wide.json"), "valid are rates, batch-norm, depth"),
+        (("study", "wide"), "unknown study 'wide': valid are "),
         (("train", "--model", "gogglenet", "--sample", 20), "did you mean 'googlenet'"),
         (("train", "--sample", 10**6), "1 to 5000 images"),
         (("evaluate", "no-such-folder"), "there is no"),
-        (("train", "--recipe", "restart", "--after", "no-such-folder"), "there is no"),
+        (("train", "--recipe", "restart", "--init-from", "no-such-folder"), "there is no"),
         (("results", "no-such-folder"), "no records of runs in"),
         (("train", "--sample", 20, "--resume"), "there is no run in runs"),
         (("train", "--sample", 20, "--out", __file__), "nothing can be saved in"),
@@ -143,27 +142,35 @@ def test_a_mistake_is_answered_in_a_sentence(arguments, said):
     assert "Traceback" not in done.stderr
 
 
-def test_an_experiment_can_be_gone_on_with(tmp_path):
+def test_only_what_the_reader_gave_is_said_without_a_traceback():
+    with pytest.raises(ValueError, match="epoch") as given:
+        replace(train.RECIPES["quick"], epochs=0)
+    with pytest.raises(ValueError, match="invalid literal") as bug:
+        int("seven")
+    assert ours(given.value)
+    assert not ours(bug.value)
+
+
+def test_a_study_is_resumed(tmp_path):
     record = tmp_path / "depth.json"
-    done = course("experiment", "depth", record, "--minutes", 0)
+    done = course("study", "depth", "--out", record, "--minutes", 0)
     assert done.returncode == 1
     assert "0 of 60 trainings are in" in done.stdout
-    finished = (
-        Path(__file__).parent.parent
-        / "inception_course"
-        / "studies"
-        / "records"
-        / "experiments"
-        / "depth.json"
-    )
+    finished = studies.RECORDS / "experiments" / "depth.json"
     record.write_bytes(finished.read_bytes())
-    done = course("experiment", "depth", record)
+    done = course("study", "depth", "--out", record)
     assert done.returncode == 0, done.stderr
     assert "60 of 60 trainings are in" in done.stdout
     assert record.read_bytes() == finished.read_bytes()
-    done = course("experiment", "rates", record)
+    done = course("study", "rates", "--out", record)
     assert done.returncode == 1
-    assert "record of another experiment" in done.stderr
+    assert "record of another" in done.stderr
+
+
+def test_studies_are_listed():
+    done = course("study")
+    assert done.returncode == 0
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(studies.STUDIES)
 
 
 def test_doctor_reports_and_exits_accordingly(tmp_path):
@@ -176,7 +183,7 @@ def test_doctor_reports_and_exits_accordingly(tmp_path):
 
 
 def test_every_command_explains_itself():
-    for command in ((), ("train",)):
+    for command in ((), ("train",), ("study",)):
         done = course(*command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout

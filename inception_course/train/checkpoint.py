@@ -22,6 +22,7 @@ from torch.utils.data import TensorDataset
 from .. import models
 from ..data import CLASSES, Dataset
 from ..machine import write_atomically
+from .recipes import Recipe
 from .run import Run
 
 STATES, RECORD = ("checkpoint-1.pt", "checkpoint-2.pt"), "run.json"
@@ -270,7 +271,7 @@ def load_pretrained(name: str) -> nn.Module:
 def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
     """The network that a training left in `folder`, on the CPU, in eval mode, and its record.
 
-    Raises `CheckpointError` if one of them is missing, `ValueError` if the record is damaged.
+    Raises `CheckpointError` if one of them is missing or damaged.
     """
     network = load_weights(Path(folder, "weights.pt"))
     record = Path(folder, RECORD)
@@ -278,4 +279,28 @@ def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
         raise CheckpointError(
             f"there is no {record}, which says by what recipe the network was trained"
         )
-    return network, Run.from_json(record.read_text("utf-8"))
+    try:
+        return network, Run.from_json(record.read_text("utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{record} is damaged: {error}") from error
+
+
+def load_initial(recipe: Recipe, model: str, folder: Path | None) -> nn.Module:
+    """The network in `folder` that `recipe` begins with, a `model` trained by `recipe.init_from`.
+
+    Raises `CheckpointError` if it is another one, or none.
+    """
+    if recipe.init_from is None:
+        raise CheckpointError(
+            f"recipe {recipe.name} begins with new weights: leave out --init-from"
+        )
+    wanted = f"recipe {recipe.name} begins with a {model} trained by {recipe.init_from}"
+    if folder is None:
+        raise CheckpointError(f"{wanted}: name the folder of its run with --init-from")
+    network, run = load_trained(folder)
+    trained = (run.network or {}).get("model")
+    if (run.recipe.name, trained) != (recipe.init_from, model):
+        raise CheckpointError(
+            f"{wanted}, and {folder} holds a {trained} trained by {run.recipe.name}"
+        )
+    return network
