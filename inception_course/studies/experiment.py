@@ -5,13 +5,11 @@ however many run side by side.
 """
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, product
+from itertools import count, islice, product
 from statistics import mean
 from typing import Any, ClassVar, NamedTuple
 
@@ -25,7 +23,7 @@ from ..batch_norm import fully_connected
 from ..data import Batches
 from ..evaluate import accuracy
 from ..machine import using_threads
-from ..train import Precision, Recipe, describe, one_epoch
+from ..train import Precision, Recipe, RunningMean, describe, one_epoch
 from .study import Study, Unit
 
 
@@ -167,60 +165,56 @@ def train_variant(
     """
     start = time.perf_counter()
     train_set, val_set = load(experiment)
-    losses: list[float] = []
     rows: list[dict] = []
     looks: list[dict] = []
+    diverged = None
     with torch.random.fork_rng(), using_threads(1):
         torch.manual_seed(seed)
-        model = variant.build().to(memory_format=torch.channels_last).train()
+        model = variant.build().to(memory_format=torch.channels_last)
         names = probe.layers(model, *experiment.look_at)
-
-        def watched(batches: Iterator) -> Iterator[tuple[Tensor, Tensor]]:
-            """The batches; looks at the network before and during some, ends if it diverges."""
-            for step, (images, labels) in zip(range(experiment.steps + 1), batches, strict=False):
-                looking = step % experiment.every == 0
-                if looking:
-                    rows.append({"step": step, "accuracy": accuracy(model, val_set)})
-                recording: AbstractContextManager[dict] = (
-                    probe.record(model, names, **dict(experiment.statistics))
-                    if looking and names
-                    else nullcontext({})
-                )
-                with recording as seen:
-                    yield images.to(memory_format=torch.channels_last), labels
-                if not math.isfinite(losses[-1]):
-                    return
-                if looking:
-                    rows[-1]["loss"] = losses[-1]
-                    for name, each in seen.items():
-                        values = {key: value[0] for key, value in each.items()}
-                        looks.append({"step": step, "layer": name, **values})
-
         rate = variant.learning_rate
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=experiment.momentum)
-        # The last step is looked at and changes nothing.
+        # The step after the last is looked at, and changes no weight.
         schedule = LambdaLR(optimizer, lambda step: float(step < experiment.steps))
-        batches = endless(Batches(train_set, experiment.batch_size, shuffle=True, seed=seed))
         recipe = Recipe(experiment.name, 1, experiment.batch_size, rate, seed=seed)
-        one_epoch(
-            model,
-            watched(batches),
-            optimizer,
-            schedule,
-            recipe,
-            after_step=lambda loss: losses.append(loss.item()),
-        )
+        batches = endless(Batches(train_set, experiment.batch_size, shuffle=True, seed=seed))
+
+        def learn(steps: int) -> RunningMean:
+            chosen = ((to_layout(images), labels) for images, labels in islice(batches, steps))
+            return one_epoch(model, chosen, optimizer, schedule, recipe, after_step=require_finite)
+
+        try:
+            for step in range(0, experiment.steps + 1, experiment.every):
+                rows.append({"step": step, "accuracy": accuracy(model, val_set)})
+                with probe.record(model, names, **dict(experiment.statistics)) as seen:
+                    rows[-1]["loss"] = learn(1).loss
+                for name, each in seen.items():
+                    values = {key: value[0] for key, value in each.items()}
+                    looks.append({"step": step, "layer": name, **values})
+                if step < experiment.steps:
+                    learn(experiment.every - 1)
+        except FloatingPointError:
+            diverged = schedule.last_epoch - 1
     return model, Training(
         variant=variant.name,
         seed=seed,
         learning_rate=rate,
         parameters=sum(p.numel() for p in model.parameters()),
         network=hashlib.sha256(repr(model).encode()).hexdigest()[:12],
-        diverged=None if math.isfinite(losses[-1]) else len(losses) - 1,
+        diverged=diverged,
         seconds=time.perf_counter() - start,
         rows=tuple(rows),
         layers=tuple(looks),
     )
+
+
+def require_finite(loss: Tensor) -> None:
+    if not loss.isfinite():
+        raise FloatingPointError("the loss is no longer a number")
+
+
+def to_layout(images: Tensor) -> Tensor:
+    return images.to(memory_format=torch.channels_last)
 
 
 def load(experiment: Experiment) -> tuple[TensorDataset, TensorDataset]:

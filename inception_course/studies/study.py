@@ -43,6 +43,10 @@ class Study(ABC):
     def measure(self, unit: Unit) -> Any:
         """One training, for the record. It may run in a process of its own."""
 
+    def sentence(self, measured: Any) -> str:
+        """What was measured, for a reader who waits."""
+        return str(measured)
+
     def environment(self) -> dict[str, Any]:
         """Where it is measured."""
         return {}
