@@ -7,7 +7,7 @@ from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..models.googlenet import Inception
-from ..studies.reduction import Race, Trained, block_cost, branches, kept, naive
+from ..studies.reduction import BlockTimes, Trained, block_cost, branches, explained_variance, naive
 from .style import BLACK, BLUE, GRAY, GREEN, ORANGE, Picture, in_style, styled
 
 
@@ -56,7 +56,9 @@ def block_shares(row: Inception, c_in: int, side: int) -> Picture:
 
 
 @in_style
-def with_and_without(costs: Mapping[str, tuple[int, int]], times: Mapping[str, Race]) -> Picture:
+def with_and_without(
+    costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes]
+) -> Picture:
     """Each block with and without its reductions: multiply-adds, and time on this machine.
 
     `costs` holds the multiply-adds of a block with and without.
@@ -138,7 +140,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
 
     `marks` names numbers of channels to point at.
     """
-    shares = {name: kept(values) for name, values in spectra.items()}
+    shares = {name: explained_variance(values) for name, values in spectra.items()}
     count = len(next(iter(spectra.values())))
     said = [
         f"{k} of {count} channels ({name}) hold "
@@ -201,7 +203,7 @@ def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
 
 
 def accuracies(trained: Sequence[Trained], width: int | None, around: bool) -> list[float]:
-    return [e.accuracy for e in trained if e.width == width and e.ways_around == around]
+    return [e.accuracy for e in trained if e.width == width and e.bypass == around]
 
 
 def label(width: int | None) -> str:

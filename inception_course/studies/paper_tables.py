@@ -6,7 +6,7 @@ Errors and average precisions are in per cent, as printed; `None` is what the pa
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class Classification(NamedTuple):
     """A line of Table 2: classification on ImageNet. `top_5` is the error of five guesses."""
 
     team: str
@@ -48,13 +48,13 @@ class SingleModel(NamedTuple):
 
 # fmt: off
 CLASSIFICATION = (
-    Place("SuperVision", 2012, 1, 16.4,  False),
-    Place("SuperVision", 2012, 1, 15.3,  True),
-    Place("Clarifai",    2013, 1, 11.7,  False),
-    Place("Clarifai",    2013, 1, 11.2,  True),
-    Place("MSRA",        2014, 3,  7.35, False),
-    Place("VGG",         2014, 2,  7.32, False),
-    Place("GoogLeNet",   2014, 1,  6.67, False),
+    Classification("SuperVision", 2012, 1, 16.4,  False),
+    Classification("SuperVision", 2012, 1, 15.3,  True),
+    Classification("Clarifai",    2013, 1, 11.7,  False),
+    Classification("Clarifai",    2013, 1, 11.2,  True),
+    Classification("MSRA",        2014, 3,  7.35, False),
+    Classification("VGG",         2014, 2,  7.32, False),
+    Classification("GoogLeNet",   2014, 1,  6.67, False),
 )
 
 TABLE_3 = (

@@ -34,7 +34,7 @@ from .study import Study, Unit
 # Counted and timed: the nine blocks
 
 
-class Place(NamedTuple):
+class BlockInput(NamedTuple):
     """A block of GoogLeNet, and the channels and the side of the map that enters it."""
 
     row: Inception
@@ -42,7 +42,7 @@ class Place(NamedTuple):
     side: int
 
 
-def places() -> list[Place]:
+def block_inputs() -> list[BlockInput]:
     """The nine blocks in the paper's Table 1, with the maps that an image of 224x224 gives them."""
     found = []
     with torch.device("meta"):  # channels only
@@ -50,7 +50,7 @@ def places() -> list[Place]:
         side = output_size(STEM, 224)
         for step in BODY:
             if isinstance(step, Inception):
-                found.append(Place(step, channels, side))
+                found.append(BlockInput(step, channels, side))
             _, channels = step.build(channels, ConvUnit)
             side = step.output_size(side)
     return found
@@ -92,27 +92,31 @@ def branches(row: Row, c_in: int, side: int) -> dict[str, Branch]:
     return costs
 
 
-class Race(NamedTuple):
+class BlockTimes(NamedTuple):
     """Milliseconds per image, forward only, of a block with and without its reductions."""
 
     reduced: float
     naive: float
 
 
-def race(contestants: Iterable[Place], images: int = 4, repeats: int = 5) -> dict[str, Race]:
+def time_blocks(
+    blocks: Iterable[BlockInput], images: int = 4, repeats: int = 5
+) -> dict[str, BlockTimes]:
     """Time the blocks on this machine, both kinds in turn; the fastest of `repeats` counts.
 
     Other programs can only add to a time, so the fastest is the least disturbed.
     """
     times = {}
-    for row, c_in, side in contestants:
+    for row, c_in, side in blocks:
         maps = torch.rand(images, c_in, side, side).to(memory_format=torch.channels_last)
         pair = [each.build(c_in, ConvUnit)[0] for each in (row, naive(row))]
         pair = [block.to(memory_format=torch.channels_last).eval() for block in pair]
         with torch.inference_mode(), machine.using_threads(usable_cores()):
             seconds = [[clock(block, maps) for block in pair] for _ in range(repeats + 1)]
         warm = seconds[1:]  # the first turn prepares memory
-        times[row.name] = Race(*(1000 * min(each) / images for each in zip(*warm, strict=True)))
+        times[row.name] = BlockTimes(
+            *(1000 * min(each) / images for each in zip(*warm, strict=True))
+        )
     return times
 
 
@@ -125,7 +129,7 @@ def clock(block: nn.Module, maps: Tensor) -> float:
 # Lost: how much of a map a few channels can hold
 
 
-def entering(model: Network, name: str, dataset: TensorDataset) -> Tensor:
+def stage_input(model: Network, name: str, dataset: TensorDataset) -> Tensor:
     """The maps of all images that enter the stage `name` of a network, in eval mode.
 
     Shape: [N, c_in, H, W]
@@ -157,7 +161,7 @@ def spectrum(rows: Tensor) -> Tensor:
     return variances.flip(0).clamp(min=0).sqrt()
 
 
-def kept(singular_values: Tensor) -> Tensor:
+def explained_variance(singular_values: Tensor) -> Tensor:
     """The share of the variance that the best k channels hold, for k = 1 to C: [C].
 
     The best are the first k principal components. One minus the share is the squared error of the
@@ -173,7 +177,7 @@ def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
     return rows.gather(0, orders)
 
 
-def explained(rows: Tensor, reduced: Tensor) -> float:
+def r2(rows: Tensor, reduced: Tensor) -> float:
     """The share of the variance of `rows` [N, C] that a linear map gives back from `reduced`.
 
     The best linear map with a constant, by least squares, from [N, k] to [N, C].
@@ -201,10 +205,10 @@ RECIPE = train.Recipe(
 )
 
 
-def narrow_net(width: int | None, *, ways_around: bool) -> Network:
+def narrow_net(width: int | None, *, bypass: bool) -> Network:
     """Two convolutions, then 3a and 3b, a quarter of their channels, reductions `width` wide.
 
-    Without `ways_around` the branches 1x1 and pool are left out, so that all that reaches the
+    Without `bypass` the branches 1x1 and pool are left out, so that all that reaches the
     next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.
     """
     unit = partial(ConvUnit, norm=nn.BatchNorm2d)
@@ -216,7 +220,7 @@ def narrow_net(width: int | None, *, ways_around: bool) -> Network:
             if name in ("3x3", "5x5"):
                 narrow = () if width is None else (Conv(steps[0].name, 1, width),)
                 chosen[name] = (*narrow, steps[-1])
-            elif ways_around:
+            elif bypass:
                 chosen[name] = steps
         body.append(Block(step.name, chosen))
     model = Network(
@@ -236,17 +240,17 @@ class Trained:
     """What became of a net with reductions of `width` channels."""
 
     width: int | None
-    ways_around: bool
+    bypass: bool
     seed: int
     parameters: int
     accuracy: float  # validation, a fraction of 1
 
     @property
     def unit(self) -> Unit:
-        return self.ways_around, self.width, self.seed
+        return self.bypass, self.width, self.seed
 
     def __str__(self) -> str:
-        around = "with" if self.ways_around else "without"
+        around = "with" if self.bypass else "without"
         return (
             f"reductions of {self.width or 'all'} channels, {around} ways around, seed "
             f"{self.seed}: validation accuracy {self.accuracy:.4f}"
@@ -254,12 +258,12 @@ class Trained:
 
 
 def train_narrow(
-    width: int | None, *, ways_around: bool, seed: int, recipe: train.Recipe = RECIPE
+    width: int | None, *, bypass: bool, seed: int, recipe: train.Recipe = RECIPE
 ) -> Trained:
     """Train `narrow_net` on the packaged sample."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = narrow_net(width, ways_around=ways_around)
+        model = narrow_net(width, bypass=bypass)
     run = train.fit(
         model,
         data.fashion_mnist("train", sample=SAMPLE),
@@ -267,7 +271,7 @@ def train_narrow(
         replace(recipe, seed=seed),
     )
     parameters = sum(p.numel() for p in model.parameters())
-    return Trained(width, ways_around, seed, parameters, run.last.val_accuracy)
+    return Trained(width, bypass, seed, parameters, run.last.val_accuracy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +287,7 @@ class Widths:
 class NarrowNets(Study):
     """Every width of the reductions, with and without ways around them."""
 
-    name = "one_by_one-widths"
+    name = "reductions"
     about = "What nets lose when their 1x1 reductions get narrower (24 trainings, 5 minutes)."
     record = Widths
 
@@ -296,5 +300,5 @@ class NarrowNets(Study):
         return list(product((False, True), WIDTHS, SEEDS))
 
     def measure(self, unit: Unit) -> Trained:
-        ways_around, width, seed = unit
-        return train_narrow(width, ways_around=ways_around, seed=seed)
+        bypass, width, seed = unit
+        return train_narrow(width, bypass=bypass, seed=seed)
