@@ -4,28 +4,33 @@ import ctypes
 import math
 import os
 import platform
+import socket
+import sys
 import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from importlib import util
 from pathlib import Path
 
-import torch
+# torch is imported where it is used: the doctor stands on this module, and must be able to say that
+# torch is missing or broken.
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
-inside = 0  # how many `keep_freed_memory` are open
+CLAIM = ".claimed"  # the file in a folder that says which process uses it
+_open = 0  # how many `keep_freed_memory` are open
 
 
 @contextmanager
 def keep_freed_memory() -> Iterator[None]:
     """Inside, memory that was freed stays with the process, for the next batch to use again.
 
-    glibc would give large pieces back to the system, which fills them with zeros when they are
-    asked for again, in every step. Other C libraries are left as they are.
+    glibc would give large pieces back to the system in every step, and the system fills them with
+    zeros when they are asked for again. Other C libraries are left as they are.
     """
-    global inside
+    global _open
     try:
         libc = ctypes.CDLL(None)
         mallopt, trim, _ = libc.mallopt, libc.malloc_trim, libc.gnu_get_libc_version
@@ -34,12 +39,12 @@ def keep_freed_memory() -> Iterator[None]:
         return
     mallopt(M_MMAP_MAX, 0)
     mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-    inside += 1
+    _open += 1
     try:
         yield
     finally:
-        inside -= 1
-        if not inside:  # the largest that glibc chooses by itself, which it does no more when told
+        _open -= 1
+        if not _open:  # the largest values that glibc would choose; once told, it chooses no more
             mallopt(M_MMAP_MAX, 65536)
             mallopt(M_MMAP_THRESHOLD, 32 * 2**20)
             mallopt(M_TRIM_THRESHOLD, 64 * 2**20)
@@ -47,10 +52,10 @@ def keep_freed_memory() -> Iterator[None]:
 
 
 def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
-    """How many threads this process should use: the cores it may run on, within its CPU quota.
+    """Return how many threads this process should use: the cores it may run on, within its quota.
 
-    `visible` is the number of cores it may run on (asked of the system by default); a cgroup quota
-    of 1.5 cores counts as 2. At least 1. `root` is the file system to read, for tests.
+    `visible` is the number of cores it may run on (by default, what the system says); a cgroup
+    quota of 1.5 cores counts as 2. The answer is at least 1. `root` is the file system to read.
     """
     if visible is None:
         can_ask = hasattr(os, "sched_getaffinity")
@@ -62,11 +67,11 @@ def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """The tightest cgroup limit on processor time, in cores; None if there is none."""
+    """Return the tightest cgroup limit on processor time, in cores; None if there is none."""
     quotas = []
     for group in _control_groups(root, "cpu"):
-        words = _text(group / "cpu.max").split()  # version 2: "max 100000" or "150000 100000"
-        words = words or [_text(group / f"cpu.cfs_{part}_us") for part in ("quota", "period")]
+        words = text_of(group / "cpu.max").split()  # version 2: "max 100000" or "150000 100000"
+        words = words or [text_of(group / f"cpu.cfs_{part}_us") for part in ("quota", "period")]
         # No limit is "max" in version 2 and "-1" in version 1.
         if len(words) == 2 and all(word.isdigit() for word in words) and int(words[1]):
             quotas.append(int(words[0]) / int(words[1]))
@@ -74,9 +79,9 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def memory_for_notebook(root: Path = Path("/")) -> float | None:
-    """Bytes that this process can hold in all, with what it holds now; None if not known.
+    """Return the bytes that this process can hold in all, with what it holds now; None if unknown.
 
-    The least of what the machine has available and what is left under each cgroup limit.
+    The limit is what the machine has available, or what is left under a cgroup's limit if less.
     """
     available = _kilobytes(root / "proc/meminfo", "MemAvailable")
     held = _kilobytes(root / "proc/self/status", "VmRSS")
@@ -90,23 +95,23 @@ def memory_for_notebook(root: Path = Path("/")) -> float | None:
 
 
 def _memory_left(root: Path) -> Iterator[int]:
-    """Bytes left under each cgroup limit; file cache counts as free, since it is given up."""
+    """Yield the bytes left under each cgroup limit; file cache counts as free: it is given up."""
     for group in _control_groups(root, "memory"):
         for limit, used, cache in (
             ("memory.max", "memory.current", "inactive_file"),  # version 2
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),  # 1
         ):
-            limit, used = _text(group / limit), _text(group / used)
+            limit, used = text_of(group / limit), text_of(group / used)
             if limit.isdigit() and used.isdigit():
-                pairs = (line.split() for line in _text(group / "memory.stat").splitlines())
+                pairs = (line.split() for line in text_of(group / "memory.stat").splitlines())
                 statistics = {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2}
                 yield int(limit) - int(used) + statistics.get(cache, 0)
 
 
 def _control_groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's cgroup and of those around it, for cgroup versions 1 and 2."""
+    """Yield the folders of this process's cgroup and of those around it, in version 1 and 2."""
     mount = root / "sys/fs/cgroup"
-    for line in _text(root / "proc/self/cgroup").splitlines():
+    for line in text_of(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:  # version 2
             top = mount
@@ -121,30 +126,31 @@ def _control_groups(root: Path, controller: str) -> Iterator[Path]:
                 yield top / folder
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """Return what a small file holds; nothing if it cannot be read."""
     try:
-        return file.read_text().strip()
+        return file.readtext_of().strip()
     except OSError:
         return ""
 
 
 def _kilobytes(file: Path, key: str) -> int | None:
-    """A line such as `MemAvailable:  123 kB`, in bytes."""
-    for line in _text(file).splitlines():
+    """Return what a line such as `MemAvailable:  123 kB` says, in bytes."""
+    for line in text_of(file).splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     return None
 
 
 def processor(root: Path = Path("/")) -> str:
-    """Its name, as far as the system tells."""
-    lines = _text(root / "proc/cpuinfo").splitlines()
+    """Return the processor's name, as far as the system tells."""
+    lines = text_of(root / "proc/cpuinfo").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 
 
 def pick_device() -> tuple[str, str]:
-    """The device to train on ("cuda", "mps" or "cpu") and a sentence on why.
+    """Return the device to train on ("cuda", "mps" or "cpu") and a sentence on why.
 
     A GPU counts only if a small convolution runs on it: it may be present and too new or too old
     for this torch.
@@ -171,7 +177,9 @@ def pick_device() -> tuple[str, str]:
 
 @contextmanager
 def using_threads(count: int) -> Iterator[None]:
-    """So many threads inside, as before afterwards: more threads than cores are slower than few."""
+    """Inside, torch uses `count` threads; afterwards as many as before."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -181,7 +189,7 @@ def using_threads(count: int) -> Iterator[None]:
 
 
 def best_time(work: Callable[[], object]) -> float:
-    """Seconds of `work()` at the best of three tries, after one that sets up kernels."""
+    """Return the seconds that `work()` takes at best: three tries, after one that warms up."""
     times = []
     for _ in range(4):
         start = time.perf_counter()
@@ -191,7 +199,7 @@ def best_time(work: Callable[[], object]) -> float:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """All of it or nothing, whoever else writes the same file and whenever the process ends."""
+    """Write all or nothing, whoever else writes the same file and whenever the process ends."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
         with part.open("wb") as file:
@@ -203,5 +211,56 @@ def write_atomically(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
+@contextmanager
+def claim(folder: Path) -> Iterator[None]:
+    """Inside, no other process can claim the folder, which is made if need be.
+
+    The claim is a lock that the system drops when the process ends, however it ends. Raises
+    `BlockingIOError` with a line that says who has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / CLAIM
+    while True:
+        file = path.open("a+b")
+        try:
+            _lock(file.fileno())
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().decode(errors="replace").strip()
+            file.close()
+            raise BlockingIOError(owner or "another process") from error
+        if path.exists() and path.stat().st_ino == os.fstat(file.fileno()).st_ino:
+            break
+        file.close()  # its owner has just left and removed it: this one would protect nothing
+    with file:
+        file.truncate(0)
+        now = f"{datetime.now():%Y-%m-%d %H:%M}"
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {now}\n".encode())
+        file.flush()
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes no open file; an unlocked one harms nobody
+                path.unlink()
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock of an open file; raise `BlockingIOError` at once if another has it."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        # A byte that nobody writes: what is locked cannot be read on Windows.
+        os.lseek(descriptor, 2**20, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            raise BlockingIOError from error
+    else:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; the name of its kind if it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

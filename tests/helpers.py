@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from inception_course.train import Recipe
+from inception_course.machine import CLAIM
+from inception_course.train import Recipe, Run
 
 TINY = Recipe("tiny", epochs=2, batch_size=16, learning_rate=0.05, momentum=0.9, image_size=12)
 # With a part in all that a checkpoint must keep.
@@ -24,25 +25,20 @@ def dots(count=64, classes=4, seed=0):
     return TensorDataset(images, labels)
 
 
-def small_net(seed=0, dropout=0.0):
+TRAIN, VAL = dots(), dots(32, seed=1)
+
+
+def small_net(seed=0, dropout=0.0, batch_norm=True):
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return nn.Sequential(
             nn.Conv2d(1, 8, 3, stride=2),
-            nn.BatchNorm2d(8),
+            nn.BatchNorm2d(8) if batch_norm else nn.Identity(),
             nn.ReLU(),
             nn.Flatten(),
             nn.Dropout(dropout),
             nn.Linear(8 * 25, 4),
         )
-
-
-def weights(model):
-    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
-
-
-def without_times(run):
-    return [replace(epoch, seconds=0.0, images_per_second=0.0) for epoch in run.epochs]
 
 
 class Explosive(nn.Module):
@@ -57,3 +53,21 @@ class Explosive(nn.Module):
         self.steps += self.training
         factor = float("nan") if self.steps > 6 else 1.0
         return factor * self.weight.expand(len(images), 4)
+
+
+def weights(model):
+    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
+
+
+def without_times(run):
+    return [replace(epoch, seconds=0.0, images_per_second=0.0) for epoch in run.epochs]
+
+
+def contents(folder):
+    """Every file in a folder, byte for byte."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != CLAIM}
+
+
+def recorded(folder):
+    """The record that a run keeps in its folder."""
+    return Run.from_json((folder / "run.json").read_text("utf-8"))

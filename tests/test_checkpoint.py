@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -16,7 +17,8 @@ import pytest
 import torch
 from helpers import RICH, Explosive, dots, small_net, weights, without_times
 
-from inception_course import train
+from inception_course import models, train
+from inception_course.data import CLASSES
 from inception_course.train import checkpoint, loop, session
 from inception_course.train.checkpoint import CheckpointError
 
@@ -344,13 +346,80 @@ def test_a_place_that_cannot_be_written_is_refused_before_training(tmp_path):
             fit(small_net(), checkpoint=folder)
 
 
+def test_a_folder_in_use_is_not_used_by_a_second_training(tmp_path):
+    refused = []
+
+    def second(epoch):
+        with pytest.raises(CheckpointError, match=rf"is in use by process {os.getpid()} on ") as no:
+            fit(small_net(), checkpoint=tmp_path, resume=True)
+        refused.append(no)
+
+    fit(small_net(), checkpoint=tmp_path, on_epoch_end=second)
+    assert len(refused) == RECIPE.epochs
+    assert not list(tmp_path.glob(".*"))
+    fit(small_net(), checkpoint=tmp_path, resume=True)  # free again
+
+
+def damaged(content, seed):
+    """The bytes with one bit flipped, a piece zeroed, two pieces swapped, or the end cut off."""
+    draw = random.Random(seed)
+    content = bytearray(content)
+    length = draw.choice((1, 16, 1000))
+    one, two = sorted(draw.sample(range(len(content) - length), 2))
+    match seed % 4:
+        case 0:
+            content[one] ^= 1 << draw.randrange(8)
+        case 1:
+            content[one : one + length] = bytes(length)
+        case 2:
+            first, second = content[one : one + length], content[two : two + length]
+            content[one : one + length], content[two : two + length] = second, first
+        case 3:
+            del content[one:]
+    return bytes(content)
+
+
+def test_damaged_weights_are_refused_or_as_they_were(tmp_path):
+    path = tmp_path / "weights.pt"
+    saved = models.create("googlenet_bn", stem="small", width=0.125)
+    checkpoint.save_weights(path, saved, "googlenet_bn", {"stem": "small", "width": 0.125})
+    content = path.read_bytes()
+    refused = []
+    for seed in range(400):
+        path.write_bytes(damaged(content, seed))
+        try:
+            network = checkpoint.load_weights(path)
+        except CheckpointError as error:
+            refused.append(str(error))
+        else:
+            assert vars(network)["classes"] == CLASSES
+            assert torch.equal(weights(network), weights(saved))
+    assert all(str(path) in message for message in refused)
+    assert len(refused) > 300  # the rest hit bytes that mean nothing, or swapped what was the same
+
+
+@pytest.mark.parametrize(
+    ("saved", "said"),
+    [
+        ({"weights": {}}, "holds no network"),
+        ({"name": "lenet", "options": {}, "weights": {}}, "does not have"),
+        ({"name": "alexnet", "options": {"depth": 3}, "weights": {}}, "does not have"),
+        ({"name": "alexnet", "options": {}, "weights": {"conv": torch.ones(1)}}, "does not have"),
+    ],
+)
+def test_foreign_weights_are_refused_in_a_sentence(tmp_path, saved, said):
+    torch.save(saved, tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match=said):
+        checkpoint.load_weights(tmp_path / "weights.pt")
+
+
 def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path, whole):
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     content = {}
 
     def fill():
-        content.update((path.name, path.read_bytes()) for path in tmp_path.iterdir())
+        content.update((path.name, path.read_bytes()) for path in tmp_path.glob("[!.]*"))
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))  # bytes of a file
 
     model = small_net(dropout=0.5)

@@ -7,11 +7,12 @@ rest as `torch.save` writes it.
 
 import hashlib
 import io
-import pickle
 import tempfile
 import time
 import warnings
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from torch.utils.data import TensorDataset
 
 from .. import models
 from ..data import CLASSES, Dataset
-from ..machine import write_atomically
+from ..machine import claim, first_line, write_atomically
 from .recipes import Recipe
 from .run import Run
 
@@ -158,6 +159,22 @@ class CheckpointManager:
         self.last = time.monotonic()
 
 
+@contextmanager
+def claimed(folder: str | Path | None) -> Iterator[None]:
+    """Inside, no other training can use the folder."""
+    with ExitStack() as stack:
+        if folder is not None:
+            try:
+                stack.enter_context(claim(Path(folder)))
+            except BlockingIOError as error:
+                raise CheckpointError(
+                    f"{folder} is in use by {error}: wait for its end, or take another folder"
+                ) from error
+            except OSError:  # no file can be written there, which `restore` says, or none locked
+                pass
+        yield
+
+
 def has_checkpoint(folder: Path) -> bool:
     """Is there a run in the folder, or what is left of one?"""
     return any((folder / name).exists() for name in (*STATES, RECORD))
@@ -211,12 +228,21 @@ def to_bytes(values: object) -> bytes:
 
 
 def from_bytes(content: bytes, path: str | Path) -> object:
-    """What `to_bytes` made, tensors and plain values only; never runs code from the file."""
+    """What `to_bytes` made, tensors and plain values only; never runs code from the file.
+
+    It is a zip archive, whose checksums torch writes and does not read.
+    """
     try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if damaged := archive.testzip():
+                raise CheckpointError(f"{path} is damaged: the checksum of {damaged} is wrong")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError, KeyError) as error:
-        reason = str(error).partition("\n")[0]
-        raise CheckpointError(f"{path} is damaged or not a checkpoint ({reason})") from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # a damaged archive or pickle fails in many ways
+        raise CheckpointError(
+            f"{path} is damaged or was not saved by this course ({first_line(error)})"
+        ) from error
 
 
 def save_weights(
@@ -251,8 +277,13 @@ def load_weights(path: str | Path) -> nn.Module:
         raise CheckpointError(reason) from error
     if not isinstance(saved, dict) or not {"name", "options", "weights"} <= saved.keys():
         raise CheckpointError(f"{path} holds no network: name the weights.pt of a run")
-    model = models.create(saved["name"], **saved["options"])
-    model.load_state_dict(saved["weights"])
+    try:
+        model = models.create(saved["name"], **saved["options"])
+        model.load_state_dict(saved["weights"])
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path} holds a network that this course does not have ({first_line(error)})"
+        ) from error
     vars(model)["classes"] = tuple(saved.get("classes", CLASSES))
     return model.eval()
 

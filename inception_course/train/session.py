@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from ..data import Dataset, loader, subset, targets
 from ..machine import best_time, keep_freed_memory, processor, using_threads
 from . import processes
-from .checkpoint import CheckpointError, CheckpointManager
+from .checkpoint import CheckpointError, CheckpointManager, claimed
 from .optim import learning_rate, make_average, make_optimizer, make_schedule
 from .recipes import Recipe
 from .run import Diverged, Epoch, Interrupted, Run, RunningMean
@@ -77,16 +77,17 @@ def open_session(
         count = min(len(train_set), recipe.train_images)
         train_set = subset(train_set, torch.arange(count))
     identity = asdict(recipe) | dict(options["network"] or {})
-    manager = CheckpointManager(
-        None if processes.rank() else folder, identity, train_set, val_set, save_every=save_every
-    )
-    saved = processes.on_rank_zero(lambda: manager.restore(resume, allow_changes))
+    folder = None if processes.rank() else folder
+    manager = CheckpointManager(folder, identity, train_set, val_set, save_every=save_every)
     with (
+        ExitStack() as stack,
         torch.random.fork_rng(),
         using_threads(processes.cores()),
         keep_freed_memory(),
         Signals() as signals,
     ):
+        processes.on_rank_zero(lambda: stack.enter_context(claimed(folder)))
+        saved = processes.on_rank_zero(lambda: manager.restore(resume, allow_changes))
         yield Session(
             model, train_set, val_set, recipe, objective, manager, saved, signals, **options
         )
