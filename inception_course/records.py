@@ -2,10 +2,27 @@
 
 import json
 from dataclasses import asdict, is_dataclass
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from .machine import write_atomically
+
 Record = TypeVar("Record")
+
+
+def save(record: Any, path: Path) -> None:
+    """Write a record to a file; its folder is made if there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_json(record).encode())
+
+
+def load(kind: type[Record], path: Path) -> Record:
+    """The record in a file; raises `ValueError` if it is not one of this kind."""
+    try:
+        return from_json(kind, path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def to_json(record: Any) -> str:
@@ -27,7 +44,7 @@ def from_json(kind: type[Record], text: str) -> Record:
 
 def _restored(kind: Any, value: Any) -> Any:
     """JSON knows no dataclasses and no tuples."""
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         known = get_type_hints(kind)
         return kind(**{name: _restored(known.get(name), each) for name, each in value.items()})
     origin, inner = get_origin(kind) or kind, get_args(kind)

@@ -1,22 +1,22 @@
-"""Experiments: the record is complete, the same every time, and can be gone on with."""
+"""Experiments: the record is complete, the same every time, and can be resumed."""
 
 import json
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from itertools import islice
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from inception_course import models, probe
+from inception_course import evaluate, models, probe, records, studies
 from inception_course.batch_norm import fully_connected
+from inception_course.data import Batches
 from inception_course.studies import experiment
 from inception_course.studies.experiment import Experiment, Variant
 
-RECORDS = Path(__file__).parent.parent / "inception_course" / "studies" / "records" / "experiments"
 PLAIN = Variant("plain", 0.5, partial(fully_connected, 1, width=8))
-SLOWER = PLAIN._replace(learning_rate=0.1)
 NORMALIZED = Variant("BN", 0.5, partial(fully_connected, 1, width=8, norm=nn.BatchNorm1d))
 SMALL = Experiment(
     "small",
@@ -33,13 +33,17 @@ SMALL = Experiment(
 )
 
 
+def train_one(chosen, variant):
+    return experiment.train_variant(chosen, variant, 0)[1]
+
+
 def without_time(result):
     return [replace(training, seconds=0.0) for training in result.trainings]
 
 
 @pytest.fixture(scope="module")
 def result():
-    return experiment.run(SMALL)
+    return studies.run(SMALL)
 
 
 def test_every_variant_is_trained_with_every_seed(result):
@@ -61,36 +65,36 @@ def test_rows_are_tidy(result):
 
 
 def test_same_seed_same_record_bit_for_bit(result):
-    again = experiment.run(SMALL)
+    again = studies.run(SMALL)
     assert without_time(again) == without_time(result)
     first, second = result.of("plain")
     assert first.rows != second.rows
 
 
 def test_side_by_side_gives_the_same_record(result, tmp_path):
-    parallel = experiment.run(SMALL, tmp_path / "parallel.json", workers=2)
+    parallel = studies.run(SMALL, tmp_path / "parallel.json", workers=2)
     assert without_time(parallel) == without_time(result)
 
 
 def test_random_state_and_threads_are_left_alone():
     torch.manual_seed(5)
     state, threads = torch.random.get_rng_state(), torch.get_num_threads()
-    experiment.train_one(SMALL, PLAIN, 0)
+    train_one(SMALL, PLAIN)
     assert torch.equal(torch.random.get_rng_state(), state)
     assert torch.get_num_threads() == threads
 
 
 def test_a_record_survives_json(result):
-    assert experiment.Result.from_json(result.to_json()) == result
+    assert records.from_json(experiment.Result, records.to_json(result)) == result
     for text in ("", "[]", "{}", '{"epochs": []}'):
         with pytest.raises(ValueError, match="not the record of an experiment"):
-            experiment.Result.from_json(text)
+            records.from_json(experiment.Result, text)
 
 
 def test_what_is_done_is_not_done_again(tmp_path, result):
     path = tmp_path / "new" / "record.json"
     done = []
-    stopped = experiment.run(SMALL, path, seconds=0, watch=done.append)
+    stopped = studies.run(SMALL, path, seconds=0, on_done=done.append)
     assert done == []
     assert stopped.trainings == ()
 
@@ -100,12 +104,12 @@ def test_what_is_done_is_not_done_again(tmp_path, result):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        experiment.run(SMALL, path, watch=interrupt)
-    assert len(experiment.Result.from_json(path.read_text()).trainings) == 2
-    finished = experiment.run(SMALL, path, watch=done.append)
+        studies.run(SMALL, path, on_done=interrupt)
+    assert len(records.from_json(experiment.Result, path.read_text()).trainings) == 2
+    finished = studies.run(SMALL, path, on_done=done.append)
     assert len(done) == 4
     assert without_time(finished) == without_time(result)
-    assert experiment.run(SMALL, path, watch=done.append) == finished
+    assert studies.run(SMALL, path, on_done=done.append) == finished
     assert len(done) == 4
 
 
@@ -121,31 +125,51 @@ def test_what_is_done_is_not_done_again(tmp_path, result):
 )
 def test_another_experiments_record_is_not_mixed_in(tmp_path, changed, said):
     path = tmp_path / "record.json"
-    experiment.run(replace(SMALL, seeds=(0,)), path)
+    studies.run(replace(SMALL, seeds=(0,)), path)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=said):
-        experiment.run(changed, path)
+        studies.run(changed, path)
     assert path.read_bytes() == before
 
 
 def test_more_seeds_can_be_added(tmp_path, result):
     path = tmp_path / "record.json"
-    experiment.run(replace(SMALL, seeds=(1,)), path)
-    assert without_time(experiment.run(SMALL, path)) == without_time(result)
+    studies.run(replace(SMALL, seeds=(1,)), path)
+    assert without_time(studies.run(SMALL, path)) == without_time(result)
 
 
 def test_a_loss_that_is_no_number_ends_the_training():
     wild = Variant("wild", 1e30, partial(fully_connected, 2, width=8, act=nn.ReLU))
-    training = experiment.train_one(SMALL, wild, 0)
+    training = train_one(SMALL, wild)
     assert 0 < training.diverged <= SMALL.steps
     assert training.rows[-1]["step"] <= training.diverged
     json.dumps(training.rows, allow_nan=False)
 
 
+@pytest.mark.parametrize("variant", SMALL.variants, ids=lambda each: each.name)
+def test_the_losses_are_those_of_plain_gradient_descent(variant, result):
+    train_set, val_set = experiment.load(SMALL)
+    torch.manual_seed(1)
+    net = variant.build()
+    optimizer = torch.optim.SGD(net.parameters(), lr=variant.learning_rate, momentum=SMALL.momentum)
+    batches = Batches(train_set, SMALL.batch_size, shuffle=True, seed=1)
+    losses, accuracies = [], []
+    for images, labels in islice(experiment.endless(batches), SMALL.steps + 1):
+        accuracies.append(evaluate.accuracy(net, val_set))
+        loss = F.cross_entropy(net(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    rows = result.of(variant.name)[1].rows
+    assert [row["loss"] for row in rows] == pytest.approx(losses[:: SMALL.every], rel=1e-5)
+    assert [row["accuracy"] for row in rows] == accuracies[:: SMALL.every]
+
+
 def test_validation_does_not_touch_the_training():
     """Twice as many looks, the same losses."""
-    often = experiment.train_one(replace(SMALL, every=1), NORMALIZED, 0)
-    seldom = experiment.train_one(SMALL, NORMALIZED, 0)
+    often = train_one(replace(SMALL, every=1), NORMALIZED)
+    seldom = train_one(SMALL, NORMALIZED)
     losses = {row["step"]: row["loss"] for row in often.rows}
     assert all(losses[row["step"]] == row["loss"] for row in seldom.rows)
 
@@ -205,7 +229,7 @@ def test_the_variants_differ_in_what_their_names_say():
 
 @pytest.mark.parametrize("name", experiment.EXPERIMENTS)
 def test_recorded_experiments_are_complete_and_those_of_the_code(name):
-    record = experiment.Result.from_json((RECORDS / f"{name}.json").read_text("utf-8"))
+    record = studies.load(name)
     chosen = experiment.EXPERIMENTS[name]
     assert record.settings == chosen.settings()
     assert record.variants == [variant.name for variant in chosen.variants]
@@ -220,6 +244,6 @@ def test_recorded_experiments_are_complete_and_those_of_the_code(name):
 
 
 def test_the_base_rate_is_the_best_of_those_tried():
-    record = experiment.Result.from_json((RECORDS / "rates.json").read_text("utf-8"))
+    record = studies.load("rates")
     ends = {name: sum(each.last for each in record.of(name)) for name in record.variants}
     assert max(ends, key=ends.get) == f"rate {experiment.BASE_RATE}"

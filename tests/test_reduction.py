@@ -1,23 +1,18 @@
 """What reductions cost and lose: counts of the paper's blocks, shares of variance, narrow nets."""
 
-import json
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
-from inception_course import data, models
+from inception_course import data, models, records, studies
 from inception_course.models.blocks import ConvUnit
 from inception_course.models.googlenet import PRINTED
 from inception_course.studies import reduction
 from inception_course.train import Recipe
 
-RECORD = (
-    Path(__file__).parent.parent
-    / "inception_course/studies/records/experiments/one_by_one-widths.json"
-)
-PLACES = reduction.places()
+PLACES = reduction.block_inputs()
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def test_the_reduction_is_counted_apart():
 def test_a_race_times_both_kinds(generator):
     row = models.googlenet.Inception("small", 2, 2, 2, 2, 2, 2)
     threads = torch.get_num_threads()
-    times = reduction.race([reduction.Place(row, 4, 6)], images=2, repeats=2)
+    times = reduction.time_blocks([reduction.BlockInput(row, 4, 6)], images=2, repeats=2)
     assert times.keys() == {"small"}
     assert times["small"].reduced > 0 < times["small"].naive
     assert torch.get_num_threads() == threads
@@ -81,7 +76,7 @@ def test_what_enters_a_block_is_what_the_net_computes():
     seen = []
     hook = net.body["4a"].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     images, _ = next(iter(data.Batches(sample, 30)))
-    maps = reduction.entering(net, "4a", sample)
+    maps = reduction.stage_input(net, "4a", sample)
     assert net.training
     with torch.no_grad():
         net.eval()(images)
@@ -95,7 +90,7 @@ def test_pixels_are_rows():
     assert reduction.pixels(maps).shape == (8, 3)
 
 
-def test_the_spectrum_is_that_of_the_centred_rows(generator):
+def test_the_spectrum_is_that_of_the_centered_rows(generator):
     rows = torch.randn(200, 7, generator=generator) @ torch.randn(7, 7, generator=generator) + 3
     want = torch.linalg.svdvals((rows - rows.mean(dim=0)).double()) / 200**0.5
     torch.testing.assert_close(reduction.spectrum(rows), want, rtol=1e-4, atol=1e-6)
@@ -103,11 +98,11 @@ def test_the_spectrum_is_that_of_the_centred_rows(generator):
 
 def test_independent_channels_keep_their_number_and_copies_keep_all(generator):
     independent = torch.randn(50_000, 20, generator=generator)
-    share = reduction.kept(reduction.spectrum(independent))
+    share = reduction.explained_variance(reduction.spectrum(independent))
     assert share[4].item() == pytest.approx(5 / 20, abs=0.01)
     assert share[-1].item() == pytest.approx(1)
     copies = independent[:, :1] * torch.arange(1, 21)
-    assert reduction.kept(reduction.spectrum(copies))[0].item() == pytest.approx(1)
+    assert reduction.explained_variance(reduction.spectrum(copies))[0].item() == pytest.approx(1)
 
 
 def test_shuffling_keeps_values_and_breaks_correlation(generator):
@@ -123,18 +118,18 @@ def test_the_best_channels_explain_what_the_spectrum_says_and_others_less(genera
     mixing = torch.randn(8, 8, generator=generator)
     rows = torch.randn(3000, 8, generator=generator) @ mixing
     best = torch.linalg.eigh(torch.cov(rows.T)).eigenvectors[:, -3:]
-    share = reduction.kept(reduction.spectrum(rows))[2].item()
-    assert reduction.explained(rows, rows @ best + 5) == pytest.approx(share, abs=1e-5)
-    assert reduction.explained(rows, rows[:, :3]) < share
-    assert reduction.explained(rows, rows) == pytest.approx(1)
-    assert reduction.explained(rows, torch.zeros(3000, 3)) == pytest.approx(0, abs=1e-9)
+    share = reduction.explained_variance(reduction.spectrum(rows))[2].item()
+    assert reduction.r2(rows, rows @ best + 5) == pytest.approx(share, abs=1e-5)
+    assert reduction.r2(rows, rows[:, :3]) < share
+    assert reduction.r2(rows, rows) == pytest.approx(1)
+    assert reduction.r2(rows, torch.zeros(3000, 3)) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("width", [1, 8, None])
-@pytest.mark.parametrize("ways_around", [True, False])
-def test_all_that_goes_on_went_through_a_reduction_or_there_are_ways_around(width, ways_around):
-    net = reduction.narrow_net(width, ways_around=ways_around)
-    names = {"1x1", "3x3", "5x5", "pool"} if ways_around else {"3x3", "5x5"}
+@pytest.mark.parametrize("bypass", [True, False])
+def test_all_that_goes_on_went_through_a_reduction_or_there_are_ways_around(width, bypass):
+    net = reduction.narrow_net(width, bypass=bypass)
+    names = {"1x1", "3x3", "5x5", "pool"} if bypass else {"3x3", "5x5"}
     for block in (net.body["3a"], net.body["3b"]):
         assert block.branches.keys() == names
         for name in ("3x3", "5x5"):
@@ -147,35 +142,35 @@ def test_all_that_goes_on_went_through_a_reduction_or_there_are_ways_around(widt
 
 
 def test_the_quarter_width_net_enters_3a_with_48_channels():
-    net = reduction.narrow_net(4, ways_around=True)
-    assert reduction.entering(net, "3a", data.fashion_mnist("val", sample=10)).shape[1] == 48
+    net = reduction.narrow_net(4, bypass=True)
+    assert reduction.stage_input(net, "3a", data.fashion_mnist("val", sample=10)).shape[1] == 48
 
 
-def test_a_record_goes_on_where_it_stopped(tmp_path, monkeypatch):
+def test_a_record_is_resumed_where_it_stopped(tmp_path, monkeypatch):
     calls = []
 
-    def pretend(width, *, ways_around, seed):
-        calls.append((width, ways_around, seed))
-        return reduction.Trained(width, ways_around, seed, 1, 0.5)
+    def pretend(width, *, bypass, seed):
+        calls.append((width, bypass, seed))
+        return reduction.Trained(width, bypass, seed, 1, 0.5)
 
     monkeypatch.setattr(reduction, "train_narrow", pretend)
     monkeypatch.setattr(reduction, "SEEDS", (0,))
     path = tmp_path / "widths.json"
-    reduction.record(path)
+    result = studies.run(reduction.NarrowNets(), path)
     assert len(calls) == 2 * len(reduction.WIDTHS)
-    rows = json.loads(path.read_text())
-    path.write_text(json.dumps(rows[:-1]))
-    reduction.record(path)
+    records.save(replace(result, trainings=result.trainings[:-1]), path)
+    assert studies.run(reduction.NarrowNets(), path) == result
     assert len(calls) == 2 * len(reduction.WIDTHS) + 1
-    assert len(reduction.read(path)) == 2 * len(reduction.WIDTHS)
+    assert len(records.load(reduction.Widths, path).trainings) == 2 * len(reduction.WIDTHS)
 
 
 def test_a_file_with_something_else_is_refused(tmp_path):
     path = tmp_path / "other.json"
-    for text in ("{", '[{"width": 1}]'):
+    for text in ("{", '[{"width": 1}]', '{"trainings": [{"width": 1}]}'):
         path.write_text(text)
-        with pytest.raises(ValueError, match=r"other\.json is not a record"):
-            reduction.read(path)
+        with pytest.raises(ValueError, match=r"other\.json: this is not the record of trained wid"):
+            studies.run(reduction.NarrowNets(), path)
+        assert path.read_text() == text
 
 
 def test_training_a_narrow_net_leaves_the_random_state_alone(monkeypatch):
@@ -183,24 +178,22 @@ def test_training_a_narrow_net_leaves_the_random_state_alone(monkeypatch):
     monkeypatch.setattr(data, "fashion_mnist", lambda name, **_: small[name])
     state = torch.get_rng_state()
     recipe = Recipe("made", epochs=1, batch_size=50, learning_rate=0.05, momentum=0.9)
-    result = reduction.train_narrow(1, ways_around=False, seed=3, recipe=recipe)
+    result = reduction.train_narrow(1, bypass=False, seed=3, recipe=recipe)
     assert torch.equal(torch.get_rng_state(), state)
-    assert (result.width, result.ways_around, result.seed) == (1, False, 3)
+    assert (result.width, result.bypass, result.seed) == (1, False, 3)
     assert 0 <= result.accuracy <= 1
-    net = reduction.narrow_net(1, ways_around=False)
+    net = reduction.narrow_net(1, bypass=False)
     assert result.parameters == sum(p.numel() for p in net.parameters())
 
 
 def test_the_stored_record_is_complete_and_of_these_nets():
-    trained = reduction.read(RECORD)
-    assert {each[:3] for each in trained} == {
-        (width, around, seed)
-        for width in reduction.WIDTHS
-        for around in (True, False)
-        for seed in reduction.SEEDS
-    }
-    for each in trained:
-        net = reduction.narrow_net(each.width, ways_around=each.ways_around)
+    study = studies.STUDIES["reductions"]
+    record = studies.load("reductions")
+    assert record.settings == study.settings()
+    assert {each.unit for each in record.trainings} == set(study.units())
+    assert len(record.trainings) == 24
+    for each in record.trainings:
+        net = reduction.narrow_net(each.width, bypass=each.bypass)
         assert each.parameters == sum(p.numel() for p in net.parameters())
 
 

@@ -30,4 +30,4 @@ def load(name: str) -> Any:
         raise ValueError(f"there is no record {name!r}: valid are {', '.join(paths)}")
     kinds = {"evaluation": Table, "bench": Benchmark}
     kind = STUDIES[name].record if name in STUDIES else kinds.get(paths[name].parent.name, Run)
-    return records.from_json(kind, paths[name].read_text("utf-8"))
+    return records.load(kind, paths[name])

@@ -151,7 +151,7 @@ def measure(
             if watch:
                 watch(f"{folder}, {crops} views: {len(saved['probabilities'])} images answered")
     table = tabulate(answers, names, dataset.tensors[1], settings)
-    machine.write_atomically(path, records.to_json(table).encode())
+    records.save(table, path)
     return table
 
 

@@ -156,8 +156,8 @@ def spectrum(rows: Tensor) -> Tensor:
 
     Their squares are the variances along the principal directions.
     """
-    centred = (rows - rows.mean(dim=0)).double()
-    variances = torch.linalg.eigvalsh(centred.T @ centred / len(rows))
+    centered = (rows - rows.mean(dim=0)).double()
+    variances = torch.linalg.eigvalsh(centered.T @ centered / len(rows))
     return variances.flip(0).clamp(min=0).sqrt()
 
 

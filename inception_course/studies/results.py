@@ -18,8 +18,7 @@ RECORDS = Path(__file__).with_name("records")  # those that come with the course
 
 def runs(folder: str | Path = RECORDS) -> dict[str, Run]:
     """The runs in `folder`, by the name of their file, the shortest first."""
-    paths = sorted(Path(folder).glob("*.json"))
-    found = {path.stem: records.from_json(Run, path.read_text("utf-8")) for path in paths}
+    found = {path.stem: records.load(Run, path) for path in sorted(Path(folder).glob("*.json"))}
     return dict(sorted(found.items(), key=lambda item: item[1].seconds))
 
 
@@ -69,7 +68,7 @@ def markdown(folder: str | Path = RECORDS) -> str:
         numbers = (f"{value:.4f}" for value in (min(ends), mean(ends), max(ends)))
         spread.append([name, len(group), stuck, *numbers])
     paths = sorted(Path(folder, "evaluation").glob("*.json"))
-    tables = {path.stem: records.from_json(Table, path.read_text("utf-8")) for path in paths}
+    tables = {path.stem: records.load(Table, path) for path in paths}
     together = [
         [name.removeprefix("test-"), row.models, row.crops, row.cost, f"{1 - row.error:.4f}"]
         for name, table in tables.items()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from .. import machine, records
+from .. import records
 
 Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
 
@@ -85,8 +85,7 @@ def run(
         )
         result = replace(result, trainings=tuple(trainings))
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            machine.write_atomically(path, records.to_json(result).encode())
+            records.save(result, path)
         if on_done:
             on_done(measured)
     return result
@@ -95,7 +94,7 @@ def run(
 def _begin(study: Study, path: Path | None) -> Any:
     if path is None or not path.exists():
         return study.record(study.settings(), study.environment(), ())
-    record: Any = records.from_json(study.record, path.read_text("utf-8"))
+    record: Any = records.load(study.record, path)
     for name, before, now in study.differences(record):
         raise ValueError(
             f"{path} is the record of another experiment ({name} was {before!r}, now {now!r}): "

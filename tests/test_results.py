@@ -1,14 +1,12 @@
 """Recorded runs: found by their names, made again by their command, told in tables."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from inception_course import models, train
+from inception_course import models, records, train
 from inception_course.studies import ensembles, results
 
-FOLDER = Path(__file__).parent.parent / "inception_course" / "studies" / "records"
 EPOCH = train.Epoch(1, 0.1, 0.5, 0.8, 0.4, 0.9, 120.0, 800.0)
 RECIPE = train.Recipe("made", epochs=1, batch_size=8, learning_rate=0.1)
 RUN = train.Run((EPOCH,), RECIPE, {"classes": 10, "threads": 2})
@@ -23,16 +21,15 @@ def folder(tmp_path):
         "seeds/net-made-0": RUN,
         "seeds/net-made-1": replace(RUN, epochs=(stuck,)),
     }
-    (tmp_path / "seeds").mkdir()
     for name, run in runs.items():
         if name == "net-fast":
             run = replace(run, epochs=(replace(EPOCH, seconds=30.0),))
-        (tmp_path / f"{name}.json").write_text(run.to_json(), "utf-8")
+        records.save(run, tmp_path / f"{name}.json")
     return tmp_path
 
 
 def test_the_shortest_run_comes_first(folder):
-    assert list(results.read(folder)) == ["net-fast", "net-made"]
+    assert list(results.runs(folder)) == ["net-fast", "net-made"]
     assert [run.last.val_accuracy for run in results.repetitions(folder)["net-made"]] == [0.9, 0.1]
 
 
@@ -47,10 +44,9 @@ def test_the_tables_say_what_was_recorded(folder):
 def test_networks_together_are_told_of_the_test_set_alone(folder):
     row = ensembles.Row(1, 10, 0.0625, 0.05, 0.07, 0.0, 0.0, 0.1, 0.0, 0.001)
     alone = ensembles.Single("net", 10, 0.0625, 0.1, 0.0, 0.001)
-    (folder / "evaluation").mkdir()
     for split in ("val", "test"):
         table = ensembles.Table({"data": split}, (alone,), (row,))
-        (folder / "evaluation" / f"{split}-made.json").write_text(table.to_json(), "utf-8")
+        records.save(table, folder / "evaluation" / f"{split}-made.json")
     *_, last = results.markdown(folder).split("\n\n")
     assert last.splitlines()[2:] == ["| made | 1 | 10 | 10 | 0.9375 |"]
 
@@ -70,7 +66,7 @@ def test_durations_are_in_a_readers_unit(seconds, text):
 
 def test_every_recorded_run_is_of_a_recipe_and_a_network_of_the_course():
     """And of the recipe as it is now, so that its command makes the run again."""
-    runs = {**results.read(FOLDER), **results.read(FOLDER / "seeds")}
+    runs = {**results.runs(), **results.runs(results.RECORDS / "seeds")}
     assert len(runs) >= 2
     for name, run in runs.items():
         recipe = train.RECIPES[run.recipe.name]
