@@ -1,0 +1,53 @@
+"""The web edition: pages from what the notebooks have stored. Nothing is run again."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import lectures
+
+project = "The Inception Course"
+author = "The Inception Course authors"
+extensions = ["myst_nb"]
+root_doc = "README"
+include_patterns = ["README.md", "docs/*.md", "notebooks/*.ipynb"]
+nb_execution_mode = "off"
+nb_merge_streams = True
+nb_ipywidgets_js = {}
+nb_mime_priority_overrides = [("epub", "image/png", 10)]
+myst_heading_anchors = 3
+html_theme = "sphinx_book_theme"
+html_title = project
+html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
+html_show_sourcelink = False
+epub_show_urls = "no"
+
+
+def read_as_a_page(app, name, source):
+    """A lecture without its checks, and with the descriptions of its pictures.
+
+    myst-nb leaves out the text alternative that a notebook stores, and reads this one.
+    """
+    if not name.startswith("notebooks/"):
+        return
+    notebook = lectures.without_checks(json.loads(source[0]))
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            for options in output.get("metadata", {}).values():
+                cell["metadata"]["mystnb"] = {"image": {"alt": options["alt"]}}
+    source[0] = json.dumps(notebook)
+
+
+def add_contents(app, name, source):
+    """The README is the first page; the lectures and the pages of help lie behind it."""
+    if name == "README":
+        source[0] += (
+            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Lectures\nnotebooks/*\n```\n"
+            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Help\ndocs/*\n```\n"
+        )
+
+
+def setup(app):
+    app.connect("source-read", read_as_a_page)
+    app.connect("source-read", add_contents)

@@ -1,0 +1,50 @@
+"""What is made from the notebooks of the course reads them through these functions.
+
+A lecture is a notebook as a dictionary, as `json.load` gives it.
+"""
+
+import copy
+import json
+from pathlib import Path
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+CHECK = "check"  # the tag of cells that test the lecture and teach nothing
+
+
+def paths():
+    return sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def read(path):
+    return json.loads(Path(path).read_text("utf-8"))
+
+
+def source(cell):
+    return "".join(cell["source"])
+
+
+def tags(cell):
+    return cell["metadata"].get("tags", [])
+
+
+def with_cells(lecture, cells):
+    return lecture | {"cells": [copy.deepcopy(cell) for cell in cells]}
+
+
+def without_checks(lecture):
+    return with_cells(lecture, [cell for cell in lecture["cells"] if CHECK not in tags(cell)])
+
+
+def for_the_reader(lecture):
+    """A copy to work in: no checks, and no result between a prediction and its reading."""
+    lecture = without_checks(lecture)
+    predicting = False
+    for cell in lecture["cells"]:
+        if cell["cell_type"] == "markdown":
+            if "**Predict" in source(cell):
+                predicting = True
+            if "**Read it" in source(cell):
+                predicting = False
+        elif predicting:
+            cell["outputs"], cell["execution_count"] = [], None
+    return lecture
