@@ -1,5 +1,7 @@
 """The machine under the course: cores, memory, threads, a stopwatch, and files written whole."""
 
+from __future__ import annotations
+
 import ctypes
 import math
 import os
@@ -15,8 +17,8 @@ from datetime import datetime
 from importlib import util
 from pathlib import Path
 
-# torch is imported where it is used: the doctor stands on this module, and must be able to say that
-# torch is missing or broken.
+# Any Python 3 can import this module, and torch is imported only where it is used: the doctor
+# stands on it, and says what is wrong with the Python or with torch.
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 CLAIM = ".claimed"  # the file in a folder that says which process uses it
@@ -129,7 +131,7 @@ def _control_groups(root: Path, controller: str) -> Iterator[Path]:
 def text_of(file: Path) -> str:
     """Return what a small file holds; nothing if it cannot be read."""
     try:
-        return file.readtext_of().strip()
+        return file.read_text().strip()
     except OSError:
         return ""
 

@@ -1,10 +1,14 @@
 """Is this machine ready for the course, and if not, what to do?
 
 `python -m inception_course doctor` prints `report(examine())`; notebooks begin with `summary()`.
+`python -m inception_course.lessons.doctor` does the same where nothing is installed yet: importing
+this module needs the standard library only, of any Python 3.
 
 A `judge_…` function decides from plain values, so that tests can feed it any machine; an `ask_…`
 function looks at this machine and hands what it finds to the judge.
 """
+
+from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
@@ -12,11 +16,8 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
-from ..machine import _text, first_line, memory_for_notebook, pick_device, usable_cores
+from ..machine import first_line, memory_for_notebook, pick_device, text_of, usable_cores
+from . import python_version
 
 PYTHON = "{}.{}.{}".format(*sys.version_info)
 
@@ -26,7 +27,7 @@ LEAST_MEMORY = 1.5 * GB
 GOOD_MEMORY = 2.0 * GB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Check:
     """One answer: whether `name` is as it should be, what was found, and what to do if not.
 
@@ -45,17 +46,17 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Every check in a fixed order. Never raises: a probe that does becomes a check that is off."""
+    """Make every check, in a fixed order. A probe that raises becomes a check that is off."""
     return [_ask(name, probe, optional) for name, probe, optional in PROBES]
 
 
 def failed(checks: Sequence[Check]) -> list[str]:
-    """The names of the checks that keep the course from running; empty if it is ready."""
+    """Name the checks that keep the course from running; there are none if it is ready."""
     return [check.name for check in checks if check.failed]
 
 
 def report(checks: Sequence[Check]) -> str:
-    """A line for each check, with what to do below it where something is off, and a verdict."""
+    """Write a line for each check, what to do below it where something is off, and a verdict."""
     lines = []
     for check in checks:
         mark = "ok" if check.ok else "FAIL" if check.failed else "note"
@@ -66,13 +67,13 @@ def report(checks: Sequence[Check]) -> str:
 
 
 def verdict(checks: Sequence[Check]) -> str:
-    """One sentence: ready, or what is not."""
+    """Say in one sentence that all is ready, or what is not."""
     off = failed(checks)
     return f"Not ready: {', '.join(off)}." if off else "Ready for the course."
 
 
 def summary() -> str:
-    """The short form in 1 or 2 lines, free of paths: versions, cores, GPU, and the verdict."""
+    """Write the short form, 1 or 2 lines without paths: versions, cores, GPU, and the verdict."""
     checks = examine()
     gpu = next(check for check in checks if check.name == "gpu")
     cores = usable_cores()
@@ -87,20 +88,16 @@ def summary() -> str:
     return f"{first} {verdict(checks)}"
 
 
-# What this process may use: processor cores and memory, inside a container or out
-
-
 # Judges: from plain values to a Check
 
 
-def judge_python(version: str, wanted: str) -> Check:
-    """`wanted` is the package's requires-python, for example ">=3.10"."""
+def judge_python(version: Sequence[int]) -> Check:
+    """Judge a version such as (3, 13, 0)."""
     return Check(
         "python",
-        Version(version) in SpecifierSet(wanted, prereleases=True),
-        f"Python {version}; the course needs {wanted}",
-        "make a new environment with another Python, for example: make clean, then "
-        "make lab PYTHON=python3.12",
+        python_version.supported(version),
+        f"Python {'.'.join(map(str, version))}; torch has builds for {python_version.RANGE}",
+        f"make the environment again: {python_version.REMEDY}",
     )
 
 
@@ -111,25 +108,30 @@ def judge_torch(
     tested: Sequence[str] = (),
     import_error: str = "",
 ) -> Check:
-    """Whether torch and torchvision are a pair.
+    """Judge whether torch and torchvision are a pair.
 
     `requires` is torchvision's own list of requirements, `tested` the pair to install instead, and
     `import_error` what importing them said.
     """
-    wanted = [Requirement(line) for line in requires]
-    wanted = next((str(one.specifier) for one in wanted if one.name == "torch"), "")
     says = f"torch {torch}, torchvision {torchvision}"
-    ok = not import_error and Version(torch) in SpecifierSet(wanted, prereleases=True)
     if import_error:
-        says += f" do not work together: {import_error}"
-    elif not ok:
-        says += f" do not match: this torchvision needs torch{wanted}"
+        ok, says = False, f"{says} do not work together: {import_error}"
+    else:
+        from packaging.requirements import Requirement
+        from packaging.specifiers import SpecifierSet
+
+        specifiers = {each.name: each.specifier for each in map(Requirement, requires)}
+        wanted = specifiers.get("torch", SpecifierSet())
+        if not (ok := wanted.contains(torch, prereleases=True)):
+            says += f" do not match: this torchvision needs torch{wanted}"
     pair = " ".join(tested or ("torch", "torchvision"))
     return Check("torch", ok, says, _pip(f"install --force-reinstall {pair}"))
 
 
 def judge_figures(matplotlib: str, ipython: str) -> Check:
-    """Matplotlib before 3.9 asks IPython for a name that 9.16 removed; then figures stay text."""
+    """Judge a pair: matplotlib before 3.9 asks IPython for a name that IPython 9.16 removed."""
+    from packaging.version import Version
+
     return Check(
         "figures",
         not (Version(matplotlib) < Version("3.9") and Version(ipython) >= Version("9.16")),
@@ -139,7 +141,7 @@ def judge_figures(matplotlib: str, ipython: str) -> Check:
 
 
 def judge_kernel(command: str, interpreter: str) -> Check:
-    """Whether `command`, which starts the kernel `python3`, is in `interpreter`'s environment.
+    """Judge if `command`, which starts the kernel `python3`, is in `interpreter`'s environment.
 
     A bare name is: Jupyter puts its own interpreter in its place.
     """
@@ -155,7 +157,7 @@ def judge_kernel(command: str, interpreter: str) -> Check:
 
 
 def judge_threads(threads: int, cores: int) -> Check:
-    """More threads than cores wait for each other: measured, half again as long per step."""
+    """Judge torch's threads: with more than cores, a step takes half again as long (measured)."""
     return Check(
         "threads",
         threads <= cores,
@@ -166,7 +168,7 @@ def judge_threads(threads: int, cores: int) -> Check:
 
 
 def judge_memory(room: float | None) -> Check:
-    """`room`: the bytes that one notebook can hold, or None where the system does not say."""
+    """Judge the bytes that one notebook can hold; `room` is None where the system does not say."""
     if room is None:
         return Check("memory", True, "not known on this system")
     return Check(
@@ -183,8 +185,7 @@ def judge_memory(room: float | None) -> Check:
 
 
 def ask_python() -> Check:
-    wanted = metadata.metadata("inception-course")["Requires-Python"]
-    return judge_python(PYTHON, wanted)
+    return judge_python(sys.version_info[:3])
 
 
 def ask_course() -> Check:
@@ -204,7 +205,7 @@ def ask_torch() -> Check:
         torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
     except (ImportError, OSError, RuntimeError, AttributeError) as problem:
         error = first_line(problem)
-    requires = metadata.requires("torchvision") or ()
+    requires = () if error else metadata.requires("torchvision") or ()
     pair = tested_pair(Path(__file__).parents[2] / "requirements.txt")
     return judge_torch(_version("torch"), _version("torchvision"), requires, pair, error)
 
@@ -281,8 +282,8 @@ def in_kernel() -> bool:
 
 
 def tested_pair(requirements: Path) -> list[str]:
-    """The lines for torch and torchvision, such as "torch==2.14.1"; empty without the file."""
-    lines = (line.split("#")[0].strip() for line in _text(requirements).splitlines())
+    """Return the lines for torch and torchvision, as "torch==2.14.1"; none without the file."""
+    lines = (line.split("#")[0].strip() for line in text_of(requirements).splitlines())
     return [line for line in lines if line.startswith(("torch==", "torchvision=="))]
 
 
@@ -319,7 +320,7 @@ def _version(distribution: str) -> str:
 
 
 def _command() -> str:
-    """How to call this Python: as seen from the course's folder if it is in there."""
+    """Say how to call this Python: as seen from the course's folder if it is in there."""
     try:
         return str(Path(sys.executable).relative_to(Path(__file__).parents[2]))
     except ValueError:
@@ -328,3 +329,7 @@ def _command() -> str:
 
 def _pip(arguments: str) -> str:
     return f"{_command()} -m pip {arguments}"
+
+
+if __name__ == "__main__":
+    print(report(examine()))
