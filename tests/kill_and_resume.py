@@ -14,27 +14,35 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from helpers import RICH, TINY, dots, small_net, without_times
+from helpers import RICH, TINY, TRAIN, VAL, dots, small_net, without_times
 
 from inception_course import train
 from inception_course.train import checkpoint, processes
 
 RECIPE = replace(RICH, epochs=8)
-IMAGES = 400  # 25 steps an epoch
+IMAGES = dots(400)  # 25 steps an epoch
 
 
 def fork_and_train(folder):
-    """The process id of a child that trains until it is done; it saves after every step."""
+    """A child that trains until it is done and saves after every step.
+
+    Gives its process id, and a pipe with a byte for each step that it began.
+    """
+    steps, begun = os.pipe()
     if pid := os.fork():
-        return pid
+        os.close(begun)
+        return pid, steps
+
+    def progress(batches):
+        for batch in batches:
+            os.write(begun, b".")
+            yield batch
+
     status = 1
     try:
-        model = small_net(seed=os.getpid(), dropout=0.5)  # the seed of the first counts
-        if not any(folder.glob("checkpoint-*.pt")):  # killed before it saved, or the first
-            model = small_net(dropout=0.5)
-        train.fit(
-            model, dots(IMAGES), dots(32), RECIPE, checkpoint=folder, resume=True, save_every=0
-        )
+        seed = os.getpid() if last_state(folder) else 0  # the seed of the first counts
+        options = {"checkpoint": folder, "resume": True, "save_every": 0, "progress": progress}
+        train.fit(small_net(seed, dropout=0.5), IMAGES, VAL, RECIPE, **options)
         status = 0
     finally:
         os._exit(status)
@@ -48,8 +56,7 @@ def last_state(folder):
 def outcome(folder):
     """Weights, averaged weights, optimizer and history, as the last checkpoint has them."""
     state = last_state(folder)
-    values = {"run": without_times(train.Run.from_json(state.pop("run")))}
-    return values | state
+    return state | {"run": without_times(train.Run.from_json(state["run"]))}
 
 
 def same(one, two):
@@ -63,11 +70,9 @@ def same(one, two):
 def main(folder, kills, seed):
     torch.set_num_threads(1)
     processes.usable_cores = lambda: 1
-    train.fit(small_net(), dots(), dots(), TINY)  # imports what torch puts off
-    start = time.perf_counter()
-    _, status = os.waitpid(fork_and_train(folder / "whole"), 0)
-    whole = time.perf_counter() - start
-    assert status == 0
+    train.fit(small_net(), TRAIN, VAL, TINY)  # imports what torch puts off
+    pid, _ = fork_and_train(folder / "whole")
+    assert os.waitpid(pid, 0) == (pid, 0)
     expected = outcome(folder / "whole")
 
     draw = random.Random(seed)
@@ -77,11 +82,14 @@ def main(folder, kills, seed):
         finished = False
         while not finished:
             place = folder / f"killed-{attempt}"
-            pid = fork_and_train(place)
-            if killed < kills:
-                time.sleep(draw.uniform(0, whole / 10))
+            pid, steps = fork_and_train(place)
+            if killed < kills:  # in one of its first steps, at any moment of the step
+                for _ in range(draw.randint(1, 20)):
+                    os.read(steps, 1)
+                time.sleep(draw.uniform(0, 0.01))
                 os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
+            os.close(steps)
             finished = status == 0
             assert finished or os.WTERMSIG(status) == signal.SIGKILL, status
             if not finished:

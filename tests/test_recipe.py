@@ -8,18 +8,19 @@ from itertools import pairwise
 
 import pytest
 import torch
-from helpers import dots
+from helpers import TINY, dots
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
 from inception_course import data, train
 from inception_course.models.blocks import Logits
-from inception_course.train import Recipe
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 # 56 images make batches of 16, 16, 16 and 8: eight steps.
 TRAIN, VAL = dots(56), dots(20, seed=1)
-PLAIN = Recipe("plain", epochs=2, batch_size=16, learning_rate=0.1, image_size=12)
+PLAIN = replace(TINY, learning_rate=0.1, momentum=0.0)
 # The learning rates of eight steps, as parts of the highest: each is that of the step's middle.
 CONSTANT = [1.0] * 8
 ONE_CYCLE = [0.25, 0.75, *((1 + math.cos(math.radians(a))) / 2 for a in range(15, 180, 30))]
