@@ -10,22 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 from helpers import RICH, dots, small_net, weights, without_times
-from torch import nn
 
 from inception_course import train
 from inception_course.train import processes
 
 # 68 images: a last batch of 4, which two processes can share as equals.
-TRAIN, VAL = dots(68), dots(19, seed=1)
+IMAGES, VAL = dots(68), dots(19, seed=1)
 
 
-def plain_net():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return nn.Sequential(nn.Conv2d(1, 8, 3, stride=2), nn.Flatten(), nn.Linear(8 * 25, 4))
-
-
-def trained(net, train_set=TRAIN, **options):
+def trained(net, train_set=IMAGES, **options):
     return train.fit(net, train_set, VAL, RICH, **options), weights(net)
 
 
@@ -38,7 +31,7 @@ def gathered(values):
 
 def compare(folder, alone):
     expected, expected_weights = alone
-    run, values = trained(plain_net(), checkpoint=folder / "plain", save_every=0)
+    run, values = trained(small_net(batch_norm=False), checkpoint=folder / "plain", save_every=0)
     torch.testing.assert_close(gathered(values), expected_weights, rtol=0, atol=1e-5)
     for ours, theirs in zip(without_times(run), without_times(expected), strict=True):
         assert abs(ours.train_loss - theirs.train_loss) < 1e-5
@@ -57,33 +50,30 @@ def normalize_apart(alone):
 
 def count_every_image():
     """67 images leave a batch of 3, too small to share: it joins the one before."""
-    labels = dots(67).tensors[1]
-    still = train.fit(plain_net(), dots(67), VAL, RICH).epochs
-    right = [epoch.train_accuracy * len(labels) for epoch in still]
+    run, _ = trained(small_net(batch_norm=False), dots(67))
+    right = [67 * epoch.train_accuracy for epoch in run.epochs]
     assert all(abs(count - round(count)) < 1e-9 for count in right)
 
 
 def stop_and_resume(folder):
-    def net(seed):
-        return small_net(seed=seed, dropout=0.5)  # drawn by each process for itself
-
     def progress(batches):
         for number, batch in enumerate(batches):
             if batches.epoch == 2 and number == 3:
                 signal.raise_signal(signal.SIGTERM)  # one process only
             yield batch
 
-    one, whole = trained(net(0))
+    # Each process draws dropout for itself.
+    one, whole = trained(small_net(dropout=0.5))
     options = {"checkpoint": folder / "stopped", "save_every": 0}
     with pytest.raises(train.Interrupted, match="after step 4 of 5 in epoch 2"):
-        trained(net(0), progress=progress, **options)
-    two, resumed = trained(net(1), resume=True, **options)
+        trained(small_net(dropout=0.5), progress=progress, **options)
+    two, resumed = trained(small_net(seed=1, dropout=0.5), resume=True, **options)
     assert without_times(one) == without_times(two)
     assert torch.equal(whole, resumed)
 
 
 def main(folder):
-    alone = [trained(make()) for make in (plain_net, small_net)]
+    alone = [trained(small_net(batch_norm=batch_norm)) for batch_norm in (False, True)]
     with processes.process_group("cpu"):
         compare(folder, alone[0])
         normalize_apart(alone[1])
