@@ -20,7 +20,10 @@ myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
 html_title = project
 html_theme_options = {"show_toc_level": 2, "home_page_in_toc": True}
-html_show_sourcelink = False
+html_sourcelink_suffix = ""
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 epub_show_urls = "no"
 
 
@@ -48,6 +51,19 @@ def add_contents(app, name, source):
         )
 
 
+def finish(app, error):
+    """A first page under the usual name, and each lecture to download as a copy to work in."""
+    if error or app.builder.name != "html":
+        return
+    home = Path(app.outdir)
+    redirect = '<!doctype html><meta http-equiv="refresh" content="0; url=README.html">\n'
+    (home / "index.html").write_text(redirect, "utf-8")
+    for path in lectures.paths():
+        copy = json.dumps(lectures.for_the_reader(lectures.read(path)), indent=1)
+        (home / "_sources" / "notebooks" / path.name).write_text(copy + "\n", "utf-8")
+
+
 def setup(app):
     app.connect("source-read", read_as_a_page)
     app.connect("source-read", add_contents)
+    app.connect("build-finished", finish)

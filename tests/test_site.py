@@ -1,0 +1,119 @@
+"""The web edition in a browser: it loads nothing from elsewhere and describes every picture."""
+
+import html
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import gate
+import lectures
+import pytest
+from test_browser import CHROMIUM_ARGUMENTS
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README", *(f"notebooks/{path.stem}" for path in lectures.paths()))
+THEME = {"label-content-name-mismatch", "region"}  # rules that the theme itself breaks
+WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
+UNSEEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
+
+pytestmark = pytest.mark.needs("sphinx")
+
+
+def build(builder, folder):
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-b", builder, "-c", "docs", "-W", "-q", ".", folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    build("html", folder)
+    return folder
+
+
+def descriptions(path):
+    """What the pictures of a lecture show, in order, as its notebook stores it."""
+    for cell in lectures.without_checks(lectures.read(path))["cells"]:
+        for output in cell.get("outputs", []):
+            for options in output.get("metadata", {}).values():
+                yield options["alt"]
+
+
+@pytest.mark.parametrize("path", lectures.paths(), ids=lambda path: path.stem)
+def test_every_picture_has_its_description(site, path):
+    page = (site / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+    found = [html.unescape(alt) for alt in re.findall(r'<img alt="([^"]*)"', page)]
+    assert [alt for alt in found if alt] == list(descriptions(path))
+
+
+@pytest.mark.parametrize("path", lectures.paths(), ids=lambda path: path.stem)
+def test_a_lecture_can_be_downloaded_to_work_in(site, path):
+    lecture = json.loads((site / "_sources" / "notebooks" / path.name).read_text("utf-8"))
+    assert lecture == lectures.for_the_reader(lectures.read(path))
+
+
+def test_no_check_is_shown(site):
+    for path in lectures.paths():
+        page = (site / "notebooks" / f"{path.stem}.html").read_text("utf-8")
+        checks = [
+            cell
+            for cell in lectures.read(path)["cells"]
+            if lectures.CHECK in cell["metadata"].get("tags", [])
+        ]
+        shown = html.unescape(re.sub(r"<[^>]+>", "", page))
+        for cell in checks:
+            assert lectures.source(cell) not in shown
+
+
+def test_the_book_for_a_reader_of_books_is_made(tmp_path):
+    build("epub", tmp_path)
+    assert list(tmp_path.glob("*.epub"))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=gate.chromium(), args=CHROMIUM_ARGUMENTS
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.needs("chromium")
+@pytest.mark.parametrize(("width", "scheme"), [(1300, "light"), (1300, "dark"), (390, "light")])
+def test_pages_can_be_read_by_everyone_without_a_network(site, browser, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for name in PAGES:
+        page.goto(f"{site.as_uri()}/{name}.html")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate(UNSEEN) == [], f"{name}: pictures that cannot be shown"
+        assert page.evaluate(WIDE) <= 0, f"{name} is wider than the screen"
+        broken = Axe().run(page).response["violations"]
+        ours = [(rule["id"], node["html"]) for rule in broken for node in rule["nodes"]]
+        assert [rule for rule in ours if rule[0] not in THEME] == [], name
+    page.close()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+
+
+@pytest.mark.needs("chromium")
+def test_the_search_finds_a_lecture(site, browser):
+    page = browser.new_page()
+    page.goto(f"{site.as_uri()}/search.html?q=Hebb")
+    page.wait_for_selector("#search-results li")
+    assert "Hebb" in page.inner_text("#search-results")
+    page.close()
