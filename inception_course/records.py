@@ -18,7 +18,7 @@ def save(record: Any, path: Path) -> None:
 
 
 def load(kind: type[Record], path: Path) -> Record:
-    """The record in a file; raises `ValueError` if it is not one of this kind."""
+    """Read the record in a file; raises `ValueError` if it is not one of this kind."""
     try:
         return from_json(kind, path.read_text("utf-8"))
     except ValueError as error:
@@ -30,7 +30,7 @@ def to_json(record: Any) -> str:
 
 
 def from_json(kind: type[Record], text: str) -> Record:
-    """What `to_json` wrote of a dataclass; its annotations say what is in it.
+    """Restore a dataclass that `to_json` wrote; its annotations say what is in it.
 
     Raises `ValueError` if `text` is not such a record.
     """
@@ -43,7 +43,7 @@ def from_json(kind: type[Record], text: str) -> Record:
 
 
 def _restored(kind: Any, value: Any) -> Any:
-    """JSON knows no dataclasses and no tuples."""
+    """Restore what JSON does not know: dataclasses and tuples."""
     if isinstance(kind, type) and is_dataclass(kind):
         known = get_type_hints(kind)
         return kind(**{name: _restored(known.get(name), each) for name, each in value.items()})

@@ -172,14 +172,14 @@ def images():
 
 def prefer(kind, monkeypatch):
     monkeypatch.setattr(
-        ensembles, "seconds", lambda model, images: 1.0 if isinstance(model, kind) else 2.0
+        ensembles, "answer_time", lambda model, images: 1.0 if isinstance(model, kind) else 2.0
     )
 
 
 def test_mixed_answers_agree(model, images, monkeypatch):
-    prefer(ensembles.Mixed, monkeypatch)
-    quick = ensembles.faster(model, images)
-    assert isinstance(quick, ensembles.Mixed)
+    prefer(ensembles.MixedPrecision, monkeypatch)
+    quick = ensembles.optimize_for_inference(model, images)
+    assert isinstance(quick, ensembles.MixedPrecision)
     sample = data.fashion_mnist("val", sample=1000)
     exact, mixed = (evaluate.predict(net, sample) for net in (model, quick))
     assert mixed.dtype == torch.float32
@@ -190,8 +190,8 @@ def test_mixed_answers_agree(model, images, monkeypatch):
 
 def test_where_bfloat16_is_slower_only_batch_norm_is_folded(model, images, monkeypatch):
     prefer(nn.Module, monkeypatch)  # no difference
-    folded = ensembles.faster(model, images)
-    assert not isinstance(folded, ensembles.Mixed)
+    folded = ensembles.optimize_for_inference(model, images)
+    assert not isinstance(folded, ensembles.MixedPrecision)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
     sample = data.fashion_mnist("val", sample=100)
     answers = [evaluate.predict(net, sample) for net in (model, folded)]
@@ -202,7 +202,7 @@ def test_the_model_itself_stays_as_it_was(model, images):
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()
     try:
-        quick = ensembles.faster(model, images)
+        quick = ensembles.optimize_for_inference(model, images)
         assert all(module.training for module in model.modules())
         assert not any(module.training for module in quick.modules())
     finally:
@@ -212,7 +212,7 @@ def test_the_model_itself_stays_as_it_was(model, images):
 
 
 def test_only_the_first_convolution_keeps_its_precision(model, images):
-    mixed = ensembles.Mixed(model)
+    mixed = ensembles.MixedPrecision(model)
     seen = []
     for module in mixed.modules():
         if isinstance(module, nn.Conv2d):

@@ -21,7 +21,7 @@ STUDIES: dict[str, Study] = {study.name: study for study in (*EXPERIMENTS.values
 
 
 def load(name: str) -> Any:
-    """The record that comes with the course: of a study, a benchmark, a table, or a run.
+    """Read a record of the course by its name: a study, a benchmark, a table, or a run.
 
     Raises `ValueError` for another name.
     """

@@ -84,7 +84,7 @@ class Table:
         return len({single.model for single in self.singles})
 
     def row(self, models: int, crops: int) -> Row:
-        """Raises `ValueError` if the table has no such row."""
+        """Find a row; raises `ValueError` if the table has no such row."""
         for row in self.rows:
             if (row.models, row.crops) == (models, crops):
                 return row
@@ -107,10 +107,10 @@ def measure(
 ) -> Table:
     """Ask the networks in `folders`, left by training, about `dataset`, and give the table.
 
-    The networks answer in the arithmetic of `faster`. The table is saved at `path`, and the answers
-    beside it, with the ending .pt: what is there is not done again. After `seconds` no further
-    images are begun; rows that wait for answers are left out. `name` says what `dataset` is;
-    `watch` is called with a sentence for each network.
+    The networks answer in the arithmetic of `optimize_for_inference`. The table is saved at `path`,
+    and the answers beside it, with the ending .pt: what is there is not done again. After `seconds`
+    no further images are begun; rows that wait for answers are left out. `name` says what `dataset`
+    is; `watch` is called with a sentence for each network.
 
     Raises `ValueError` if `path` holds answers to other questions, `CheckpointError` if a folder
     has no network.
@@ -132,7 +132,7 @@ def measure(
         for (crops, protocol), folder in product(sorted(protocols.items()), folders):
             model, size, digest = _load(Path(folder))
             images, _ = next(iter(data.Batches(dataset, 50, size=size)))
-            model = faster(model, images)
+            model = optimize_for_inference(model, images)
             saved = answers.setdefault(
                 f"{Path(folder).name} {crops}",
                 {"digest": digest, "seconds": 0.0, "probabilities": torch.empty(0, 10)},
@@ -156,7 +156,7 @@ def measure(
 
 
 def _begin(path: Path, settings: dict) -> dict:
-    """The answers that are there already."""
+    """Read the answers that are there already."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}
@@ -174,7 +174,7 @@ def _save(path: Path, content: dict) -> None:
 
 
 def _load(folder: Path) -> tuple[torch.nn.Module, int, str]:
-    """The network in a run's folder, the side of the images it learned from, and its digest."""
+    """Return the network of a run, the side of the images it learned from, and its digest."""
     model, run = load_trained(folder)
     model.to(memory_format=torch.channels_last)
     return model, run.recipe.image_size, _digest((folder / "weights.pt").read_bytes())
@@ -185,7 +185,7 @@ def _digest(content: bytes) -> str:
 
 
 def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict) -> Table:
-    """The table of the complete `answers`: name and views -> probabilities [N, classes], seconds.
+    """Make the table of the complete `answers`: name and views -> probabilities [N, 10], seconds.
 
     A number of views makes rows once every network has answered.
     """
@@ -229,21 +229,21 @@ def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict
     return Table(settings, tuple(singles), tuple(rows))
 
 
-def faster(model: nn.Module, images: Tensor) -> nn.Module:
-    """A copy of `model` to give to `evaluate.predict`, in the fastest arithmetic of this machine.
+def optimize_for_inference(model: nn.Module, images: Tensor) -> nn.Module:
+    """Copy `model` for `evaluate.predict`, in the fastest arithmetic of this machine.
 
     Its batch norms are folded into the layers before them, which changes nothing but rounding. If
     a short probe on `images`, [B, C, H, W] on the model's device, shows that it saves a tenth of
-    the time, everything behind the first convolution is computed in bfloat16 (see `Mixed`).
+    the time, everything behind the first convolution is computed in bfloat16.
     """
     images = images.to(memory_format=torch.channels_last)
     with eval_mode(model):
         exact = fold_batch_norm(model).to(memory_format=torch.channels_last)
-        mixed = Mixed(exact).eval()
-        return mixed if seconds(mixed, images) < 0.9 * seconds(exact, images) else exact
+        mixed = MixedPrecision(exact).eval()
+        return mixed if answer_time(mixed, images) < 0.9 * answer_time(exact, images) else exact
 
 
-class Mixed(nn.Module):
+class MixedPrecision(nn.Module):
     """A copy of `model` that computes in bfloat16, except for its first convolution.
 
     bfloat16 keeps eight binary digits. Rounding the pixels to it as well would move the answers
@@ -265,13 +265,13 @@ class Mixed(nn.Module):
 
 
 class InFloat32(nn.Sequential):
-    """Layers that keep their precision whatever is around them."""
+    """Layers that keep their precision inside an autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             return super().forward(x)
 
 
-def seconds(model: nn.Module, images: Tensor) -> float:
-    """The time of one answer."""
+def answer_time(model: nn.Module, images: Tensor) -> float:
+    """Measure the time of one answer."""
     return best_time(lambda: model(images).cpu())  # waits for it wherever it is computed

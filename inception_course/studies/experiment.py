@@ -76,7 +76,7 @@ class Training:
         )
 
     def steps_to(self, target: float) -> int | None:
-        """The first step at which the accuracy was at least `target`; None if it never was."""
+        """Return the first step with an accuracy of at least `target`; None if there was none."""
         return next((row["step"] for row in self.rows if row["accuracy"] >= target), None)
 
 
@@ -103,7 +103,7 @@ class Result:
         return list(dict.fromkeys(training.variant for training in self.trainings))
 
     def of(self, variant: str) -> list[Training]:
-        """The trainings of a variant, by seed."""
+        """Return the trainings of a variant, by seed."""
         chosen = [training for training in self.trainings if training.variant == variant]
         return sorted(chosen, key=lambda training: training.seed)
 
@@ -218,7 +218,7 @@ def to_layout(images: Tensor) -> Tensor:
 
 
 def load(experiment: Experiment) -> tuple[TensorDataset, TensorDataset]:
-    """The training and the validation images of an experiment."""
+    """Load the training and the validation images of an experiment."""
     train_set = data.fashion_mnist("train", sample=experiment.sample)
     sample = experiment.sample and experiment.val_images
     images, labels = data.fashion_mnist("val", sample=sample).tensors
@@ -229,13 +229,13 @@ def load(experiment: Experiment) -> tuple[TensorDataset, TensorDataset]:
 
 
 def black_or_white(dataset: TensorDataset) -> TensorDataset:
-    """The same images with every pixel 0 or 255: white from half of full white on."""
+    """Return the same images with every pixel 0 or 255: white from half of full white on."""
     images, labels = dataset.tensors
     return TensorDataset((images > 127).to(torch.uint8) * 255, labels)
 
 
 def endless(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pass after pass over `batches`, each in an order of its own."""
+    """Yield pass after pass over `batches`, each in an order of its own."""
     for _ in count():
         yield from batches
 
@@ -260,7 +260,7 @@ class Line(NamedTuple):
 
 
 def table(result: Result, baseline: str) -> list[Line]:
-    """How fast and how far each variant got, as in the paper's Figure 3."""
+    """Tell how fast and how far each variant got, as in the paper's Figure 3."""
     targets = {training.seed: training.best for training in result.of(baseline)}
     return [
         Line(
@@ -274,9 +274,10 @@ def table(result: Result, baseline: str) -> list[Line]:
 
 
 def narrow_googlenet(norm=None, act=None, width: float = 0.125) -> nn.Module:
-    """GoogLeNet for 28x28 pixels with an eighth of the channels, without response normalization.
+    """Make GoogLeNet for 28x28 pixels with an eighth of the channels.
 
-    Without dropout, too, so that the variants differ in what their names say and nothing else.
+    It has neither response normalization nor dropout, so that the variants differ in what their
+    names say and nothing else.
     """
     options = {"act": act} if act else {}
     return models.create(

@@ -43,7 +43,7 @@ class BlockInput(NamedTuple):
 
 
 def block_inputs() -> list[BlockInput]:
-    """The nine blocks in the paper's Table 1, with the maps that an image of 224x224 gives them."""
+    """List the blocks of the paper's Table 1, with the maps that an image of 224x224 gives them."""
     found = []
     with torch.device("meta"):  # channels only
         _, channels = sequence(STEM, 3, ConvUnit)
@@ -57,12 +57,12 @@ def block_inputs() -> list[BlockInput]:
 
 
 def naive(row: Inception) -> NaiveChained:
-    """The same row as the paper's Figure 2a: no 1x1 before 3x3 and 5x5, none after the pool."""
+    """Return the row as in the paper's Figure 2a: no 1x1 before 3x3 and 5x5 or after the pool."""
     return NaiveChained(**vars(row))
 
 
 def block_cost(row: Row, c_in: int, side: int) -> cost.CostTable:
-    """What the block costs on a map of `c_in` channels and `side` positions a side."""
+    """Count what the block costs on a map of `c_in` channels and `side` positions a side."""
     block, _ = row.build(c_in, ConvUnit)
     body = nn.Sequential(OrderedDict([(row.name, block)]))
     return cost.table(nn.Sequential(OrderedDict(body=body)), (c_in, side, side))
@@ -78,7 +78,7 @@ class Branch(NamedTuple):
 
 
 def branches(row: Row, c_in: int, side: int) -> dict[str, Branch]:
-    """The cost of each branch of a block, by its name."""
+    """Count the cost of each branch of a block, by its name."""
     layers = block_cost(row, c_in, side).layers
     costs = {}
     for name in row.branches():
@@ -130,7 +130,7 @@ def clock(block: nn.Module, maps: Tensor) -> float:
 
 
 def stage_input(model: Network, name: str, dataset: TensorDataset) -> Tensor:
-    """The maps of all images that enter the stage `name` of a network, in eval mode.
+    """Return the maps of all images that enter the stage `name` of a network, in eval mode.
 
     Shape: [N, c_in, H, W]
     """
@@ -147,12 +147,12 @@ def stage_input(model: Network, name: str, dataset: TensorDataset) -> Tensor:
 
 
 def pixels(maps: Tensor) -> Tensor:
-    """Every position of every map as one row: [N, C, H, W] -> [N * H * W, C]."""
+    """Make every position of every map one row: [N, C, H, W] -> [N * H * W, C]."""
     return maps.permute(0, 2, 3, 1).flatten(0, 2)
 
 
 def spectrum(rows: Tensor) -> Tensor:
-    """Singular values of `rows` [N, C] without their mean, over sqrt(N), the largest first: [C].
+    """Return the singular values of `rows` [N, C], centered, over sqrt(N), largest first: [C].
 
     Their squares are the variances along the principal directions.
     """
@@ -162,7 +162,7 @@ def spectrum(rows: Tensor) -> Tensor:
 
 
 def explained_variance(singular_values: Tensor) -> Tensor:
-    """The share of the variance that the best k channels hold, for k = 1 to C: [C].
+    """Return the share of the variance that the best k channels hold, for k = 1 to C: [C].
 
     The best are the first k principal components. One minus the share is the squared error of the
     reconstruction from them, over the variance.
@@ -172,13 +172,13 @@ def explained_variance(singular_values: Tensor) -> Tensor:
 
 
 def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
-    """The same values in each channel, each channel in an order of its own: no correlations."""
+    """Shuffle each channel in an order of its own, which leaves no correlations."""
     orders = torch.rand(rows.shape, generator=generator).argsort(dim=0)
     return rows.gather(0, orders)
 
 
 def r2(rows: Tensor, reduced: Tensor) -> float:
-    """The share of the variance of `rows` [N, C] that a linear map gives back from `reduced`.
+    """Return the share of the variance of `rows` [N, C] that a linear map restores from `reduced`.
 
     The best linear map with a constant, by least squares, from [N, k] to [N, C].
     """
@@ -206,7 +206,7 @@ RECIPE = train.Recipe(
 
 
 def narrow_net(width: int | None, *, bypass: bool) -> Network:
-    """Two convolutions, then 3a and 3b, a quarter of their channels, reductions `width` wide.
+    """Make a net: two convolutions, then 3a and 3b, quartered, with reductions `width` wide.
 
     Without `bypass` the branches 1x1 and pool are left out, so that all that reaches the
     next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.

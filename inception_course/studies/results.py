@@ -17,13 +17,13 @@ RECORDS = Path(__file__).with_name("records")  # those that come with the course
 
 
 def runs(folder: str | Path = RECORDS) -> dict[str, Run]:
-    """The runs in `folder`, by the name of their file, the shortest first."""
+    """Read the runs in `folder`, by the name of their file, the shortest first."""
     found = {path.stem: records.load(Run, path) for path in sorted(Path(folder).glob("*.json"))}
     return dict(sorted(found.items(), key=lambda item: item[1].seconds))
 
 
 def repetitions(folder: str | Path = RECORDS) -> dict[str, list[Run]]:
-    """The runs in `folder`/seeds, by model and recipe."""
+    """Read the runs in `folder`/seeds, by model and recipe."""
     groups = defaultdict(list)
     for name, run in runs(Path(folder) / "seeds").items():
         groups[name.rpartition("-")[0]].append(run)
@@ -31,13 +31,13 @@ def repetitions(folder: str | Path = RECORDS) -> dict[str, list[Run]]:
 
 
 def command(name: str, run: Run) -> str:
-    """What makes the run again; `name` is MODEL-RECIPE."""
+    """Return the command that makes the run again; `name` is MODEL-RECIPE."""
     model = name.removesuffix(f"-{run.recipe.name}")
     return f"python -m inception_course train --model {model} --recipe {run.recipe.name}"
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that a reader would choose."""
+    """Tell a time in the unit that a reader would choose."""
     for unit, size, below in (("s", 1, 100), ("min", 60, 100)):
         if seconds < below * size:
             return f"{seconds / size:.0f} {unit}"
@@ -45,7 +45,7 @@ def duration(seconds: float) -> str:
 
 
 def markdown(folder: str | Path = RECORDS) -> str:
-    """Tables in Markdown of what is there: the recipes, their repetitions, networks together.
+    """Write tables in Markdown of what is there: recipes, their repetitions, networks together.
 
     The first has the runs with seed 0. The last has what was asked about test images, each row one
     of a `ensembles.Table`: with several networks or several views, averaged.

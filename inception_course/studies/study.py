@@ -33,26 +33,26 @@ class Study(ABC):
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """What a record must agree in to be resumed."""
+        """Return what a record must agree in to be resumed."""
 
     @abstractmethod
     def units(self) -> list[Unit]:
-        """Everything to measure, in the order of the record; a unit ends with its seed."""
+        """List everything to measure, in the order of the record; a unit ends with its seed."""
 
     @abstractmethod
     def measure(self, unit: Unit) -> Any:
-        """One training, for the record. It may run in a process of its own."""
+        """Measure one unit, for the record; this may run in a process of its own."""
 
     def sentence(self, measured: Any) -> str:
-        """What was measured, for a reader who waits."""
+        """Tell one finished measurement to a reader who waits."""
         return str(measured)
 
     def environment(self) -> dict[str, Any]:
-        """Where it is measured."""
+        """Describe the machine, where that belongs in the record."""
         return {}
 
     def differences(self, record: Any) -> Iterator[tuple[str, Any, Any]]:
-        """Names and values, then and now, of what a record was measured with otherwise."""
+        """Yield what a record was measured with otherwise: its name, its value then, and now."""
         for name, now in self.settings().items():
             if (before := record.settings.get(name, now)) != now:
                 yield name, before, now
@@ -104,7 +104,7 @@ def _begin(study: Study, path: Path | None) -> Any:
 
 
 def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: float) -> Iterator[Any]:
-    """Each measurement, in the order in which they finish."""
+    """Give each measurement, in the order in which they finish."""
     end = time.monotonic() + seconds
     todo = iter(todo)
     if workers == 1:
