@@ -1,8 +1,4 @@
-"""Rules of every test run: no network, and nothing left out silently.
-
-A plugin rather than a conftest.py, so that it also holds for the notebooks, which are outside
-this folder (`-p gate` in pyproject.toml).
-"""
+"""Rules of every test run: no network, and nothing left out silently."""
 
 import functools
 import importlib.util
@@ -48,6 +44,14 @@ CAPABILITIES = {
     "d2l": (
         lambda: importlib.util.find_spec("d2l"),
         "d2l: pip install --no-deps d2l==1.0.3",
+    ),
+    "nbgrader": (
+        lambda: importlib.util.find_spec("nbgrader"),
+        "nbgrader: pip install -r docs/requirements.txt",
+    ),
+    "sphinx": (
+        lambda: importlib.util.find_spec("myst_nb"),
+        "what the web edition is made with: pip install -r docs/requirements.txt",
     ),
 }
 

@@ -195,7 +195,8 @@ WRONG = {
 
 def run_pytest(folder, *arguments, **environment):
     """The course's own pytest command, on other files."""
-    command = [sys.executable, "-m", "pytest", "-c", ROOT / "pyproject.toml", "--rootdir", folder]
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "--rootdir", folder]
+    command += ["-c", ROOT / "pyproject.toml"]
     return subprocess.run(
         [*command, "--color=no", *arguments],
         cwd=ROOT,
