@@ -1,19 +1,23 @@
 # make lab sets up what it needs and opens the course; make test does the same and checks it.
-# Another Python:  make lab PYTHON=python3.12  (after make clean, if .venv exists already)
 
-PYTHON ?= python3
+# Makes the environment: by default the newest Python on the path that the course can use. Another:
+# make lab PYTHON=python3.12   (after make clean, if .venv exists already)
+PYTHON ?= $(shell sh tools/pythons.sh | head -n 1)
 # Options for JupyterLab, for example LABFLAGS="--no-browser --port=8890"
 LABFLAGS ?=
+# The environment's folder
+VENV ?= .venv
 
-VENV := .venv
 RUN := $(VENV)/bin/python
+# Fails for a Python that the course cannot use.
+SUPPORTED := inception_course/lessons/python_version.py
 # Written last, so that it exists only in an environment that is complete.
 READY := $(VENV)/ready
 # d2l with the version in requirements.txt; pip takes it from there only below Python 3.12.
 D2L := $(shell sed -n 's/^\(d2l==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test train notebooks clean
+.PHONY: help lab quick test lint train notebooks clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -21,10 +25,17 @@ help: ## this list
 lab: $(READY) ## set up the environment and open the course in JupyterLab
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m jupyterlab notebooks/00_start_here.ipynb $(LABFLAGS)
 
-test: $(READY) ## set up the environment and run every check
+quick: lint ## lint, types and the unit tests that take no more than a moment
+	$(RUN) -m pytest -m "not slow" tests
+
+test: lint ## set up the environment and run every check
+	$(RUN) -m pytest
+
+lint: $(READY) ## code style, spelling and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
-	$(RUN) -m pytest
+	$(RUN) -m codespell_lib
+	$(RUN) -m mypy
 
 train: $(READY) ## train GoogLeNet on the full Fashion-MNIST, without a browser
 	$(RUN) -m inception_course train --model googlenet_bn --recipe quick
@@ -33,21 +44,25 @@ notebooks: $(READY) ## run every notebook again and store what it shows
 	$(RUN) tools/execute.py notebooks/*.ipynb
 
 clean: ## remove the environment and caches; results and data stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest build *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements.txt pyproject.toml
 	@rm -f $@
-	@# An environment that cannot run pip, or with too old a Python, is made again.
-	@$(RUN) -c 'import pip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
-	    echo "The course needs Python 3.10 or later, and '$(PYTHON)' is missing or older."; \
-	    echo "Name another, for example: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }; \
-	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	    echo "'$(PYTHON)' lacks its venv module. On Debian or Ubuntu: sudo apt install python3-venv"; \
+	@# An environment that cannot run pip, or with a Python that will not do, is made again.
+	@$(RUN) -c 'import pip' 2>/dev/null && $(RUN) $(SUPPORTED) >/dev/null 2>&1 || { \
+	  python='$(PYTHON)'; \
+	  "$${python:-false}" $(SUPPORTED) >/dev/null 2>&1 || { \
+	    echo "The course needs Python 3.10 to 3.14, for which torch has builds; $${python:-what is on the path} is none."; \
+	    echo "Name one: make $(MAKECMDGOALS) PYTHON=python3.13"; \
+	    echo "Or install one: brew install python@3.13, sudo apt install python3-venv, uv python install 3.13"; \
 	    exit 1; }; \
-	  echo "Making $(VENV): on Linux about 3.3 GB to download and 6.2 GB on disk, once."; \
-	  $(PYTHON) -m venv --clear $(VENV); }
+	  "$$python" -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "'$$python' lacks its venv module. On Debian or Ubuntu: sudo apt install python3-venv"; \
+	    exit 1; }; \
+	  echo "Making $(VENV) with $$python: on Linux about 3.3 GB to download and 6.2 GB on disk, once."; \
+	  "$$python" -m venv --clear $(VENV); }
 	$(RUN) -m pip install --disable-pip-version-check -r requirements.txt
 	@$(RUN) -c 'import sys; sys.exit(sys.version_info < (3, 12))' || exit 0; \
 	  $(RUN) -m pip install --disable-pip-version-check --no-deps $(D2L) || \

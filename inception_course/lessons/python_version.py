@@ -1,7 +1,7 @@
 """Which Pythons can run the course: those that torch and torchvision have builds for.
 
-Run as a program, this prints the version of the Python that runs it, and fails if the course cannot
-use it. make, `.ci/run` and pip's build of the course ask so before anything is downloaded.
+Run as a program, this prints version and path of the Python that runs it, and fails if the course
+cannot use it. make, `.ci/run` and pip's build of the course ask before anything is downloaded.
 """
 
 import sys
@@ -22,5 +22,5 @@ def supported(version: "Sequence[int]" = sys.version_info[:3]) -> bool:
 
 
 if __name__ == "__main__":
-    print("{}.{}.{}".format(*sys.version_info))
+    print("{}.{}.{} {}".format(*sys.version_info[:3], sys.executable))
     sys.exit(not supported())
