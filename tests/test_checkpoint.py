@@ -204,6 +204,7 @@ def test_settings_of_the_optimizer_come_from_the_recipe(tmp_path):
 # Killed
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 def test_a_run_killed_at_twenty_random_moments_ends_like_one_never_killed(tmp_path):
     script = Path(__file__).with_name("kill_and_resume.py")
@@ -534,6 +535,7 @@ def test_foreign_weights_are_refused_in_a_sentence(tmp_path, saved, said):
 # The command
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
 def test_the_command_says_how_to_go_on(tmp_path):
     folder = tmp_path / "run"

@@ -94,6 +94,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="tested on Linux")
 
 
 @on_linux
+@pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
     with torchrun(TESTS / "shared_training.py", tmp_path) as process:
         out, err = process.communicate(timeout=120)
@@ -103,6 +104,7 @@ def test_two_processes_train_as_one_does(tmp_path):
 
 
 @on_linux
+@pytest.mark.slow
 def test_a_run_goes_on_when_a_process_dies(tmp_path):
     folder = tmp_path / "run"
     command = ("-m", "inception_course", "train", "--sample", 130, "--epochs", 5, "--out", folder)
