@@ -1,0 +1,124 @@
+"""Random changes to a batch of images, as bytes, that draw from a generator of their own.
+
+torchvision's transforms draw once for a whole batch; these draw for each image.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+Augment = Callable[[Tensor, Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class RandomFlip:
+    """Mirror each image left to right, with a chance of one half."""
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        flipped = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
+        return torch.where(flipped.to(images.device), images.flip(3), images)
+
+
+@dataclass(frozen=True)
+class Translate:
+    """Move each image up to `pixels` along each axis; what comes into view is black."""
+
+    pixels: int
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, channels, height, width = images.shape
+        reach = 2 * self.pixels + 1
+        down, right = torch.randint(reach, (2, count, 1), generator=generator).to(images.device)
+        rows = down + torch.arange(height, device=images.device)  # [B, H]
+        columns = right + torch.arange(width, device=images.device)  # [B, W]
+        padded = F.pad(images, [self.pixels] * 4)
+        image, channel = torch.arange(count)[:, None, None, None], torch.arange(channels)
+        return padded[image, channel[:, None, None], rows[:, None, :, None], columns[:, None, None]]
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Blacken a square of `pixels` at a random place in each image (cutout, DeVries 2017)."""
+
+    pixels: int
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, _, height, width = images.shape
+        # The square may hang over the border, so that no pixel is safer than another.
+        top = torch.randint(1 - self.pixels, height, (count, 1), generator=generator)
+        left = torch.randint(1 - self.pixels, width, (count, 1), generator=generator)
+        down, right = torch.arange(height) - top, torch.arange(width) - left  # [B, H], [B, W]
+        rows, columns = ((x >= 0) & (x < self.pixels) for x in (down, right))
+        square = (rows[:, :, None] & columns[:, None, :])[:, None]  # [B, 1, H, W]
+        return images.masked_fill(square.to(images.device), 0)
+
+
+@dataclass(frozen=True)
+class RandomResizedCrop:
+    """Cut a patch out of each image, and enlarge it to the size that the image had (bilinear).
+
+    The patch has from 8 to 100 % of the image's area, every share as likely, and is from 3/4 to 4/3
+    times as wide as high: the sampling that the GoogLeNet paper found to work well (section 6). It
+    says no more; here all places are as likely, and so are an aspect and its inverse. Where an
+    image is too long for a patch of all its area, `area` ends at the largest that fits.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        count, _, height, width = images.shape
+        boxes = self.boxes(count, height, width, generator).to(images.device)
+        return resize_boxes(images, boxes)
+
+    def boxes(self, count: int, height: int, width: int, generator: Generator) -> Tensor:
+        """The top, left, height and width of `count` patches, in pixels and parts: [count, 4]."""
+        share, shape, down, right = torch.rand(4, count, generator=generator)
+        narrow, wide = self.aspect
+        low, high = self.area
+        high = min(high, wide * height / width, width / (narrow * height))
+        share = min(low, high) + (high - min(low, high)) * share
+        # What else is too wide for the image, or too high: at all of the area only its own aspect.
+        narrow = (share * width / height).clamp(min=narrow)
+        wide = (width / (share * height)).clamp(max=wide)
+        shape = narrow * (wide / narrow) ** shape
+        heights = (share * height * width / shape).sqrt().clamp(1, height)
+        widths = (share * height * width * shape).sqrt().clamp(1, width)
+        tops, lefts = down * (height - heights), right * (width - widths)
+        return torch.stack([tops, lefts, heights, widths], dim=1)
+
+
+def resize_boxes(images: Tensor, boxes: Tensor) -> Tensor:
+    """Enlarge a box of each image to the whole image; bytes [B, C, H, W] in and out.
+
+    `boxes` are top, left, height and width in pixels, [B, 4]. Nothing outside a box is looked at.
+    """
+    tops, lefts, heights, widths = boxes.unbind(dim=1)
+    rows = _between(images.shape[2], tops, heights)  # [B, H, H]
+    columns = _between(images.shape[3], lefts, widths)  # [B, W, W]
+    patches = rows[:, None] @ images.float() @ columns[:, None].mT
+    return patches.round().to(images.dtype)
+
+
+def _between(size: int, starts: Tensor, lengths: Tensor) -> Tensor:
+    """How much each old pixel (column) counts in each new one (row): [B, size, size].
+
+    Linear interpolation: a pixel's weight falls from 1 where it is to 0 at its neighbors.
+    """
+    pixels = torch.arange(size, device=starts.device)
+    starts, lengths = starts[:, None], lengths[:, None]
+    # Pixel i is the interval from i to i + 1, so its middle is what is looked up.
+    positions = (starts + (pixels + 0.5) * lengths / size - 0.5).clamp(starts, starts + lengths - 1)
+    return (1 - (positions[:, :, None] - pixels).abs()).clamp(min=0)
+
+
+class Compose(tuple[Augment, ...]):
+    """Augmentations applied in order: Compose((RandomFlip(), Translate(2)))."""
+
+    def __call__(self, images: Tensor, generator: Generator) -> Tensor:
+        for augment in self:
+            images = augment(images, generator)
+        return images
