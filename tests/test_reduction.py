@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 from inception_course import data, models, records, studies
-from inception_course.models.blocks import ConvUnit
-from inception_course.models.googlenet import PRINTED
+from inception_course.models.blocks import build
+from inception_course.models.googlenet import PRINTED, InceptionSpec
 from inception_course.studies import reduction
 from inception_course.train import Recipe
 
-PLACES = reduction.block_inputs()
+BLOCKS = reduction.block_inputs()
 
 
 @pytest.fixture
@@ -21,27 +21,27 @@ def generator():
 
 
 def test_the_nine_blocks_stand_where_table_1_has_them():
-    assert [(place.row.name, place.c_in, place.side) for place in PLACES] == [
+    assert [(block.row.name, block.c_in, block.side) for block in BLOCKS] == [
         *(("3a", 192, 28), ("3b", 256, 28)),
         *(("4a", 480, 14), ("4b", 512, 14), ("4c", 512, 14), ("4d", 512, 14), ("4e", 528, 14)),
         *(("5a", 832, 7), ("5b", 832, 7)),
     ]
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: place.row.name)
-def test_branches_add_up_to_the_block_and_to_the_paper(place):
-    costs = reduction.branches(*place).values()
-    whole = reduction.block_cost(*place)
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.row.name)
+def test_branches_add_up_to_the_block_and_to_the_paper(block):
+    costs = reduction.branches(*block).values()
+    whole = reduction.block_cost(*block)
     work = sum(branch.multiply_adds for branch in costs)
-    assert work == whole.multiply_adds == whole[place.row.name].multiply_adds
-    assert work == sum(branch.weights for branch in costs) * place.side**2
+    assert work == whole.multiply_adds == whole[block.row.name].multiply_adds
+    assert work == sum(branch.weights for branch in costs) * block.side**2
     assert sum(branch.channels for branch in costs) == whole.blocks[0].output[0]
-    if place.row.name != "5a":  # its 54 fits 928 input channels, not 832
-        assert work / 1e6 == pytest.approx(PRINTED[place.row.name][1], abs=1)
+    if block.row.name != "5a":  # its 54 fits 928 input channels, not 832
+        assert work / 1e6 == pytest.approx(PRINTED[block.row.name][1], abs=1)
 
 
 def test_3a_costs_what_the_paper_says_and_its_naive_form_twice_as_much():
-    row, c_in, side = PLACES[0]
+    row, c_in, side = BLOCKS[0]
     reduced, naive = (
         reduction.block_cost(each, c_in, side).blocks[0] for each in (row, reduction.naive(row))
     )
@@ -52,7 +52,7 @@ def test_3a_costs_what_the_paper_says_and_its_naive_form_twice_as_much():
 
 
 def test_the_reduction_is_counted_apart():
-    costs = reduction.branches(*PLACES[0])
+    costs = reduction.branches(*BLOCKS[0])
     assert {name: branch.reduction for name, branch in costs.items()} == {
         "1x1": 0,
         "3x3": 192 * 96 * 28**2,
@@ -62,7 +62,7 @@ def test_the_reduction_is_counted_apart():
 
 
 def test_a_race_times_both_kinds(generator):
-    row = models.googlenet.Inception("small", 2, 2, 2, 2, 2, 2)
+    row = InceptionSpec("small", 2, 2, 2, 2, 2, 2)
     threads = torch.get_num_threads()
     times = reduction.time_blocks([reduction.BlockInput(row, 4, 6)], images=2, repeats=2)
     assert times.keys() == {"small"}
@@ -198,6 +198,6 @@ def test_the_stored_record_is_complete_and_of_these_nets():
 
 
 def test_a_naive_block_passes_every_pooled_channel_on():
-    block, channels = reduction.naive(PLACES[0].row).build(8, ConvUnit)
+    block, channels = build((reduction.naive(BLOCKS[0].row),), 8)
     assert channels == 64 + 128 + 32 + 8
     assert block(torch.rand(1, 8, 5, 5)).shape == (1, channels, 5, 5)

@@ -4,7 +4,6 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,18 +16,17 @@ from ..data import Batches
 from ..evaluate import eval_mode
 from ..machine import usable_cores
 from ..models.blocks import (
-    AverageHead,
-    Block,
-    Conv,
-    ConvUnit,
-    MaxPool,
+    BlockSpec,
+    ConvSpec,
+    MaxPoolSpec,
     Network,
-    Row,
+    RowSpec,
+    Steps,
+    build,
     he_initialize,
     output_size,
-    sequence,
 )
-from ..models.googlenet import BODY, STEM, Inception, NaiveChained
+from ..models.googlenet import BODY, STEM, GoogLeNet, InceptionSpec, NaiveChainedSpec
 from .study import Study, Unit
 
 # Counted and timed: the nine blocks
@@ -37,7 +35,7 @@ from .study import Study, Unit
 class BlockInput(NamedTuple):
     """A block of GoogLeNet, and the channels and the side of the map that enters it."""
 
-    row: Inception
+    row: InceptionSpec
     c_in: int
     side: int
 
@@ -46,25 +44,24 @@ def block_inputs() -> list[BlockInput]:
     """List the blocks of the paper's Table 1, with the maps that an image of 224x224 gives them."""
     found = []
     with torch.device("meta"):  # channels only
-        _, channels = sequence(STEM, 3, ConvUnit)
+        _, channels = build(STEM, 3)
         side = output_size(STEM, 224)
         for step in BODY:
-            if isinstance(step, Inception):
+            if isinstance(step, InceptionSpec):
                 found.append(BlockInput(step, channels, side))
-            _, channels = step.build(channels, ConvUnit)
+            _, channels = build((step,), channels)
             side = step.output_size(side)
     return found
 
 
-def naive(row: Inception) -> NaiveChained:
+def naive(row: InceptionSpec) -> NaiveChainedSpec:
     """Return the row as in the paper's Figure 2a: no 1x1 before 3x3 and 5x5 or after the pool."""
-    return NaiveChained(**vars(row))
+    return NaiveChainedSpec(**vars(row))
 
 
-def block_cost(row: Row, c_in: int, side: int) -> cost.CostTable:
+def block_cost(row: RowSpec, c_in: int, side: int) -> cost.CostTable:
     """Count what the block costs on a map of `c_in` channels and `side` positions a side."""
-    block, _ = row.build(c_in, ConvUnit)
-    body = nn.Sequential(OrderedDict([(row.name, block)]))
+    body, _ = build((row,), c_in)
     return cost.table(nn.Sequential(OrderedDict(body=body)), (c_in, side, side))
 
 
@@ -77,7 +74,7 @@ class Branch(NamedTuple):
     channels: int  # that it gives
 
 
-def branches(row: Row, c_in: int, side: int) -> dict[str, Branch]:
+def branches(row: RowSpec, c_in: int, side: int) -> dict[str, Branch]:
     """Count the cost of each branch of a block, by its name."""
     layers = block_cost(row, c_in, side).layers
     costs = {}
@@ -109,7 +106,7 @@ def time_blocks(
     times = {}
     for row, c_in, side in blocks:
         maps = torch.rand(images, c_in, side, side).to(memory_format=torch.channels_last)
-        pair = [each.build(c_in, ConvUnit)[0] for each in (row, naive(row))]
+        pair = [build((each,), c_in)[0] for each in (row, naive(row))]
         pair = [block.to(memory_format=torch.channels_last).eval() for block in pair]
         with torch.inference_mode(), machine.using_threads(usable_cores()):
             seconds = [[clock(block, maps) for block in pair] for _ in range(repeats + 1)]
@@ -193,7 +190,7 @@ def r2(rows: Tensor, reduced: Tensor) -> float:
 WIDTHS = (1, 4, 16, None)  # channels after a reduction; None: no reduction
 SEEDS = (0, 1, 2)
 SAMPLE, VAL_IMAGES = 5000, 1000  # of the packaged sample
-NARROW_STEM = (Conv("conv1", 3, 16, stride=2), Conv("conv2", 3, 48))  # to 48 channels, 14x14
+NARROW_STEM = (ConvSpec("conv1", 3, 16, stride=2), ConvSpec("conv2", 3, 48))  # to 14x14
 RECIPE = train.Recipe(
     "narrow",
     epochs=2,
@@ -205,34 +202,32 @@ RECIPE = train.Recipe(
 )
 
 
-def narrow_net(width: int | None, *, bypass: bool) -> Network:
+def narrow_net(width: int | None, *, bypass: bool) -> GoogLeNet:
     """Make a net: two convolutions, then 3a and 3b, quartered, with reductions `width` wide.
 
     Without `bypass` the branches 1x1 and pool are left out, so that all that reaches the
     next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.
     """
-    unit = partial(ConvUnit, norm=nn.BatchNorm2d)
     body = []
-    for step in BODY[:2]:
-        quarter = step.scaled(0.25).branches()
-        chosen = {}
-        for name, steps in quarter.items():
+    for row in BODY[:2]:
+        chosen: dict[str, Steps] = {}
+        for name, steps in row.scaled(0.25).branches().items():
             if name in ("3x3", "5x5"):
-                narrow = () if width is None else (Conv(steps[0].name, 1, width),)
+                narrow = () if width is None else (ConvSpec(steps[0].name, 1, width),)
                 chosen[name] = (*narrow, steps[-1])
             elif bypass:
                 chosen[name] = steps
-        body.append(Block(step.name, chosen))
-    model = Network(
-        NARROW_STEM,
-        [*body, MaxPool("pool3", 3, 2)],
-        lambda channels, _: AverageHead(channels, 10, dropout=0.0),
-        in_channels=1,
-        image_size=28,
-        unit=unit,
+        body.append(BlockSpec(row.name, chosen))
+    return he_initialize(
+        GoogLeNet(
+            NARROW_STEM,
+            (*body, MaxPoolSpec("pool3", 3, 2)),
+            num_classes=10,
+            in_channels=1,
+            image_size=28,
+            norm=nn.BatchNorm2d,
+        )
     )
-    he_initialize(model)
-    return model
 
 
 @dataclass(frozen=True, slots=True)
