@@ -1,6 +1,6 @@
 """Run notebooks from the top in a fresh kernel and store what they show.
 
-    python tests/execute.py notebooks/*.ipynb
+    python tools/execute.py notebooks/*.ipynb
 
 Running it twice changes nothing but times and pictures: whatever a machine would leave behind
 (its name, versions, clock times, widget ids) is removed. A notebook that fails, or writes to
@@ -27,7 +27,7 @@ METADATA = {
     },
     "language_info": {"name": "python"},
 }
-CELL_METADATA = {"tags"}
+CELL_METADATA = {"jupyter", "slideshow", "tags"}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 1800
 
