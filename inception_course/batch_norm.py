@@ -18,7 +18,7 @@ from .data import Batches
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
-class Normalise(torch.autograd.Function):
+class Normalize(torch.autograd.Function):
     """Algorithm 1 and the six gradients that follow it in the paper (section 3).
 
     Shape: x [m, C], gamma [C], beta [C] -> y [m, C], mean [C], variance [C]
@@ -79,17 +79,17 @@ class BatchNorm(nn.Module):
             )
         columns = x.movedim(1, -1)  # [N, C] or [N, H, W, C]: a column a channel
         rows = columns.reshape(-1, x.shape[1])  # [m, C]
-        y = self._normalise(rows) if self.training else self._map(rows)
+        y = self._normalize(rows) if self.training else self._map(rows)
         return y.view(columns.shape).movedim(-1, 1)
 
-    def _normalise(self, rows: Tensor) -> Tensor:
+    def _normalize(self, rows: Tensor) -> Tensor:
         m = len(rows)
         if m < 2:
             raise ValueError(
                 "one value per channel has no variance: train with batches of at least 2, "
                 "or call model.eval() to use the running statistics"
             )
-        y, mean, variance = Normalise.apply(rows, self.gamma, self.beta, self.eps)
+        y, mean, variance = Normalize.apply(rows, self.gamma, self.beta, self.eps)
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(variance * m / (m - 1), self.momentum)

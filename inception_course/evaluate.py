@@ -127,7 +127,7 @@ PLACES = {  # where a crop lies in the room that the square leaves it: across an
     "top right": (1, 0),
     "bottom left": (0, 1),
     "bottom right": (1, 1),
-    "centre": (0.5, 0.5),
+    "center": (0.5, 0.5),
 }
 
 
@@ -144,7 +144,7 @@ class Protocol:
     size: int
     scales: tuple[int, ...]
     squares: tuple[float, ...] = (0, 0.5, 1)
-    places: tuple[str, ...] = (*CORNERS, "centre", "whole")
+    places: tuple[str, ...] = (*CORNERS, "center", "whole")
     mirror: bool = True
     margin: tuple[int, int] = (0, 0)
 
@@ -192,10 +192,10 @@ def resized(height: int, width: int, shorter: int) -> tuple[int, int]:
 
 
 # By the number of views. GoogLeNet's (section 7); its paper does not say which 10 crops its Table 3
-# means: they are AlexNet's here, four corners and the centre of the centre square, mirrored.
+# means: they are AlexNet's here, four corners and the center of the center square, mirrored.
 IMAGENET = {
-    1: Protocol(224, (256,), squares=(0.5,), places=("centre",), mirror=False),
-    10: Protocol(224, (256,), squares=(0.5,), places=(*CORNERS, "centre")),
+    1: Protocol(224, (256,), squares=(0.5,), places=("center",), mirror=False),
+    10: Protocol(224, (256,), squares=(0.5,), places=(*CORNERS, "center")),
     144: Protocol(224, (256, 288, 320, 352)),
 }
 
@@ -204,8 +204,8 @@ IMAGENET = {
 # one more left and right, which sets the squares apart. The scales stay near 32 pixels, at which a
 # garment has the size that was learned from.
 FASHION = {
-    1: Protocol(28, (28,), squares=(0.5,), places=("centre",), mirror=False),
-    10: Protocol(28, (32,), squares=(0.5,), places=(*CORNERS, "centre"), margin=(2, 2)),
+    1: Protocol(28, (28,), squares=(0.5,), places=("center",), mirror=False),
+    10: Protocol(28, (32,), squares=(0.5,), places=(*CORNERS, "center"), margin=(2, 2)),
     144: Protocol(28, (31, 32, 33, 34), margin=(3, 2)),
 }
 

@@ -1,10 +1,10 @@
-"""What happens inside a network while it runs: a statistic of chosen layers at every call.
+"""Look inside a network while it runs: compute statistics of chosen layers at every call.
 
     with probe.record(model, ["unit1", "unit3"], outside=probe.outside(2)) as seen:
         model(images)
     seen["unit3"]["outside"]  # one number for each time that the layer ran
 
-Each statistic is made by one of the functions below, of a layer's input, of its output, or of the
+The functions below make the statistics. Each describes a layer's input, its output, or the
 gradient of the loss with respect to its output.
 """
 
@@ -21,16 +21,16 @@ from torch.nn import functional as F
 
 
 class Statistic(NamedTuple):
-    """`compute` of a layer's "input", "output", or "gradient"."""
+    """A statistic calls `compute` with a layer's "input", "output" or "gradient"."""
 
     of: str
     compute: Callable[[Tensor], Any]
 
 
 def percentiles(*ranks: float, unit: int | None = None) -> Statistic:
-    """The values below which `ranks` per cent of a layer's inputs lie, smallest rank first.
+    """Find the values below which `ranks` per cent of a layer's inputs lie, smallest rank first.
 
-    Over the images and all units; with `unit`, of that unit or channel alone.
+    All images and units count; with `unit`, that unit or channel alone.
     """
     return Statistic("input", partial(_percentiles, ranks=sorted(ranks), unit=unit))
 
@@ -41,7 +41,7 @@ def _percentiles(x: Tensor, ranks: list[float], unit: int | None) -> list[float]
 
 
 def outside(limit: float) -> Statistic:
-    """The fraction (0 to 1) of a layer's inputs with |x| > `limit`."""
+    """Count the fraction (0 to 1) of a layer's inputs with |x| > `limit`."""
     return Statistic("input", partial(_outside, limit=limit))
 
 
@@ -50,7 +50,7 @@ def _outside(x: Tensor, limit: float) -> float:
 
 
 def flat(slope: float = 0.05, act: Callable[[Tensor], Tensor] = torch.sigmoid) -> Statistic:
-    """The fraction (0 to 1) of a layer's inputs at which `act` has a slope below `slope`.
+    """Count the fraction (0 to 1) of a layer's inputs at which `act` is flatter than `slope`.
 
     The sigmoid's slope is 0.25 at 0, and below 0.05 where |x| > 2.89.
     """
@@ -64,36 +64,27 @@ def _flat(x: Tensor, slope: float, act: Callable[[Tensor], Tensor]) -> float:
     return (slopes.abs() < slope).float().mean().item()
 
 
-def dead() -> Statistic:
-    """The fraction (0 to 1) of a layer's units or channels that answer no image of the batch."""
-    return Statistic("output", _dead)
+def rms(of: str) -> Statistic:
+    """Take the root mean square of a layer's "input", "output" or "gradient"."""
+    return Statistic(of, _rms)
 
 
-def _dead(y: Tensor) -> float:
-    return (y.transpose(0, 1).flatten(1) <= 0).all(dim=1).float().mean().item()
-
-
-def size(of: str) -> Statistic:
-    """The root mean square of a layer's "input", "output" or "gradient"."""
-    return Statistic(of, _size)
-
-
-def _size(x: Tensor) -> float:
+def _rms(x: Tensor) -> float:
     return x.float().square().mean().sqrt().item()
 
 
 def layers(model: nn.Module, *kinds: type) -> list[str]:
-    """The names of the layers of these kinds, in the order in which the model lists them."""
+    """Return the names of the layers of these kinds, in the order in which the model has them."""
     return [name for name, module in model.named_modules() if isinstance(module, kinds)]
 
 
 @contextmanager
 def record(
     model: nn.Module, layers: Iterable[str], **statistics: Statistic
-) -> Iterator[dict[str, dict[str, list]]]:
+) -> Iterator[dict[str, dict[str, list[Any]]]]:
     """Collect `statistics` of the layers with these names while the block runs.
 
-    Gives, by layer and statistic, a list with one value for each time that the layer ran, in that
+    Yields, by layer and statistic, a list with one value for each time that the layer ran, in that
     order; a layer used twice in one pass has two. A gradient's value is None until `backward` has
     been called, and there is none for a pass without gradients. The model computes what it would
     without the recording, and its hooks are gone afterwards, also after an error.
@@ -101,9 +92,10 @@ def record(
     Raises `ValueError` for a layer that the model does not have.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
-    if unknown := [name for name in layers if name not in modules]:
-        raise ValueError(f"the model has no layer {unknown[0]!r}; it has {', '.join(modules)}")
+    seen: dict[str, dict[str, list[Any]]]
     seen = {name: {statistic: [] for statistic in statistics} for name in layers}
+    if unknown := [name for name in seen if name not in modules]:
+        raise ValueError(f"the model has no layer {unknown[0]!r}; it has {', '.join(modules)}")
     chosen = {
         of: {name: each.compute for name, each in statistics.items() if each.of == of}
         for of in ("input", "output", "gradient")
@@ -112,11 +104,11 @@ def record(
 
     def before(name: str, module: nn.Module, inputs: tuple) -> None:
         for statistic, compute in chosen["input"].items():
-            seen[name][statistic].append(_asked(compute, inputs[0]))
+            seen[name][statistic].append(_without_gradients(compute, inputs[0]))
 
     def after(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
         for statistic, compute in chosen["output"].items():
-            seen[name][statistic].append(_asked(compute, output))
+            seen[name][statistic].append(_without_gradients(compute, output))
         if output.requires_grad:
             for statistic, compute in chosen["gradient"].items():
                 values = seen[name][statistic]
@@ -134,24 +126,24 @@ def record(
             handle.remove()
 
 
-def _asked(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
+def _without_gradients(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
     with torch.no_grad():
         return compute(x)
 
 
-def _fill(values: list, place: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
-    values[place] = _asked(compute, gradient)
+def _fill(values: list, index: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
+    values[index] = _without_gradients(compute, gradient)
 
 
 def along_gradient(
     model: nn.Module, images: Tensor, labels: Tensor, rates: Iterable[float]
 ) -> tuple[list[float], list[float]]:
-    """What a step down the gradient meets: the loss, and how the gradient has changed.
+    """Return the loss after a step down the gradient, and how much the gradient has changed.
 
-    For each of `rates`, on a copy of the model whose weights took a step of that learning rate
-    along the gradient of this batch: the cross-entropy in nats, and the distance of the gradient
-    there from the one before the step, divided by the latter's length. The idea is that of
-    Santurkar et al. 2018, arXiv:1805.11604.
+    A copy of the model takes one step for each learning rate in `rates`, always from the same
+    weights and along the gradient of this batch. The loss is the cross-entropy in nats; the change
+    is the distance between the gradients after and before the step, divided by the length of the
+    one before. The idea is that of Santurkar et al. 2018, arXiv:1805.11604.
     """
     model = copy.deepcopy(model)
     start = [parameter.detach().clone() for parameter in model.parameters()]
@@ -168,7 +160,9 @@ def along_gradient(
     return losses, changes
 
 
-def _loss_and_gradient(model: nn.Module, images: Tensor, labels: Tensor):
+def _loss_and_gradient(
+    model: nn.Module, images: Tensor, labels: Tensor
+) -> tuple[float, tuple[Tensor, ...]]:
     loss = F.cross_entropy(model(images), labels)
     return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
 

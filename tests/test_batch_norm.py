@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from inception_course import data, models
 from inception_course.batch_norm import (
     BatchNorm,
-    Normalise,
+    Normalize,
     estimate_population,
     fixed_map,
     fold_batch_norm,
@@ -90,7 +90,7 @@ def test_the_six_gradients_are_those_of_the_forward_pass(generator):
     x = torch.randn(7, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     gamma = torch.randn(3, generator=generator, dtype=torch.float64, requires_grad=True)
     beta = torch.randn(3, generator=generator, dtype=torch.float64, requires_grad=True)
-    transform = lambda *inputs: Normalise.apply(*inputs, 1e-3)[0]  # noqa: E731
+    transform = lambda *inputs: Normalize.apply(*inputs, 1e-3)[0]  # noqa: E731
     assert torch.autograd.gradcheck(transform, (x, gamma, beta))
 
 

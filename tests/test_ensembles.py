@@ -13,7 +13,7 @@ from inception_course.evaluate import FASHION, Protocol
 from inception_course.studies import ensembles
 from inception_course.train import checkpoint
 
-TWO = Protocol(28, (28,), squares=(0.5,), places=("centre",))
+TWO = Protocol(28, (28,), squares=(0.5,), places=("center",))
 PROTOCOLS = {1: FASHION[1], 2: TWO}
 LABELS = torch.tensor([0, 0, 1, 1])
 SETTINGS = {"protocols": {"1": {}, "2": {}}}

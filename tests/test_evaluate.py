@@ -134,7 +134,7 @@ def test_a_shift_out_of_view_is_refused():
 
 
 def test_the_papers_protocol_has_144_views_and_the_popular_one_120():
-    popular = replace(evaluate.IMAGENET[144], places=(*evaluate.CORNERS, "centre"))
+    popular = replace(evaluate.IMAGENET[144], places=(*evaluate.CORNERS, "center"))
     for height, width in ((400, 600), (600, 400), (500, 375), (256, 256)):
         for count, protocol in (*evaluate.IMAGENET.items(), (120, popular)):
             assert len(protocol) == len(protocol.views(height, width)) == count
@@ -166,14 +166,14 @@ def test_squares_go_along_the_longer_side():
     assert len(wide) == len(tall) == 12
 
 
-def test_corners_and_centre_are_where_their_names_say():
+def test_corners_and_center_are_where_their_names_say():
     boxes = {view.place: view.box for view in evaluate.IMAGENET[10].views(256, 256)}
     assert boxes == {
         "top left": (0, 0, 224, 224),
         "top right": (32, 0, 256, 224),
         "bottom left": (0, 32, 224, 256),
         "bottom right": (32, 32, 256, 256),
-        "centre": (16, 16, 240, 240),
+        "center": (16, 16, 240, 240),
     }
 
 
@@ -248,7 +248,7 @@ def test_one_view_is_what_predict_says(model, val_set):
 
 
 def test_views_are_averaged_as_probabilities(model, val_set):
-    both = evaluate.Protocol(28, (28,), squares=(0.5,), places=("centre",))
+    both = evaluate.Protocol(28, (28,), squares=(0.5,), places=("center",))
     images, labels = val_set.tensors
     plain, mirrored = (
         evaluate.predict(model, TensorDataset(each, labels)).softmax(dim=1)
@@ -295,7 +295,7 @@ class Mean(nn.Module):
         return torch.stack([bright, -bright], dim=1)
 
 
-def test_views_have_the_size_asked_for_and_a_normalised_black_margin():
+def test_views_have_the_size_asked_for_and_a_normalized_black_margin():
     black = TensorDataset(torch.zeros(2, 1, 28, 28, dtype=torch.uint8), torch.zeros(2).long())
     model = Mean()
     answers = evaluate.multi_crop(model, black, evaluate.FASHION[144], size=40)

@@ -304,7 +304,7 @@ def local_maps():
 
 
 def test_correlations_are_numpys(local_maps):
-    found = hebbian.centre_correlations(local_maps)
+    found = hebbian.center_correlations(local_maps)
     want = np.corrcoef(local_maps[:, 0, 4, 4], local_maps[:, 1, 5, 3])[0, 1]
     assert found[0, 1, 5, 3].item() == pytest.approx(want, abs=1e-4)
     assert found[0, 0, 4, 4] == 0  # not with itself
@@ -314,8 +314,8 @@ def test_correlations_are_numpys(local_maps):
 
 def test_correlation_falls_with_distance_to_the_floor_of_chance(local_maps):
     alive = local_maps[:, :2]
-    curve = hebbian.by_distance(hebbian.centre_correlations(alive))
-    floor = hebbian.by_distance(hebbian.centre_correlations(alive, shuffled=True))
+    curve = hebbian.by_distance(hebbian.center_correlations(alive))
+    floor = hebbian.by_distance(hebbian.center_correlations(alive, shuffled=True))
     # Windows of 3x3 share 6, 4, 3, 2 and 1 of their 9 places with a neighbour's.
     assert curve[0].item() == pytest.approx(1, abs=0.01)
     assert curve[1].item() == pytest.approx((4 * 6 / 9 + 4 * 4 / 9) / 8, abs=0.03)
@@ -325,12 +325,12 @@ def test_correlation_falls_with_distance_to_the_floor_of_chance(local_maps):
 
 
 def test_windows_cover_what_is_near(local_maps):
-    found = hebbian.centre_correlations(local_maps[:, :2])
+    found = hebbian.center_correlations(local_maps[:, :2])
     covered = hebbian.coverage(found, strongest=0.06)  # about 10 of 162 units
     assert covered[2] == 1
     assert covered[1] > 0.99
     assert covered[0] == pytest.approx(0.1, abs=0.01)  # 1 of 10: the other channel
-    shuffled = hebbian.centre_correlations(local_maps[:, :2], shuffled=True)
+    shuffled = hebbian.center_correlations(local_maps[:, :2], shuffled=True)
     assert hebbian.coverage(shuffled)[2] < 0.7
 
 
@@ -340,7 +340,7 @@ def test_chance_is_the_windows_part_of_the_map():
 
 
 def test_three_readings_of_a_correlation_are_shares(local_maps):
-    shares = hebbian.predicted_widths(hebbian.centre_correlations(local_maps[:, :2]))
+    shares = hebbian.predicted_widths(hebbian.center_correlations(local_maps[:, :2]))
     assert shares.keys() == {"strongest", "mean", "sum"}
     for share in shares.values():
         assert share.sum().item() == pytest.approx(1)

@@ -27,9 +27,8 @@ EVERYTHING = {
     "percentiles": probe.percentiles(15, 50, 85),
     "outside": probe.outside(2),
     "flat": probe.flat(),
-    "dead": probe.dead(),
-    "activation": probe.size("output"),
-    "gradient": probe.size("gradient"),
+    "activation": probe.rms("output"),
+    "gradient": probe.rms("gradient"),
 }
 
 
@@ -48,14 +47,14 @@ def test_one_value_for_each_statistic_layer_and_call():
 def test_values_are_those_computed_by_hand():
     model = nn.Sequential(nn.Linear(2, 2), nn.Sigmoid())
     x = torch.tensor([[1.0, -3.0], [5.0, 0.0], [2.5, 2.0]])
-    statistics = {"beyond": probe.outside(2), "flat": probe.flat(), "size": probe.size("output")}
+    statistics = {"beyond": probe.outside(2), "flat": probe.flat(), "rms": probe.rms("output")}
     with probe.record(model, ["1"], **statistics, middle=probe.percentiles(0, 50)) as seen:
         model[1](x)
     y = torch.sigmoid(x)
     assert seen["1"]["beyond"] == pytest.approx([3 / 6])  # 2.0 itself is not beyond 2
     assert ((y * (1 - y)) < 0.05).sum() == 2
     assert seen["1"]["flat"] == pytest.approx([2 / 6])
-    assert seen["1"]["size"] == pytest.approx([y.square().mean().sqrt().item()])
+    assert seen["1"]["rms"] == pytest.approx([y.square().mean().sqrt().item()])
     assert seen["1"]["middle"] == [[-3.0, 1.5]]
 
 
@@ -69,14 +68,6 @@ def test_percentiles_of_one_unit():
     assert probe.percentiles(50, unit=1).compute(maps) == pytest.approx([450.0])
 
 
-def test_dead_units_answer_no_image():
-    y = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 2.0]])
-    assert probe.dead().compute(y) == pytest.approx(1 / 3)
-    maps = torch.zeros(2, 4, 3, 3)
-    maps[1, 2, 0, 0] = 1
-    assert probe.dead().compute(maps) == 0.75
-
-
 def test_inputs_are_seen_before_an_activation_overwrites_them():
     model, images = small(), torch.randn(8, 4)
     with probe.record(model, ["2"], lowest=probe.percentiles(0)) as seen:
@@ -86,7 +77,7 @@ def test_inputs_are_seen_before_an_activation_overwrites_them():
 
 def test_the_gradient_is_that_of_the_loss_by_the_output():
     model, images = small(), torch.randn(8, 4)
-    with probe.record(model, ["3"], gradient=probe.size("gradient")) as seen:
+    with probe.record(model, ["3"], gradient=probe.rms("gradient")) as seen:
         (3 * model(images)).sum().backward()
     assert seen["3"]["gradient"] == pytest.approx([3.0])
 
@@ -112,6 +103,14 @@ def test_hooks_are_gone_after_an_error_in_a_statistic():
     with pytest.raises(ZeroDivisionError), probe.record(model, ["0"], bad=bad):
         model(torch.randn(8, 4))
     assert hooks(model) == 0
+
+
+def test_names_of_layers_may_come_one_by_one():
+    model = small()
+    names = (name for name in ("0", "2"))
+    with probe.record(model, names, rms=probe.rms("output")) as seen:
+        model(torch.randn(8, 4))
+    assert [len(each["rms"]) for each in seen.values()] == [1, 1]
 
 
 def test_an_unknown_layer_is_named_and_leaves_no_hook():
@@ -165,14 +164,14 @@ class Twice(nn.Module):
 def test_a_shared_layer_has_a_value_for_each_use():
     model = Twice()
     with probe.record(
-        model, ["layer"], size=probe.size("input"), gradient=probe.size("gradient")
+        model, ["layer"], rms=probe.rms("input"), gradient=probe.rms("gradient")
     ) as seen:
         (7 * model(torch.ones(2, 3))).sum().backward()
-    first, second = seen["layer"]["size"]
+    first, second = seen["layer"]["rms"]
     assert first == 1.0
     assert second != first
     assert seen["layer"]["gradient"][1] == pytest.approx(7.0)  # in the order of the forward pass
-    with probe.record(model, ["layer", "again"], size=probe.size("input")) as seen:
+    with probe.record(model, ["layer", "again"], rms=probe.rms("input")) as seen:
         model(torch.ones(2, 3))
     assert seen["layer"] == seen["again"]
 

@@ -7,7 +7,7 @@ Four rooms: `rules` learn from what fires together, `wiring` recovers a hidden n
 from .correlation import (
     WINDOWS,
     by_distance,
-    centre_correlations,
+    center_correlations,
     chance_coverage,
     cluster_channels,
     coverage,
@@ -41,7 +41,7 @@ __all__ = [
     "Recovery",
     "alignment",
     "by_distance",
-    "centre_correlations",
+    "center_correlations",
     "chance_coverage",
     "cluster_channels",
     "convolution_multiplications",

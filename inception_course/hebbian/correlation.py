@@ -40,28 +40,28 @@ def feature_maps(model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
     return {name: torch.cat(collected.pop(name)).contiguous() for name in list(collected)}
 
 
-def centre_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:
-    """The correlation of every unit at the centre of the map with every unit of the map.
+def center_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:
+    """The correlation of every unit at the center of the map with every unit of the map.
 
-    `shuffled` pairs the centre with the map of another image: what is left is chance. A unit that
+    `shuffled` pairs the center with the map of another image: what is left is chance. A unit that
     never changes correlates with nothing, and no unit is compared with itself: both are 0.
 
-    Shape: [N, C, H, W] -> [C at the centre, C, H, W], from -1 to 1
+    Shape: [N, C, H, W] -> [C at the center, C, H, W], from -1 to 1
     """
     count, channels, height, width = maps.shape
     varying = maps - maps.mean(dim=0)
     spread = varying.square().mean(dim=0).sqrt()
     varying = varying / spread.clamp_min(1e-6)
-    centre = varying[:, :, height // 2, width // 2]
+    center = varying[:, :, height // 2, width // 2]
     if shuffled:
-        centre = centre[torch.randperm(count, generator=Generator().manual_seed(seed))]
-    found = (centre.T @ varying.flatten(1) / count).view(channels, channels, height, width)
+        center = center[torch.randperm(count, generator=Generator().manual_seed(seed))]
+    found = (center.T @ varying.flatten(1) / count).view(channels, channels, height, width)
     found[:, :, height // 2, width // 2].fill_diagonal_(0)
     return found
 
 
 def rings(height: int, width: int) -> Tensor:
-    """How far each position is from the centre: 0 the centre, 1 the rest of 3x3, 2 of 5x5, …
+    """How far each position is from the center: 0 the center, 1 the rest of 3x3, 2 of 5x5, …
 
     Shape: int64 [height, width]
     """
@@ -71,7 +71,7 @@ def rings(height: int, width: int) -> Tensor:
 
 
 def by_distance(correlations: Tensor) -> Tensor:
-    """The mean strength |r| on each ring around the centre, over all pairs of channels.
+    """The mean strength |r| on each ring around the center, over all pairs of channels.
 
     Shape: [C, C, H, W] -> [rings]
     """
@@ -87,7 +87,7 @@ def by_distance(correlations: Tensor) -> Tensor:
 def coverage(
     correlations: Tensor, windows: Sequence[int] = WINDOWS, strongest: float = 0.01
 ) -> Tensor:
-    """The part of a centre unit's most strongly correlated units that each window contains.
+    """The part of a center unit's most strongly correlated units that each window contains.
 
     `strongest` is the part of all units of the map that counts as such; at least 8 do.
 

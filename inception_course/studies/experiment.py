@@ -346,7 +346,7 @@ EXPERIMENTS = {
                 ("outside_2", probe.outside(2)),
                 ("outside_4", probe.outside(4)),
                 ("flat", probe.flat()),
-                ("gradient", probe.size("gradient")),
+                ("gradient", probe.rms("gradient")),
             ),
         ),
     )
