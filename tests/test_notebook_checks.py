@@ -413,6 +413,12 @@ def text(source):
     return new_markdown_cell(source)
 
 
+def check(source):
+    made = cell(source, tags=["check"])
+    made.metadata["jupyter"] = {"source_hidden": True}
+    return made
+
+
 def well_formed():
     lesson = [
         text(LESSON),
@@ -422,8 +428,7 @@ def well_formed():
     learned = [
         text("It differs from run to run."),
         cell("accuracy = 0.9\nprint(accuracy)", printed("0.9"), tags=["nbval-ignore-output"]),
-        text("It is good enough."),
-        cell("assert accuracy > 0.8"),
+        check("assert accuracy > 0.8"),
     ]
     exercises = [text("## Exercises\n\nAsk for `ch00.q1.hint()` and so on.")]
     for number in (1, 2, 3):
@@ -434,7 +439,7 @@ def well_formed():
     header = "# Toy\n\nDoes it hold?\n\n| takes |\n|---|\n| 3 minutes, 1.5 GB |"
     figure = shown(text_html='<img alt="a dot" src="data:image/png;base64,AAAA">')
     made = [
-        *(text(header), cell("import inception_course")),
+        *(text(header), cell("print(doctor.summary())")),
         *(lesson * 4 + learned),
         *(text("![a tree](tree.svg)"), cell("figure", figure)),
         *(exercises + closing),
@@ -482,7 +487,8 @@ SPOILED = [
     spoil(rules.test_it_starts_with_a_title_a_question_and_a_table, 2, source="# Second"),
     spoil(rules.test_the_header_promises_what_is_measured, 0, source="# T\n\n30 minutes, 1.5 GB"),
     spoil(rules.test_the_header_promises_what_is_measured, 0, source="# T\n\n3 minutes, 1 GB"),
-    spoil(rules.test_the_setup_cell_comes_first_and_once, 3, source="import inception_course"),
+    spoil(rules.test_the_setup_cell_comes_first_and_once, 3, source="print(doctor.summary())"),
+    spoil(rules.test_the_setup_cell_says_whether_the_machine_is_ready, 1, source="import torch"),
     spoil(rules.test_the_setup_cell_comes_first_and_once, 0, source="## Early"),
     spoil(rules.test_the_sections_have_the_form_of_the_course, 2, source="No heading"),
     spoil(rules.test_the_sections_have_the_form_of_the_course, -1, source="## Sources"),
@@ -498,10 +504,12 @@ SPOILED = [
     spoil(rules.test_code_cells_are_short, 1, source="1\n" * 21),
     spoil(rules.test_one_statement_a_line, 1, source="a = 1; b = 2"),
     spoil(rules.test_nothing_is_installed_by_a_cell, 1, source="%pip install d2l"),
-    spoil(rules.test_what_is_not_compared_is_asserted, 17, source="print(accuracy)"),
-    spoil(
-        rules.test_what_is_not_compared_is_asserted, 17, metadata={"tags": ["nbval-ignore-output"]}
-    ),
+    spoil(rules.test_what_is_measured_is_checked, 16, source="1", metadata={}),
+    spoil(rules.test_what_is_measured_is_checked, 16, metadata={"tags": ["nbval-ignore-output"]}),
+    spoil(rules.test_checks_are_out_of_sight, 16, metadata={"tags": ["check"]}),
+    spoil(rules.test_checks_are_out_of_sight, 16, outputs=[printed("0.9")]),
+    spoil(rules.test_checks_are_out_of_sight, 3, source="assert True"),
+    spoil(rules.test_no_conclusion_is_printed_as_it_was_typed, 3, source="print('ten')"),
     spoil(rules.test_no_cell_is_skipped, 1, metadata={"tags": ["nbval-skip"]}),
     spoil(rules.test_no_cell_is_skipped, 1, source="# NBVAL_SKIP\n1"),
     spoil(rules.test_the_test_split_is_for_the_final_evaluation, 3, source="split = 'test'"),
