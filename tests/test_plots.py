@@ -1,6 +1,8 @@
 """Figures: legible, described, and without an effect on anything else."""
 
 import base64
+import inspect
+import re
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,12 +10,17 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from inception_course import cost, data, evaluate, hebbian, models, plots, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 from inception_course.plots.evaluation import scenery
+from inception_course.plots.style import BLUE, FILLS, LINES, ORANGE, VERMILION, styled
 from inception_course.studies import bench, ensembles, experiment, paper_tables, reduction
 
 EPOCH = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
@@ -35,15 +42,24 @@ BENCH = bench.Benchmark(
     ),
     peaks={"bfloat16": (4e11, 4e11)},
     timings=tuple(
-        bench.Timing(recipe, "bfloat16", 10**8, (0.001 * number, 0.002 * number), (1e-6, 1e-6))
-        for number, recipe in enumerate(bench.FULL.recipes, 1)
+        bench.Timing(
+            case.recipe,
+            case.network,
+            "bfloat16",
+            10**8,
+            (0.001 * number, 0.002 * number),
+            (1e-6, 1e-6),
+        )
+        for number, case in enumerate(bench.FULL.cases, 1)
     ),
     goals=(
         bench.Goal("quick", 0.886, 60.0, 1000.0, True),
         bench.Goal("quick", 0.937, None, 1000.0, True),
         bench.Goal("modern", 0.937, 600.0, 400.0, True),
     ),
-    profiles=tuple(bench.Profile(recipe, SHARES) for recipe in bench.FULL.profiles),
+    profiles=tuple(
+        bench.Profile(case.recipe, case.network, SHARES) for case in bench.FULL.profiles
+    ),
     left_out=(),
 )
 STRIPES = (torch.arange(24) % 6 == 0).float()[:, None].expand(24, 24)
@@ -70,7 +86,7 @@ def of_anatomy():
 def of_hebbian():
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(50, 12, 7, 7, generator=generator)
-    correlations = hebbian.centre_correlations(maps)
+    correlations = hebbian.center_correlations(maps)
     matrix = hebbian.scattered_blocks(32, 4)
     blocks, _ = hebbian.cut_blocks(matrix, *hebbian.find_blocks(matrix, 4))
     shares = {"3a": torch.tensor([0.2, 0.5, 0.3]), "3b": torch.tensor([0.3, 0.5, 0.2])}
@@ -137,7 +153,7 @@ def of_batch_norm():
 
 def of_one_by_one(images):
     generator = torch.Generator().manual_seed(0)
-    places = reduction.places()
+    places = reduction.block_inputs()
     independent = torch.randn(500, 12, generator=generator)
     related = independent @ torch.rand(12, 12, generator=generator)
     narrow = [
@@ -164,7 +180,7 @@ def of_one_by_one(images):
         ),
         "with_and_without": plots.with_and_without(
             {"3a": (128, 304), "3b": (304, 850)},
-            {"3a": reduction.Race(1.0, 2.0), "3b": reduction.Race(2.0, 6.0)},
+            {"3a": reduction.BlockTimes(1.0, 2.0), "3b": reduction.BlockTimes(2.0, 6.0)},
         ),
     }
 
@@ -217,8 +233,9 @@ def of_evaluation(image):
     }
 
 
-@pytest.fixture(scope="module")
-def figures():
+def draw_all():
+    """Every figure, the same each time."""
+    torch.manual_seed(0)
     sample = data.fashion_mnist("val", sample=200)
     images, labels = sample.tensors
     logits = torch.nn.functional.one_hot((labels + (torch.arange(200) < 15)) % 10, 10) * 5.0
@@ -237,13 +254,14 @@ def figures():
             "family_tree": plots.family_tree(),
             "bench": plots.bench(BENCH),
             "learning_curves": plots.learning_curves(RUN),
+            "epoch_curves": plots.epoch_curves({"made": RUN.epochs}, "loss and accuracy so far"),
             "race": plots.race(
                 {"made": replace(RUN, test_accuracy=0.872), "again": RUN},
                 {"the higher mark": 0.87, "the lower mark": 0.8, "too high": 0.95},
             ),
             "seeds": plots.seeds({"made": [RUN, RUN], "again": [RUN]}),
             "schedules": plots.schedules(
-                [train.RECIPES["modern"], replace(RUN.recipe, schedule="2014")], 451
+                [train.RECIPES["modern"], replace(RUN.recipe, schedule="step")], 451
             ),
             "first_layer": plots.first_layer(torch.eye(7).expand(3, 1, 7, 7)),
             "confusion": plots.confusion(torch.eye(10, dtype=torch.long) * 8 + 1),
@@ -252,22 +270,90 @@ def figures():
     )
 
 
+@pytest.fixture(scope="module")
+def figures():
+    return draw_all()
+
+
+@pytest.fixture(scope="module")
+def pngs(figures):
+    return {name: figure.png() for name, figure in figures.items()}
+
+
+PUBLIC = {
+    name: value
+    for name, value in vars(plots).items()
+    if getattr(value, "__annotations__", {}).get("return") is plots.Picture
+}
+
+
 def test_every_figure_is_tested(figures):
-    public = {
-        name
-        for name, value in vars(plots).items()
-        if getattr(value, "__annotations__", {}).get("return") is matplotlib.figure.Figure
-    }
-    assert public == figures.keys()
+    assert PUBLIC.keys() == figures.keys()
+    assert PUBLIC.keys() < set(plots.__all__)
 
 
-def test_every_figure_is_a_picture_with_a_sentence(figures):
+def test_every_figure_is_a_picture_with_a_sentence(figures, pngs):
     for name, figure in figures.items():
-        content, metadata = figure.bundle()
-        png = base64.b64decode(content["image/png"])
-        assert png.startswith(b"\x89PNG"), name
+        assert pngs[name].startswith(b"\x89PNG"), name
         assert len(plots.describe(figure)) > 20, name
-        assert content["text/plain"] == plots.describe(figure) == metadata["image/png"]["alt"]
+    content, metadata = figures["seeds"].bundle()
+    assert base64.b64decode(content["image/png"]) == pngs["seeds"]
+    sentence = plots.describe(figures["seeds"])
+    assert content["text/plain"] == sentence == metadata["image/png"]["alt"]
+
+
+# What a reader's own matplotlibrc may say.
+HOSTILE = {
+    "font.family": ["no such font"],
+    "font.size": 30,
+    "text.usetex": True,
+    "text.color": "white",
+    "figure.facecolor": "black",
+    "figure.dpi": 30,
+    "figure.autolayout": True,
+    "figure.constrained_layout.h_pad": 1.0,
+    "axes.facecolor": "black",
+    "axes.edgecolor": "white",
+    "axes.labelsize": 30,
+    "axes.grid": True,
+    "axes.spines.left": False,
+    "axes.spines.top": True,
+    "axes.xmargin": 0.4,
+    "axes.unicode_minus": False,
+    "axes.prop_cycle": matplotlib.cycler(color=["yellow"]),
+    "xtick.labelsize": 4,
+    "xtick.bottom": False,
+    "ytick.color": "white",
+    "lines.linewidth": 9,
+    "lines.marker": "*",
+    "hatch.color": "red",
+    "hatch.linewidth": 5,
+    "image.cmap": "jet",
+    "image.origin": "lower",
+    "legend.frameon": True,
+    "legend.fontsize": 40,
+    "path.sketch": (3, 100, 2),
+    "savefig.dpi": 20,
+    "savefig.bbox": "tight",
+    "savefig.facecolor": "black",
+    "savefig.transparent": True,
+}
+
+
+def test_figures_are_the_same_whatever_the_readers_settings_are(pngs, caplog):
+    with matplotlib.rc_context(HOSTILE):
+        before = dict(matplotlib.rcParams)
+        for name, figure in draw_all().items():
+            assert figure.png() == pngs[name], name
+        assert dict(matplotlib.rcParams) == before
+    assert not caplog.records  # of fonts that were not found
+
+
+def test_a_figure_that_cannot_be_drawn_leaves_the_settings_alone():
+    before = dict(matplotlib.rcParams)
+    with pytest.raises(ValueError, match="name of its own"):
+        plots.schedules([RUN.recipe, RUN.recipe], 5)
+    assert dict(matplotlib.rcParams) == before
 
 
 def test_letters_are_large_enough_for_the_last_row(figures):
@@ -279,20 +365,190 @@ def test_letters_are_large_enough_for_the_last_row(figures):
         assert width <= 14, f"{name} is shrunk in a notebook"
 
 
-def test_axes_have_labels_with_units(figures):
-    for name in ("learning_curves", "pixels", "class_balance", "layer_bars", "shift_curves"):
-        axes = figures[name].axes[0]
-        assert axes.get_ylabel(), name
+def test_axes_with_numbers_have_labels(figures):
+    for name, figure in figures.items():
+        shown = [axes for axes in figure.findobj(Axes) if axes.axison]
+        for axis in ("xaxis", "yaxis"):
+            ticks = [
+                text.get_text() for axes in shown for text in getattr(axes, axis).get_ticklabels()
+            ]
+            if any(re.fullmatch(r"[\u2212\d.,]+", tick) for tick in ticks):
+                assert any(getattr(axes, axis).get_label_text() for axes in shown), (name, axis)
     assert figures["learning_curves"].axes[0].get_ylabel() == "cross-entropy, nats"
 
 
-def test_lines_differ_without_colour(figures):
-    for name in ("learning_curves", "shift_curves"):
-        lines = figures[name].axes[0].lines
-        styles = {(line.get_linestyle(), line.get_marker()) for line in lines}
-        assert len(styles) == len(lines), name
-    bars = figures["class_balance"].axes[0].containers
-    assert len({container[0].get_hatch() for container in bars}) == len(bars)
+def look(artist):
+    """What tells an artist of a legend from others without color."""
+    if isinstance(artist, Line2D):
+        hollow = gray(artist.get_markerfacecolor()) > 0.9
+        return artist.get_linestyle(), artist.get_marker(), artist.get_linewidth(), hollow
+    if isinstance(artist, Rectangle):  # an outline is told from others by its place as well
+        outline = None if artist.fill else artist.get_edgecolor()
+        return artist.get_hatch(), gray(artist.get_facecolor()) > 0.9, outline
+    return type(artist), *(len(path.vertices) for path in artist.get_paths())
+
+
+def gray(color):
+    red, green, blue = to_rgb(color)
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def legend_looks(figure):
+    """For each legend, what it names and the look of that."""
+    return [
+        {
+            text.get_text(): look(artist)
+            for artist, text in zip(legend.legend_handles, legend.get_texts(), strict=True)
+        }
+        for legend in figure.findobj(Legend)
+    ]
+
+
+def test_what_a_legend_names_differs_without_color(figures):
+    with_legend = [name for name, figure in figures.items() if legend_looks(figure)]
+    assert len(with_legend) > 25
+    for name in with_legend:
+        for looks in legend_looks(figures[name]):
+            assert len(set(looks.values())) == len(looks), name
+
+
+NINE = [f"number {number}" for number in range(1, 10)]
+
+
+def nine(value):
+    return dict.fromkeys(NINE, value)
+
+
+def nine_trainings():
+    return experiment.Result({}, {}, tuple(training(name, 0, 0.1, 0.5) for name in NINE))
+
+
+def nine_profiles():
+    profile = BENCH.profiles[0]
+    recipes = [replace(profile.recipe, image_size=size) for size in range(31, 40)]
+    return replace(BENCH, profiles=tuple(replace(profile, recipe=recipe) for recipe in recipes))
+
+
+def nine_rows():
+    return ensembles.Table(
+        {}, TABLE.singles, tuple(row(n, crops, 0.1) for n in (1, 2) for crops in range(1, 10))
+    )
+
+
+# Each figure that takes several, with nine; the figure names them as given or by the expression.
+SAMPLE = data.fashion_mnist("val", sample=10)
+PICTURE = scenery(40, 120)
+MAP = torch.linspace(0, 1, 36).view(6, 6)
+TIMES = hebbian.ProductTimes(
+    8, 8, (0.1, 1.0), {"dense": [1.0, 1.0], "CSR": [0.5, 2.0], "BSR": [0.4, 3.0]}
+)
+WITH_NINE = {
+    "accuracy_by_depth": lambda: plots.accuracy_by_depth(nine({1: [0.8], 6: [0.1]})),
+    "accuracy_by_step": lambda: plots.accuracy_by_step(nine_trainings()),
+    "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
+    "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
+    "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]])),
+    "bench": lambda: plots.bench(nine_profiles()),
+    "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),
+    "by_layer": lambda: plots.by_layer(nine([0.1, 0.2]), "gradient size"),
+    "by_networks": lambda: plots.by_networks(nine_rows()),
+    "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
+    "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
+    "class_balance": lambda: plots.class_balance(nine(SAMPLE)),
+    "correlation_by_distance": lambda: plots.correlation_by_distance(nine(MAP[0]), 0.1),
+    "correlations": lambda: plots.correlations(nine(torch.eye(3))),
+    "crops_and_networks": lambda: plots.crops_and_networks(
+        [paper_tables.Crops(n, 1, n, 10.0, None) for n in range(1, 10)], {"made": TABLE}
+    ),
+    "epoch_curves": lambda: plots.epoch_curves(nine(RUN.epochs), "loss and accuracy so far"),
+    "filters": lambda: plots.filters(nine(MAP.view(4, 9))),
+    "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
+    "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
+    "layer_bars": lambda: plots.layer_bars(nine(COSTS["alexnet"])),
+    "learning_curves": lambda: plots.learning_curves(nine(RUN)),
+    "percentile_bands": lambda: plots.percentile_bands(nine_trainings(), "unit3"),
+    "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
+    "ranking": lambda: plots.ranking(nine([("VGG", 7.3, False)]), "error, %"),
+    "receptive_fields": lambda: plots.receptive_fields(COSTS["alexnet"], NINE, 64),
+    "reliability": lambda: plots.reliability(
+        nine(evaluate.calibration(torch.tensor([[0.9, 0.1]]), torch.tensor([0])))
+    ),
+    "rule_lengths": lambda: plots.rule_lengths(nine(MAP[1])),
+    "schedules": lambda: plots.schedules([replace(RUN.recipe, name=name) for name in NINE], 5),
+    "seeds": lambda: plots.seeds(nine([RUN])),
+    "shift_curves": lambda: plots.shift_curves(nine([1.0, 0.5])),
+    "spectra": lambda: plots.spectra(nine(MAP[1]), {"a mark": 2}),
+    "standardized": lambda: plots.standardized(nine(torch.tensor([-1.0, 1.0]))),
+    "strongest": lambda: plots.strongest(
+        SAMPLE.tensors[0], MAP.expand(10, 10, 6, 6), range(1, 10), stride=4, first=1.5, side=8
+    ),
+    "width_predictions": lambda: plots.width_predictions(
+        {"3a": MAP[0, :3]}, nine({"3a": MAP[1, :3]})
+    ),
+}
+NAMES = {
+    "aliasing": [f"stride {step}" for step in range(2, 11)],
+    "bench": [f"{size} pixels, width" for size in range(31, 40)],
+    "break_even": [f"CSR, {size}x{size}" for size in range(1, 10)],
+    "by_networks": [f"{count} view" for count in range(1, 10)],
+    "crops_and_networks": [f"{count} network" for count in range(1, 10)],
+    "strongest": [f"map {channel}" for channel in range(1, 10)],
+}
+# These take several of something else than series: parts, views, or exactly two.
+NOT_SERIES = {
+    "accuracy_by_width", "confusion", "crop_boxes", "dense_blocks", "islands", "mosaic",
+    "phase_transition", "squares", "two_orders", "window_coverage", "with_and_without", "zeros",
+}  # fmt: skip
+
+
+def test_every_figure_of_several_is_tried_with_nine():
+    several = {
+        name
+        for name, function in PUBLIC.items()
+        if re.search(
+            "Mapping|Sequence|Table|Result|Benchmark|Protocol", str(inspect.signature(function))
+        )
+    }
+    assert several == {*WITH_NINE, *NOT_SERIES}
+
+
+@pytest.mark.parametrize("name", WITH_NINE)
+def test_nine_series_are_drawn_and_told_apart(name):
+    """Each has a look of its own in a legend, or a panel or a row with its name."""
+    figure = WITH_NINE[name]()
+    figure.draw_without_rendering()
+    looks = [pair for legend in legend_looks(figure) for pair in legend.items()]
+    for axes in figure.findobj(Axes):
+        if axes.has_data():
+            places = [axes.get_title(), axes.get_ylabel(), *(t.get_text() for t in axes.texts)]
+            places += [text.get_text() for text in axes.get_yticklabels()]
+            looks += [(place, place) for place in places]
+    expected = NAMES.get(name, NINE)
+    found = [
+        {each for text, each in looks if re.search(rf"\b{re.escape(label)}", text)}
+        for label in expected
+    ]
+    assert all(found), f"{name} leaves out {expected[found.index(set())]}"
+    assert len(set.union(*found)) >= 9, name
+
+
+def test_nine_squares_are_outlined():
+    """They lie in places of their own, so that color and dashes together tell them apart."""
+    protocol = replace(evaluate.IMAGENET[144].at(20), squares=tuple(n / 20 for n in range(1, 10)))
+    figure = plots.squares(PICTURE, protocol)
+    outlines = figure.axes[0].patches
+    assert len({(each.get_edgecolor(), each.get_linestyle()) for each in outlines}) == 9
+    assert len({each.get_bbox().bounds for each in outlines}) == 9
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == [f"{5 * n}% along" for n in range(1, 10)]
+
+
+def test_styles_are_apart_without_color_and_never_run_out_silently():
+    assert len({(line["marker"], line["linestyle"]) for line in LINES}) == len(LINES) >= 9
+    assert len({fill["hatch"] for fill in FILLS}) == len(FILLS) >= 9
+    assert [style for _, style in styled(range(9))] == list(LINES[:9])
+    with pytest.raises(ValueError, match="12 series to draw, and this figure can tell at most 11"):
+        styled(range(12), FILLS)
 
 
 def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
@@ -329,18 +585,8 @@ def test_a_wiring_tells_found_from_missed_from_wrong():
     assert "8 found, 1 missed, 1 wrong" in plots.describe(plots.wiring(recovery, units=3))
 
 
-def test_lines_of_variants_differ_without_colour(figures):
-    for name in ("accuracy_by_step", "by_layer", "accuracy_by_depth", "along_the_step"):
-        lines = [line for line in figures[name].axes[0].lines if line.get_linestyle() != "None"]
-        assert len({line.get_linestyle() for line in lines}) == len(lines) >= 2, name
-
-
-def test_colours_differ_in_grey():
-    def grey(color):
-        red, green, blue = to_rgb(color)
-        return 0.299 * red + 0.587 * green + 0.114 * blue
-
-    used = sorted(map(grey, (plots.BLUE, plots.VERMILION, plots.ORANGE)))
+def test_colors_differ_in_gray():
+    used = sorted(map(gray, (BLUE, VERMILION, ORANGE)))
     assert min(b - a for a, b in pairwise(used)) > 0.05
 
 

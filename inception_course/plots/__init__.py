@@ -1,7 +1,10 @@
-"""Every figure of the course: a function takes results and returns a matplotlib `Figure`."""
+"""Every figure of the course: a function takes results and returns a `Picture`."""
 
-from .anatomy import against_paper, gradient_norms, network, receptive_fields
+# ruff: noqa: F401 - what is imported here is what the package offers
+
+from .anatomy import against_paper, gradient_norms, receptive_fields
 from .benchmark import bench
+from .diagram import network
 from .evaluation import (
     by_networks,
     crop_boxes,
@@ -47,91 +50,6 @@ from .one_by_one import (
     with_and_without,
 )
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
-from .style import (
-    BLACK,
-    BLUE,
-    GRAY,
-    GREEN,
-    ORANGE,
-    PROJECTOR,
-    PURPLE,
-    SKY,
-    VERMILION,
-    YELLOW,
-    Note,
-    Picture,
-    describe,
-)
+from .style import Note, Picture, describe
 
-__all__ = [
-    "BLACK",
-    "BLUE",
-    "GRAY",
-    "GREEN",
-    "ORANGE",
-    "PROJECTOR",
-    "PURPLE",
-    "SKY",
-    "VERMILION",
-    "YELLOW",
-    "Note",
-    "Picture",
-    "accuracy_by_depth",
-    "accuracy_by_step",
-    "accuracy_by_width",
-    "against_paper",
-    "aliasing",
-    "along_the_step",
-    "bench",
-    "block_shares",
-    "break_even",
-    "by_layer",
-    "by_networks",
-    "channel_clusters",
-    "channel_rows",
-    "channels_along",
-    "class_balance",
-    "classes",
-    "confusion",
-    "correlation_by_distance",
-    "correlations",
-    "crop_boxes",
-    "crops_and_networks",
-    "dense_blocks",
-    "describe",
-    "epoch_curves",
-    "family_tree",
-    "filters",
-    "first_layer",
-    "gallery",
-    "gradient_norms",
-    "image",
-    "islands",
-    "layer_bars",
-    "learning_curves",
-    "mistakes",
-    "mosaic",
-    "network",
-    "percentile_bands",
-    "phase_transition",
-    "pixels",
-    "race",
-    "ranking",
-    "receptive_fields",
-    "reliability",
-    "rule_lengths",
-    "schedules",
-    "seeds",
-    "shift_curves",
-    "sigmoid_input",
-    "spectra",
-    "squares",
-    "standardized",
-    "strongest",
-    "two_orders",
-    "width_predictions",
-    "window_coverage",
-    "wiring",
-    "with_and_without",
-    "zeros",
-]
+__all__ = [name for name, value in list(vars().items()) if callable(value)]

@@ -5,7 +5,7 @@ from statistics import median
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..studies.bench import Benchmark
+from ..studies.bench import Benchmark, Timing
 from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
 
 CURVES = {
@@ -23,21 +23,21 @@ def bench(result: Benchmark) -> Picture:
         f"{each.recipe.image_size} pixels, width {each.quantities['width']:g}": each.shares
         for each in result.profiles
     }
-    told = [f"{name} {times(median(values))} times" for name, values in ratios.items()]
+    facts = [f"{name} {times(median(values))} times" for name, values in ratios.items()]
     for name, parts in shares.items():
-        most = max(parts, key=parts.get)
-        told.append(f"at {name} most of a step, {parts[most]:.0%}, is {most}")
+        most = max(parts, key=lambda kind: parts[kind])
+        facts.append(f"at {name} most of a step, {parts[most]:.0%}, is {most}")
     cheapest, dearest = (
         pick(result.curve("image_size").items(), key=lambda point: point[0]) for pick in (min, max)
     )
     if any(goal.recorded for goal in result.goals):
-        told.append("a recorded time is that of an earlier run, perhaps on another machine")
-    told.append(
+        facts.append("a recorded time is that of an earlier run, perhaps on another machine")
+    facts.append(
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(told)}")
-    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(facts)}")
+    above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1), squeeze=False)[:, 0]
     left, right = above.subplots(1, 2)
     draw_ratios(left, ratios)
     draw_shares(right, shares)
@@ -64,7 +64,7 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}"
 
 
-def draw_ratios(axes, ratios: dict[str, list[float]]) -> None:
+def draw_ratios(axes: Axes, ratios: dict[str, list[float]]) -> None:
     """Bars from 1, which is as fast as d2l, on a scale where twice as fast is one length."""
     axes.set_title("how many times as fast as d2l")
     if not ratios:
@@ -96,7 +96,7 @@ def draw_shares(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
     axes.legend(loc="center right")
 
 
-def draw_cost(axes, result: Benchmark, quantity: str) -> None:
+def draw_cost(axes: Axes, result: Benchmark, quantity: str) -> None:
     points = result.curve(quantity)
     lowest, middle, highest = np.array([milliseconds(each) for each in points.values()]).T
     errors = [middle - lowest, highest - middle]
@@ -107,7 +107,7 @@ def draw_cost(axes, result: Benchmark, quantity: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def milliseconds(timing) -> tuple[float, float, float]:
-    """An image's, in the fastest, the median and the slowest round."""
+def milliseconds(timing: Timing) -> tuple[float, float, float]:
+    """What an image takes in the fastest, the median and the slowest round."""
     times = sorted(1e3 / rate for rate in timing.images_per_second)
     return times[0], median(times), times[-1]

@@ -49,13 +49,13 @@ FAMILY = (
 @in_style
 def family_tree() -> Picture:
     """The networks of the course, what came from what, what each costs and how often it errs."""
-    said = "; ".join(
+    members = "; ".join(
         f"{member.name} {member.year}"
         + (f" from {' and '.join(member.parents)}" if member.parents else "")
         + f" ({', '.join(member.facts())})"
         for member in FAMILY
     )
-    figure = Picture(13.5, 6.4, f"the family tree: {said}")
+    figure = Picture(13.5, 6.4, f"the family tree: {members}")
     axes = figure.subplots()
     axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
     axes.set_axis_off()

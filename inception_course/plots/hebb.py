@@ -14,29 +14,30 @@ from .style import (
     GREEN,
     MARKED,
     ORANGE,
-    SKY,
     VERMILION,
     Picture,
+    Style,
+    bars,
     in_style,
     integers,
     legend,
+    lines,
+    means,
     styled,
 )
 
-WINDOW_NAMES = ("1x1", "3x3", "5x5")
+WINDOWS = ("1x1", "3x3", "5x5")
 
 
 @in_style
 def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
     """The length of the weight vector after every step, a line for each rule."""
-    said = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
-    figure = Picture(9, 4.4, f"length of the weights per step: {said}")
+    ends = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
+    figure = Picture(9, 4.4, f"length of the weights per step: {ends}")
     axes = figure.subplots()
-    for (name, values), style in styled(lengths.items()):
-        axes.plot(values.numpy(), label=name, **style, markevery=0.1)
-    axes.set(xlabel="step", ylabel="length of the weights", yscale="log")
-    axes.grid(alpha=0.3)
-    axes.legend()
+    curves = {name: (range(len(values)), values) for name, values in lengths.items()}
+    lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
+    legend(axes, "best")
     return figure
 
 
@@ -72,7 +73,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
         overlap = (recovery.found & mine).sum(axis=1)
         if len(overlap) and overlap.max() > mine.sum() / 2:
             found[unit] = recovery.found[overlap.argmax()]
-    kinds = (
+    kinds: tuple[tuple[str, np.ndarray, Style], ...] = (
         ("found", truth & found, {"color": BLUE, "linestyle": "-"}),
         ("missed", truth & ~found, {"color": ORANGE, "linestyle": "--"}),
         ("wrong", ~truth & found, {"color": VERMILION, "linestyle": ":"}),
@@ -91,13 +92,9 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
     place = dict(zip(below[np.argsort(parents)], range(len(below)), strict=True))
     middle = (np.arange(units) + 0.5) * len(below) / units - 0.5
     for name, cells, style in kinds:
-        label = f"{name}: {cells.sum()}"
         for unit, child in np.argwhere(cells):
-            ends = [middle[unit], place[child]], [1, 0]
-            axes.plot(*ends, linewidth=2, label=label, **style)
-            label = None
-        if label:
-            axes.plot([], [], linewidth=2, label=label, **style)
+            axes.plot([middle[unit], place[child]], [1, 0], linewidth=2, **style)
+        axes.plot([], [], linewidth=2, label=f"{name}: {cells.sum()}", **style)
     exact = recovery.match[:units] >= 0
     axes.scatter(middle[exact], [1] * exact.sum(), 160, BLUE, zorder=3, label="exact unit")
     axes.scatter(
@@ -119,7 +116,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
 @in_style
 def phase_transition(
     by_rho: Mapping[float, Sequence[float]],
-    by_samples: Mapping[int, Sequence[float]],
+    by_samples: Mapping[float, Sequence[float]],
     critical: float,
     enough: float,
 ) -> Picture:
@@ -138,13 +135,7 @@ def phase_transition(
     )
     panels = figure.subplots(1, 2, sharey=True)
     for axes, results in zip(panels, (by_rho, by_samples), strict=True):
-        places = list(results)
-        for seed in zip(*results.values(), strict=True):
-            axes.plot(places, seed, "o", color=SKY, markersize=7)
-        means = [np.mean(shares) for shares in results.values()]
-        axes.plot(places, means, "-", color=BLUE, label="mean over seeds")
-        axes.set(xscale="log", ylim=(-0.05, 1.08))
-        axes.grid(alpha=0.3)
+        means(axes, {"mean over seeds": results}, xscale="log", ylim=(-0.05, 1.08))
     left, right = panels
     left.axvspan(
         min(by_rho) * 0.8, critical, color=GREEN, alpha=0.15, hatch="//", lw=0,
@@ -166,21 +157,19 @@ def phase_transition(
 
 @in_style
 def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Picture:
-    """Mean |r| between the centre and each ring around it, and what chance alone would show."""
-    said = "; ".join(
+    """Mean |r| between the center and each ring around it, and what chance alone would show."""
+    ends = "; ".join(
         f"{name} from {curve[0]:.2f} at the same position to {curve[-1]:.2f} on ring "
         f"{len(curve) - 1}"
         for name, curve in curves.items()
     )
-    figure = Picture(10.5, 4.8, f"mean |r| against distance: {said}; by chance {floor:.3f}")
+    figure = Picture(10.5, 4.8, f"mean |r| against distance: {ends}; by chance {floor:.3f}")
     axes = figure.subplots()
-    for (name, curve), style in styled(curves.items()):
-        axes.plot(curve.numpy(), label=name, **style)
+    rings = {name: (range(len(curve)), curve) for name, curve in curves.items()}
+    lines(axes, rings, xlabel="distance from the center, in positions", ylabel="mean |r|")
     axes.axhline(floor, color=BLACK, linestyle=":", label="images shuffled: chance")
-    axes.set(xlabel="distance from the centre, in positions of the map", ylabel="mean |r|")
     axes.set_ylim(bottom=0)
     integers(axes.xaxis)
-    axes.grid(alpha=0.3)
     legend(axes)
     return figure
 
@@ -194,7 +183,7 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
         4.9,
         f"|r| between {len(order)} channels, as they come and in the order of their clusters: "
         f"{(sizes > 1).sum()} clusters of two channels or more hold {sizes[sizes > 1].sum()} of "
-        f"them, the largest {sizes.max()}",
+        f"them, the largest {max(sizes)}",
     )
     panels = figure.subplots(1, 2)
     for axes, places, title in zip(
@@ -203,42 +192,35 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
         shown = axes.imshow(strength[places][:, places], cmap="viridis", vmin=0, vmax=1)
         axes.set(title=title, xlabel="channel", xticks=[], yticks=[])
     panels[0].set_ylabel("channel")
-    start = 0
-    for _, run in _runs(groups[order]):
-        if run > 1:
+    edges = np.flatnonzero(np.diff(groups[order], prepend=0, append=0))  # groups count from 1
+    for start, side in zip(edges[:-1], np.diff(edges), strict=True):
+        if side > 1:
             corner = (start - 0.5, start - 0.5)
-            box = Rectangle(corner, run, run, fill=False, ec="white", lw=2)
+            box = Rectangle(corner, side, side, fill=False, ec="white", lw=2)
             panels[1].add_patch(box)
-        start += run
     figure.colorbar(shown, ax=panels, label="|r|")
     return figure
 
 
-def _runs(values: np.ndarray):
-    """Each value and how often it comes in a row."""
-    edges = np.flatnonzero(np.diff(values)) + 1
-    for part in np.split(values, edges):
-        yield part[0], len(part)
-
-
+@in_style
 def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> Picture:
     """Which part of the strongest partners the three windows contain, per layer, beside chance."""
-    said = "; ".join(
-        f"{name} {', '.join(f'{v:.2f}' for v in values)}" for name, values in covered.items()
+    parts = "; ".join(
+        f"{name} {', '.join(f'{value:.2f}' for value in values)}"
+        for name, values in covered.items()
     )
     figure = Picture(
-        13, 5, f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {said}"
+        13, 5, f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}"
     )
     axes = figure.subplots()
-    for number, window in enumerate(WINDOW_NAMES):
-        places = np.arange(len(covered)) + 0.27 * (number - 1)
-        style = {"color": (BLUE, ORANGE, SKY)[number], "hatch": ("", "//", "..")[number]}
-        heights = [values[number].item() for values in covered.values()]
-        axes.bar(places, heights, 0.25, label=window, edgecolor="white", **style)
-        levels = [values[number].item() for values in chance.values()]
-        label = "by chance" if number == 0 else None
-        axes.hlines(levels, places - 0.12, places + 0.12, BLACK, lw=3, label=label)
-    axes.set_xticks(range(len(covered)), covered)
+    heights, levels = (
+        {window: [each[layer][n].item() for layer in covered] for n, window in enumerate(WINDOWS)}
+        for each in (covered, chance)
+    )
+    for window, drawn in bars(axes, covered, heights).items():
+        for bar, level in zip(drawn, levels[window], strict=True):
+            axes.hlines(level, bar.get_x(), bar.get_x() + bar.get_width(), BLACK, lw=3)
+    axes.plot([], [], color=BLACK, lw=3, label="by chance")
     axes.set(xlabel="layer", ylabel="part of the strongest 1 %", ylim=(0, 1.04))
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
@@ -255,19 +237,20 @@ def width_predictions(
         )
         for reading, shares in predicted.items()
     }
-    said = ", ".join(f"{name} {distance:.2f}" for name, distance in distances.items())
+    misplaced = ", ".join(f"{name} {distance:.2f}" for name, distance in distances.items())
     figure = Picture(
-        13.5, 4.9, f"shares per block; mean part of the widths that each reading misplaces: {said}"
+        13.5,
+        4.9,
+        f"shares per block; mean part of the widths that each reading misplaces: {misplaced}",
     )
     panels = figure.subplots(1, 3, sharey=True)
-    for window, axes in enumerate(panels):
-        values = [shares[window].item() for shares in table.values()]
-        axes.plot(list(table), values, "k-", marker="o", markersize=11, label="Table 1")
-        for (reading, shares), style in styled(predicted.items()):
-            values = [shares[block][window].item() for block in table]
-            axes.plot(list(table), values, label=reading, **style)
-        axes.set(title=WINDOW_NAMES[window], xlabel="block", ylim=(0, 0.85))
-        axes.grid(alpha=0.3)
+    readings = {"Table 1": table, **predicted}
+    for window, (axes, name) in enumerate(zip(panels, WINDOWS, strict=True)):
+        curves = {
+            reading: (list(table), [shares[block][window].item() for block in table])
+            for reading, shares in readings.items()
+        }
+        lines(axes, curves, title=name, xlabel="block", ylim=(0, 0.85))
     panels[0].set_ylabel("share of the channels")
     handles = panels[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=5)
@@ -285,16 +268,13 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Pic
         f"{max(weights.values()):.1%}",
     )
     axes = figure.subplots()
-    for number, (label, shares) in enumerate(
-        {"activations that are 0": activations, "weights near 0": weights}.items()
-    ):
-        style = {"color": (BLUE, ORANGE)[number], "hatch": ("", "//")[number]}
-        places = np.arange(len(shares)) + 0.4 * (number - 0.5)
-        heights = [100 * share for share in shares.values()]
-        bars = axes.bar(places, heights, 0.38, label=label, edgecolor="white", **style)
-        axes.bar_label(bars, [f"{height:.2g}" for height in heights], fontsize=12)
-    axes.set_xticks(range(len(activations)), activations)
-    axes.set(xlabel="layer", ylabel="per cent", ylim=(0, 100))
+    series = {"activations that are 0": activations, "weights near 0": weights}
+    percent = {
+        name: [100 * shares[layer] for layer in activations] for name, shares in series.items()
+    }
+    drawn = bars(axes, activations, percent, xlabel="layer", ylabel="per cent", ylim=(0, 100))
+    for each in drawn.values():
+        axes.bar_label(each, fmt="%.2g", fontsize=12)
     axes.legend(loc="upper right", ncols=2)
     return figure
 
@@ -302,12 +282,12 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Pic
 @in_style
 def break_even(times: Sequence[ProductTimes]) -> Picture:
     """How many times faster than dense a sparse product is, against the density, per size."""
-    said = "; ".join(
+    gains = "; ".join(
         f"size {t.size}: CSR breaks even at density {t.break_even('CSR'):.2f}, and at density "
         f"{t.densities[0]:g} is {t.gain('CSR')[0]:.0f} times faster than dense"
         for t in times
     )
-    figure = Picture(13, 5.2, f"gain of sparse products over dense ones: {said}")
+    figure = Picture(13, 5.2, f"gain of sparse products over dense ones: {gains}")
     axes = figure.subplots()
     densities = np.array(times[0].densities)
     axes.plot(densities, 1 / densities, "k:", label="as much as the arithmetic")

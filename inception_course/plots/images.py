@@ -7,17 +7,14 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
-from .style import BLUE, GRAY, GREEN, ORANGE, VERMILION, Picture, in_style
+from .style import BLUE, GRAYSCALE, VERMILION, Picture, bars, grid, in_style
 
 
 @in_style
 def image(pixels: Tensor, name: str) -> Picture:
     """One image, `uint8 [H, W]`, large."""
     figure = Picture(3.4, 3.4, f"an image of the class {name}")
-    axes = figure.subplots()
-    axes.imshow(255 - pixels.numpy(), **GRAY)
-    axes.set(title=name)
-    axes.set_axis_off()
+    grid(figure, [(name, 255 - pixels)], 1, **GRAYSCALE)
     return figure
 
 
@@ -31,11 +28,10 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
         f"the first {per_class} images of each of the ten classes of Fashion-MNIST, a row a class: "
         + ", ".join(CLASSES),
     )
-    grid = figure.subplots(len(CLASSES), per_class)
-    for label, row in enumerate(grid):
+    for label, row in enumerate(figure.subplots(len(CLASSES), per_class, squeeze=False)):
         chosen = images[labels == label][:per_class, 0]
-        for axes, image in zip(row[: len(chosen)], chosen, strict=True):
-            axes.imshow(255 - image.numpy(), **GRAY)
+        for axes, pixels in zip(row[: len(chosen)], chosen, strict=True):
+            axes.imshow(255 - pixels.numpy(), **GRAYSCALE)
         for axes in row:
             axes.set_axis_off()
         row[0].text(-4, 14, CLASSES[label], ha="right", va="center")
@@ -46,22 +42,18 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
 def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
     """Images per class in each data set, as bars."""
     counts = {
-        name: torch.bincount(dataset.tensors[1], minlength=len(CLASSES))
+        name: torch.bincount(dataset.tensors[1], minlength=len(CLASSES)).tolist()
         for name, dataset in datasets.items()
     }
-    said = "; ".join(
-        f"{name} {c.min()} to {c.max()}" if c.min() < c.max() else f"{name} {c.min()} each"
-        for name, c in counts.items()
+    ranges = "; ".join(
+        f"{name} {min(each)} each" if len(set(each)) == 1 else f"{name} {min(each)} to {max(each)}"
+        for name, each in counts.items()
     )
-    figure = Picture(11, 4.8, f"images per class are balanced: {said}")
+    figure = Picture(11, 4.8, f"images per class are balanced: {ranges}")
     axes = figure.subplots()
-    for number, (name, count) in enumerate(counts.items()):
-        style = {"color": (BLUE, ORANGE, GREEN)[number], "hatch": ("", "//", "..")[number]}
-        places = [x + (number - (len(counts) - 1) / 2) * 0.8 / len(counts) for x in range(10)]
-        axes.bar(places, count.tolist(), 0.8 / len(counts), label=name, edgecolor="white", **style)
-    axes.set_xticks(range(10), CLASSES, rotation=30, ha="right")
-    axes.set(ylabel="images")
-    axes.legend(ncols=len(counts), loc="lower center", bbox_to_anchor=(0.5, 1))
+    bars(axes, CLASSES, counts, ylabel="images")
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=30, ha="right")
+    axes.legend(ncols=min(5, len(counts)), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
@@ -93,7 +85,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
     """The confusion matrix, row by row in per cent of the images of that class."""
     share = cells / cells.sum(dim=1, keepdim=True)
     wrong = share - torch.diag(share.diag())
-    true, called = divmod(wrong.argmax().item(), len(names))
+    true, called = divmod(int(wrong.argmax()), len(names))
     figure = Picture(
         9.6,
         7,
@@ -103,9 +95,9 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
     axes = figure.subplots()
     axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for row, column in (share > 0.005).nonzero().tolist():
-        dark = share[row, column] > 0.5
+        color = "white" if share[row, column] > 0.5 else "black"
         text = f"{100 * share[row, column]:.0f}"
-        axes.text(column, row, text, ha="center", va="center", color="w" if dark else "k")
+        axes.text(column, row, text, ha="center", va="center", color=color)
     axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answer", ylabel="true class", title="per cent of each class")
@@ -118,21 +110,22 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
     """The wrong answers that were given with the most confidence."""
     images, labels = dataset.tensors
     confidence, called = logits.softmax(dim=1).max(dim=1)
-    order = (confidence * (called != labels)).argsort(descending=True)[:count].tolist()
-    order = [index for index in order if called[index] != labels[index]]
-    worst = order[0] if order else None
-    figure = Picture(
-        13,
-        2.9 * -(-count // 6),
-        f"the {len(order)} mistakes made with the most confidence; the first is a "
-        f"{CLASSES[labels[worst]]} called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
-        if order
-        else "there is no mistake to show",
-    )
-    for axes in figure.subplots(-(-count // 6), 6).flat:
-        axes.set_axis_off()
-    for axes, index in zip(figure.axes[: len(order)], order, strict=True):
-        axes.imshow(255 - images[index, 0].numpy(), **GRAY)
-        text = f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
-        axes.set_title(f"{text}{confidence[index]:.0%} sure", fontsize=12)
+    wrong = (called != labels).nonzero()[:, 0]
+    chosen = wrong[confidence[wrong].argsort(descending=True, stable=True)][:count].tolist()
+    shown = [
+        (
+            f"is {CLASSES[labels[index]]}\ncalled {CLASSES[called[index]]}\n"
+            f"{confidence[index]:.0%} sure",
+            255 - images[index, 0],
+        )
+        for index in chosen
+    ]
+    figure = Picture(13, 2.9 * max(1, -(-len(chosen) // 6)), "there is no mistake to show")
+    if chosen:
+        worst = chosen[0]
+        figure.description = (
+            f"the {len(chosen)} mistakes made with the most confidence; the first is a "
+            f"{CLASSES[labels[worst]]} called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
+        )
+    grid(figure, shown, 6, **GRAYSCALE)
     return figure

@@ -7,7 +7,21 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
-from .style import BLUE, GRAY, ORANGE, VERMILION, Picture, in_style, integers, legend, lines, styled
+from .style import (
+    BLACK,
+    BLUE,
+    FILLS,
+    GRAYSCALE,
+    VERMILION,
+    Picture,
+    emphasis,
+    grid,
+    in_style,
+    integers,
+    legend,
+    lines,
+    styled,
+)
 
 COUNTED = {  # what can be drawn -> its words, and its unit for the axis
     "parameters": ("parameters", "million parameters"),
@@ -24,40 +38,36 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
     words, unit = COUNTED[quantity]
     columns = min(2, len(costs))
     rows = -(-len(costs) // columns)
-    said = []
+    summaries = []
     figure = Picture(13, 3.9 * rows)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in panels.flat[len(costs) :]:
         axes.set_axis_off()
     for axes, (name, table) in zip(panels.flat[: len(costs)], costs.items(), strict=True):
         layers = [row for row in table if row.parameters]
-        amounts = [getattr(row, quantity) for row in layers]
-        linear = [row.kind == "linear" for row in layers]
-        axes.bar(
-            range(len(layers)),
-            [amount / 1e6 for amount in amounts],
-            color=[ORANGE if is_linear else BLUE for is_linear in linear],
-            hatch=["//" if is_linear else "" for is_linear in linear],
-            edgecolor="white",
-        )
+        amounts = np.array([getattr(row, quantity) for row in layers]) / 1e6
+        linear = np.array([row.kind == "linear" for row in layers])
+        axes.bar(range(len(layers)), amounts, **emphasis(linear))
         names = [row.name.removeprefix("conv") for row in layers]
         axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
         axes.tick_params(axis="x", labelsize=12)
-        axes.set_title(f"{name}: {sum(amounts) / 1e6:,.1f} million in all")
-        share = sum(a for a, is_linear in zip(amounts, linear, strict=True) if is_linear)
-        largest = [row.name for row, a in zip(layers, amounts, strict=True) if a == max(amounts)]
-        said.append(
-            f"{name} has {sum(amounts) / 1e6:,.1f} million, {share / sum(amounts):.0%} of them "
-            f"in fully connected layers and most in {', '.join(largest)}"
+        axes.set_title(f"{name}: {amounts.sum():,.1f} million in all")
+        share = amounts[linear].sum() / amounts.sum()
+        largest = [layers[place].name for place in np.flatnonzero(amounts == max(amounts))]
+        summaries.append(
+            f"{name} has {amounts.sum():,.1f} million, {share:.0%} of them in fully connected "
+            f"layers and most in {', '.join(largest)}"
         )
     for axes in panels[:, 0]:
         axes.set_ylabel(unit)
+    for axes in panels.flat[len(costs) - columns : len(costs)]:
+        axes.set_xlabel("layer")
     kinds = [
-        Patch(facecolor=BLUE, edgecolor="white", label="convolution (by its number)"),
-        Patch(facecolor=ORANGE, edgecolor="white", hatch="//", label="fully connected"),
+        Patch(label=kind, edgecolor="white", facecolor=fill["color"], hatch=fill["hatch"])
+        for kind, fill in styled(("convolution (by its number)", "fully connected"), FILLS)
     ]
     figure.legend(handles=kinds, loc="outside lower center", ncols=2)
-    figure.description = f"{words} of each layer: {'; '.join(said)}"
+    figure.description = f"{words} of each layer: {'; '.join(summaries)}"
     return figure
 
 
@@ -69,7 +79,7 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> P
     normalization can leave of a value, drawn as a line.
     """
     figure = Picture(13, 3.6 * len(rows))
-    said = []
+    shares = []
     panels = figure.subplots(len(rows), 2, squeeze=False, sharex=True)
     for (left, right), (name, (before, after)) in zip(panels, rows.items(), strict=True):
         place = np.arange(len(before))
@@ -78,32 +88,26 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> P
         active = (before > 0).numpy()
         left_over = (after / before).numpy()[active]
         right.plot(place[active], left_over, "s", color=VERMILION)
-        right.axhline(ceiling, color="black", linestyle="--", linewidth=1.5)
+        right.axhline(ceiling, color=BLACK, linestyle="--", linewidth=1.5)
         right.text(0, ceiling * 1.03, f"at most {ceiling:.3f}", va="bottom")
         right.set(ylabel="after / before", ylim=(0, ceiling * 1.25), title=f"{name}: share left")
         low, high = (f"{share:.3f}" for share in (left_over.min(), left_over.max()))
-        said.append(f"{name}, {low} of each" if low == high else f"{name}, {low} to {high}")
+        shares.append(f"{name}, {low} of each" if low == high else f"{name}, {low} to {high}")
     for axes in panels[-1]:
         axes.set_xlabel("channel, at one position of the map")
     figure.description = (
         "what the normalization leaves of each active channel, of its value before: "
-        + "; ".join(said)
+        + "; ".join(shares)
     )
     return figure
 
 
 @in_style
-def gallery(images: Mapping[str, Tensor], said: str) -> Picture:
+def gallery(images: Mapping[str, Tensor], description: str) -> Picture:
     """Pictures `[H, W]` side by side, each under its name, black to white over its own range."""
     columns = min(6, len(images))
-    rows = -(-len(images) // columns)
-    figure = Picture(2.15 * columns, 2.6 * rows, said)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for axes in panels.flat:
-        axes.set_axis_off()
-    for axes, (name, image) in zip(panels.flat[: len(images)], images.items(), strict=True):
-        axes.imshow(image.numpy(), cmap="gray", interpolation="nearest")
-        axes.set_title(name, fontsize=13)
+    figure = Picture(2.15 * columns, 2.6 * -(-len(images) // columns), description)
+    grid(figure, list(images.items()), columns, cmap="gray", interpolation="nearest")
     return figure
 
 
@@ -114,33 +118,31 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Pictu
     `answers` maps each stride, 1 among them, to a map `[h, w]` of the same window. Below the maps
     stand the answers along one column of pixels, `column`.
     """
-    fine = answers[1][:, column]
+    taken = {stride: map_[:, column // stride] for stride, map_ in answers.items()}
     coarse = [stride for stride in answers if stride > 1]
-    bumps = {stride: peaks(map_[:, column // stride]) for stride, map_ in answers.items()}
     figure = Picture(
         13,
         7.2,
-        f"along one column the window answers {bumps[1]} times at stride 1; "
-        + ", ".join(f"at stride {stride} {bumps[stride]} times" for stride in coarse),
+        f"along one column the window answers {peaks(taken[1])} times at stride 1; "
+        + ", ".join(f"at stride {stride} {peaks(taken[stride])} times" for stride in coarse),
     )
-    pictures, curve = figure.subfigures(2, 1, height_ratios=(1.35, 1))
+    above, below = figure.subfigures(2, 1, height_ratios=(1.35, 1), squeeze=False)[:, 0]
     shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
-    for axes, (name, map_) in zip(pictures.subplots(1, len(shown)), shown.items(), strict=True):
+    panels = above.subplots(1, len(shown), squeeze=False)[0]
+    for axes, (name, map_) in zip(panels, shown.items(), strict=True):
         axes.imshow(map_.numpy(), cmap="gray", interpolation="nearest")
-        side = f"{map_.shape[0]}x{map_.shape[1]}"
-        axes.set(title=f"{name}, {side}", xticks=[], yticks=[])
-    axes = curve.subplots()
-    axes.plot(fine.numpy(), color="0.6", label="stride 1")
-    for stride, style in styled(coarse):
-        taken = answers[stride][:, column // stride]
-        label = f"stride {stride}"
-        axes.plot(stride * np.arange(len(taken)), taken.numpy(), label=label, **style)
-    axes.set(xlabel="row of the image, pixels", ylabel="answer of the window")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        axes.set(title=f"{name}, {map_.shape[0]}x{map_.shape[1]}", xticks=[], yticks=[])
+    axes = below.subplots()
+    axes.plot(taken[1].numpy(), color="0.6", label="stride 1")
+    curves = {
+        f"stride {stride}": (stride * np.arange(len(taken[stride])), taken[stride])
+        for stride in coarse
+    }
+    lines(axes, curves, xlabel="row of the image, pixels", ylabel="answer of the window")
+    legend(axes)
     return figure
 
 
-@in_style
 def peaks(values: Tensor) -> int:
     """How many values are larger than both neighbors and than a tenth of the largest."""
     inner = values[1:-1]
@@ -148,11 +150,12 @@ def peaks(values: Tensor) -> int:
     return int(tops.sum())
 
 
+@in_style
 def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
     """The share of images whose class stays the same, against a shift by 0, 1, 2, ... pixels."""
-    said = "; ".join(f"{name} {shares[-1]:.0%}" for name, shares in same.items())
+    ends = "; ".join(f"{name} {shares[-1]:.0%}" for name, shares in same.items())
     far = max(map(len, same.values())) - 1
-    figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {said}")
+    figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {ends}")
     axes = figure.subplots()
     curves = {
         name: (range(len(shares)), [100 * share for share in shares])
@@ -187,14 +190,14 @@ def strongest(
         f"the {count} images that excite most each of {len(channels)} maps of the last "
         f"convolution; a frame of {side} by {side} pixels surrounds the map's brightest spot",
     )
-    grid = figure.subplots(len(channels), count, squeeze=False)
-    for channel, row in zip(channels, grid, strict=True):
+    panels = figure.subplots(len(channels), count, squeeze=False)
+    for channel, row in zip(channels, panels, strict=True):
         order = maps[:, channel].amax(dim=(1, 2)).argsort(descending=True)[:count]
         row[0].set_ylabel(f"map {channel}")
         for axes, number in zip(row, order.tolist(), strict=True):
             image, heat = images[number, 0], maps[number, channel]
             start, stop = first - stride / 2, first + (len(heat) - 0.5) * stride
-            axes.imshow(255 - image.numpy(), **GRAY)
+            axes.imshow(255 - image.numpy(), **GRAYSCALE)
             axes.imshow(
                 heat.numpy(),
                 cmap="Oranges",
@@ -203,9 +206,8 @@ def strongest(
                 interpolation="nearest",
             )
             down, right = divmod(int(heat.argmax()), heat.shape[1])
-            corner = [first + place * stride - side / 2 for place in (right, down)]
-            frame = {"fill": False, "edgecolor": BLUE, "linewidth": 3}
-            axes.add_patch(Rectangle(corner, side, side, **frame))
+            corner = first + right * stride - side / 2, first + down * stride - side / 2
+            axes.add_patch(Rectangle(corner, side, side, fill=False, ec=BLUE, lw=3))
             height, width = image.shape
             axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), xticks=[], yticks=[])
     return figure

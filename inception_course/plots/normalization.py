@@ -19,10 +19,11 @@ from .style import (
     integers,
     legend,
     lines,
+    means,
     styled,
 )
 
-NEAR, FAR = 2, 4  # beyond them the sigmoid is saturating, and saturated
+NEAR = 2  # beyond it the sigmoid is saturating
 
 
 @in_style
@@ -31,7 +32,7 @@ def sigmoid_input(
 ) -> Picture:
     """Normally distributed inputs of a sigmoid, as they come and after batch normalization."""
     before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
-    shares = [share_outside(inputs, NEAR) for inputs in (before, after)]
+    shares = [1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR) for inputs in (before, after)]
     figure = Picture(
         13,
         4.6,
@@ -64,24 +65,20 @@ def sigmoid_input(
 
 
 @in_style
-def share_outside(inputs: NormalDist, limit: float) -> float:
-    return 1 - inputs.cdf(limit) + inputs.cdf(-limit)
-
-
 def standardized(samples: Mapping[str, Tensor]) -> Picture:
     """Histograms of distributions that all have mean 0 and variance 1, and the share in [-2, 2]."""
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
-    said = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
+    shares = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
     figure = Picture(
-        13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {said}"
+        13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {shares}"
     )
-    grid = figure.subplots(1, len(samples), sharex=True, squeeze=False)[0]
-    for axes, (name, x) in zip(grid, samples.items(), strict=True):
+    panels = figure.subplots(1, len(samples), sharex=True, squeeze=False)[0]
+    for axes, (name, x) in zip(panels, samples.items(), strict=True):
         heights, edges = np.histogram(x.numpy(), bins=np.linspace(-4.5, 4.5, 46))
         axes.axvspan(-NEAR, NEAR, color=SKY, alpha=0.3)
         axes.stairs(100 * heights / len(x), edges, fill=True, color=BLUE)
         axes.set(title=f"{name}: {inside[name]:.2%}", xlabel="value")
-    grid[0].set(ylabel="% of the values")
+    panels[0].set(ylabel="% of the values")
     return figure
 
 
@@ -105,22 +102,19 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
         f"of one input of {layer} get: {', '.join(widths)}",
     )
     left, *panels = figure.subplots(1, 1 + len(pairs))
-    for (name, training), style in styled(pairs):
-        steps = [row["step"] for row in training.rows]
-        accuracies = [row["accuracy"] for row in training.rows]
-        left.plot(steps, accuracies, **style, label=name, markevery=3)
-    left.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
-    left.legend(loc="lower right")
+    steps = {name: [row["step"] for row in training.rows] for name, training in pairs}
+    curves = {
+        name: (steps[name], [row["accuracy"] for row in training.rows]) for name, training in pairs
+    }
+    lines(left, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
+    legend(left, "lower right")
     limit = max(np.abs(band).max() for band in bands.values()) * 1.1
-    for axes, ((name, training), style) in zip(panels, styled(pairs), strict=True):
-        color, line = style["color"], style["linestyle"]
-        steps = [row["step"] for row in training.rows]
-        low, middle, high = bands[name].T
-        axes.fill_between(steps, low, high, color=color, alpha=0.25)
-        axes.plot(steps, middle, line, color=color)
-        for rank, values in ((15, low), (50, middle), (85, high)):
-            axes.plot(steps, values, line, color=color, lw=1)
-            axes.text(steps[-1], values[-1], f" {rank} %", va="center", fontsize=12)
+    for axes, ((name, band), style) in zip(panels, styled(bands.items()), strict=True):
+        low, middle, high = band.T
+        axes.fill_between(steps[name], low, high, color=style["color"], alpha=0.25)
+        for rank, values, width in ((15, low, 1), (50, middle, 2.5), (85, high, 1)):
+            axes.plot(steps[name], values, **style | {"marker": "", "linewidth": width})
+            axes.text(steps[name][-1], values[-1], f" {rank} %", va="center", fontsize=12)
         axes.set(xlabel="step", title=name, ylim=(-limit, limit))
         axes.margins(x=0.12)
     panels[0].set(ylabel="input of one sigmoid")
@@ -130,8 +124,8 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
 @in_style
 def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True) -> Picture:
     """A quantity in every layer from the first to the last, a line for each network."""
-    said = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
-    figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {said}")
+    ends = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
+    figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {ends}")
     axes = figure.subplots()
     curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
     lines(axes, curves, xlabel="hidden layer, from the input", ylabel=quantity)
@@ -148,22 +142,15 @@ def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> P
 
     `results` holds, for each kind of network, accuracies over the seeds by depth.
     """
-    said = "; ".join(
+    summary = "; ".join(
         f"{name} " + ", ".join(f"{mean(values):.2f} at {depth}" for depth, values in each.items())
         for name, each in results.items()
     )
-    figure = Picture(11, 4.8, f"validation accuracy by number of hidden layers: {said}")
+    figure = Picture(11, 4.8, f"validation accuracy by number of hidden layers: {summary}")
     axes = figure.subplots()
-    for (name, each), style in styled(results.items()):
-        axes.plot(
-            list(each), [mean(v) for v in each.values()], **style | {"marker": ""}, label=name
-        )
-        for depth, values in each.items():
-            axes.plot([depth] * len(values), values, **style | {"linestyle": ""})
+    means(axes, results, xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
-    axes.set(xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
     integers(axes.xaxis)
-    axes.grid(alpha=0.3)
     legend(axes)
     return figure
 
@@ -172,20 +159,19 @@ def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> P
 def accuracy_by_step(result: Result) -> Picture:
     """Validation accuracy against steps: the mean over the seeds, and their range as a band."""
     bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
-    said = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
-    figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {said}")
+    ends = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
+    figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {ends}")
     axes = figure.subplots()
+    curves = {}
     for name, style in styled(result.variants):
         runs = [[row["accuracy"] for row in each.rows] for each in result.of(name)]
         length = min(map(len, runs))  # one that diverged is shorter
         steps = [row["step"] for row in result.of(name)[0].rows][:length]
         values = np.array([run[:length] for run in runs])
-        axes.fill_between(
-            steps, values.min(0), values.max(0), color=style["color"], alpha=0.2, lw=0
-        )
-        axes.plot(steps, values.mean(0), **style, markevery=max(1, length // 8), label=name)
-    axes.set(xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
-    axes.grid(alpha=0.3)
+        band = {"color": style["color"], "alpha": 0.2, "lw": 0}
+        axes.fill_between(steps, values.min(0), values.max(0), **band)
+        curves[name] = steps, values.mean(0)
+    lines(axes, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     legend(axes)
     return figure
 
@@ -194,20 +180,18 @@ def accuracy_by_step(result: Result) -> Picture:
 def correlations(matrices: Mapping[str, Tensor]) -> Picture:
     """Correlation of every pair of features, each a [D, D] matrix with ones on its diagonal."""
 
-    def off_diagonal(matrix: Tensor) -> float:
-        return (matrix - torch.diag(matrix.diag())).abs().sum().item() / (
-            len(matrix) * (len(matrix) - 1)
-        )
-
-    said = "; ".join(f"{name} {off_diagonal(each):.2f}" for name, each in matrices.items())
-    figure = Picture(13, 4.6, f"mean absolute correlation of two different features: {said}")
-    grid = figure.subplots(1, len(matrices), squeeze=False)[0]
-    for axes, (name, matrix) in zip(grid, matrices.items(), strict=True):
+    means = "; ".join(
+        f"{name} {matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs().mean():.2f}"
+        for name, matrix in matrices.items()
+    )
+    figure = Picture(13, 4.6, f"mean absolute correlation of two different features: {means}")
+    panels = figure.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
         shown = axes.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
         axes.set(title=name, xlabel="feature")
         axes.spines[:].set_visible(False)
-    grid[0].set(ylabel="feature")
-    figure.colorbar(shown, ax=list(grid), label="correlation")
+    panels[0].set(ylabel="feature")
+    figure.colorbar(shown, ax=list(panels), label="correlation")
     return figure
 
 
@@ -222,10 +206,12 @@ def along_the_step(
     """
     spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
     peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}
-    said = "; ".join(
+    summary = "; ".join(
         f"{name} loss {mean(spans[name]):.2g}, gradient {mean(peaks[name]):.2g}" for name in losses
     )
-    figure = Picture(13, 4.6, f"mean range of the loss and largest change of the gradient: {said}")
+    figure = Picture(
+        13, 4.6, f"mean range of the loss and largest change of the gradient: {summary}"
+    )
     panels = zip(
         figure.subplots(1, 2),
         (spans, peaks),

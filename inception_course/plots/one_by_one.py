@@ -6,13 +6,26 @@ import numpy as np
 from matplotlib.ticker import LogLocator
 from torch import Tensor
 
-from ..models.googlenet import Inception
+from ..models.googlenet import InceptionSpec
 from ..studies.reduction import BlockTimes, Trained, block_cost, branches, explained_variance, naive
-from .style import BLACK, BLUE, GRAY, GREEN, ORANGE, Picture, in_style, styled
+from .style import (
+    BLACK,
+    BLUE,
+    GRAYSCALE,
+    GREEN,
+    ORANGE,
+    Picture,
+    bars,
+    grid,
+    in_style,
+    legend,
+    lines,
+    means,
+)
 
 
 @in_style
-def block_shares(row: Inception, c_in: int, side: int) -> Picture:
+def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
     """What each branch of a block costs in multiply-adds, and what share of the channels it gives.
 
     `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
@@ -22,7 +35,7 @@ def block_shares(row: Inception, c_in: int, side: int) -> Picture:
     total, bare = (block_cost(each, c_in, side) for each in (row, naive(row)))
     channels = sum(branch.channels for branch in costs.values())
     work = {name: branch.multiply_adds / total.multiply_adds for name, branch in costs.items()}
-    said = "; ".join(
+    shares = "; ".join(
         f"{name} {work[name]:.1%} of the multiply-adds and {branch.channels / channels:.1%} of "
         "the channels"
         for name, branch in costs.items()
@@ -33,7 +46,7 @@ def block_shares(row: Inception, c_in: int, side: int) -> Picture:
         f"multiply-adds, {channels} channels out"
     )
     compared = f"without reductions {ratio:.2f} times the work"
-    figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {said}")
+    figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {shares}")
     figure.suptitle(f"{counted}\n{compared}")
     left, right = figure.subplots(1, 2, sharey=True)
     names = list(costs)
@@ -42,7 +55,7 @@ def block_shares(row: Inception, c_in: int, side: int) -> Picture:
     left.barh(names, first, color=ORANGE, hatch="//", edgecolor="white", label="1x1 reduction")
     left.barh(names, millions - first, left=first, color=BLUE, label="the rest of the branch")
     left.set(xlabel="multiply-adds for one image, millions", ylabel="branch")
-    left.set_xlim(0, 1.2 * millions.max())
+    left.set_xlim(0, 1.2 * max(millions))
     given = [costs[name].channels for name in names]
     right.barh(names, given, color=GREEN, hatch="..", edgecolor="white")
     right.set(xlabel="channels that come out")
@@ -63,16 +76,16 @@ def with_and_without(
 
     `costs` holds the multiply-adds of a block with and without.
     """
-    counted = np.array([costs[name] for name in times]) / 1e6
-    timed = np.array([tuple(times[name]) for name in times])
-    ratios = [part[:, 1].sum() / part[:, 0].sum() for part in (counted, timed)]
+    counted = np.array([costs[name] for name in times], dtype=float) / 1e6
+    timed = np.array(list(times.values()), dtype=float)
+    ratios = [wide / narrow for narrow, wide in (part.sum(axis=0) for part in (counted, timed))]
+    slower = timed[:, 1] / timed[:, 0]
     figure = Picture(
         13,
         4.6,
         f"the nine blocks with and without reductions: {ratios[0]:.2f} times the multiply-adds "
         f"without (left), and {ratios[1]:.2f} times the time measured here (right); for single "
-        f"blocks {(timed[:, 1] / timed[:, 0]).min():.1f} to "
-        f"{(timed[:, 1] / timed[:, 0]).max():.1f} times the time",
+        f"blocks {min(slower):.1f} to {max(slower):.1f} times the time",
     )
     for axes, values, unit in zip(
         figure.subplots(1, 2),
@@ -80,16 +93,10 @@ def with_and_without(
         ("multiply-adds, millions", "milliseconds per image"),
         strict=True,
     ):
-        at = np.arange(len(values))
-        axes.bar(at - 0.2, values[:, 0], 0.4, color=BLUE, label="with reductions")
-        axes.bar(
-            at + 0.2, values[:, 1], 0.4, color=ORANGE, hatch="//", edgecolor="white",
-            label="without",
-        )  # fmt: skip
+        series = {"with reductions": values[:, 0], "without": values[:, 1]}
+        bars(axes, times, series, xlabel="block", ylabel=unit)
         for place, (short, long) in enumerate(values):
             axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
-        axes.set_xticks(at, list(times))
-        axes.set(xlabel="block", ylabel=unit)
         axes.margins(y=0.12)
     axes.legend()
     return figure
@@ -98,20 +105,16 @@ def with_and_without(
 @in_style
 def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
     """The channels after each block, a line for each way of building them."""
-    said = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
-    figure = Picture(10, 4.4, f"channels before the first and after each block: {said}")
+    ends = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
+    figure = Picture(10, 4.4, f"channels before the first and after each block: {ends}")
     axes = figure.subplots()
-    for (name, values), style in styled(chains.items()):
-        axes.plot(values, label=name, **style)
-        axes.annotate(
-            f"{values[-1]:,}", (len(values) - 1, values[-1]), (0, 8),
-            textcoords="offset points", ha="center",
-        )  # fmt: skip
-    axes.set_xticks(range(len(blocks) + 1), ["in", *blocks])
-    axes.set(xlabel="block", ylabel="channels")
+    curves = {name: (["in", *blocks], values) for name, values in chains.items()}
+    lines(axes, curves, xlabel="block", ylabel="channels")
+    for values in chains.values():
+        end = len(blocks), values[-1]
+        axes.annotate(f"{values[-1]:,}", end, (0, 8), textcoords="offset points", ha="center")
     axes.margins(y=0.12)
-    axes.grid(alpha=0.3)
-    axes.legend(loc="upper left")
+    legend(axes, "upper left")
     return figure
 
 
@@ -127,10 +130,7 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
         f"a map and what becomes of it by {' and by '.join(answers)}: the two differ at "
         f"{differ:.0%} of the positions",
     )
-    for axes, (name, values) in zip(figure.subplots(1, 3), maps.items(), strict=True):
-        axes.imshow(values.numpy(), **GRAY)
-        axes.set_title(name)
-        axes.set_axis_off()
+    grid(figure, list(maps.items()), 3, **GRAYSCALE)
     return figure
 
 
@@ -142,7 +142,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     """
     shares = {name: explained_variance(values) for name, values in spectra.items()}
     count = len(next(iter(spectra.values())))
-    said = [
+    held = [
         f"{k} of {count} channels ({name}) hold "
         + ", ".join(f"{share[k - 1]:.1%} of {data}" for data, share in shares.items())
         for name, k in marks.items()
@@ -150,25 +150,29 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     figure = Picture(
         13,
         4.8,
-        "singular values, the largest first (left), and the variance that so many channels can "
-        f"hold at best (right): {'; '.join(said)}",
+        "singular values, the largest first (left), and the variance that the best k channels hold "
+        f"(right): {'; '.join(held)}",
     )
     left, right = figure.subplots(1, 2)
     numbers = np.arange(1, count + 1)
-    for (name, values), style in styled(spectra.items()):
-        style = style | {"markevery": max(1, count // 12)}
-        left.semilogy(numbers, (values / values.square().sum().sqrt()).numpy(), **style)
-        right.plot(numbers, 100 * shares[name].numpy(), label=name, **style)
+    sizes = {
+        name: (numbers, values / values.square().sum().sqrt()) for name, values in spectra.items()
+    }
+    lines(
+        left,
+        sizes,
+        xlabel="number of the singular value",
+        ylabel="singular value (squares sum to 1)",
+        yscale="log",
+    )
+    kept = {name: (numbers, 100 * share) for name, share in shares.items()}
+    lines(right, kept, xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
     for name, k in marks.items():
         right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
         right.text(k, 3, f" {k}: {name}", va="bottom")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
-    left.set(xlabel="number of the singular value", ylabel="singular value (squares sum to 1)")
-    right.set(xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=3)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -176,35 +180,29 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
 def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
     """Validation accuracy against the width of the reductions: a point a seed, lines of means."""
     widths = list(dict.fromkeys(each.width for each in trained))
-    names = {True: "whole block", False: "only the branches with a reduction"}
-    means, said = {}, []
-    for around in names:
-        means[around] = [np.mean(accuracies(trained, width, around)) for width in widths]
-        said.append(
-            f"{names[around]} {means[around][0]:.3f} at {label(widths[0])} to "
-            f"{means[around][-1]:.3f} at {label(widths[-1])}"
+    labels = {width: "no reduction" if width is None else str(width) for width in widths}
+    series = {
+        name: {
+            labels[width]: [
+                each.accuracy for each in trained if (each.width, each.bypass) == (width, bypass)
+            ]
+            for width in widths
+        }
+        for name, bypass in (("whole block", True), ("only the branches with a reduction", False))
+    }
+    ends = "; ".join(
+        f"{name} "
+        + " to ".join(
+            f"{np.mean(points[labels[width]]):.3f} at {labels[width]}"
+            for width in (widths[0], widths[-1])
         )
+        for name, points in series.items()
+    )
     seeds = len({each.seed for each in trained})
     figure = Picture(
-        11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {'; '.join(said)}"
+        11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {ends}"
     )
     axes = figure.subplots()
-    for (around, name), style in styled(names.items()):
-        axes.plot(means[around], label=name, **style)
-        for place, width in enumerate(widths):
-            values = accuracies(trained, width, around)
-            faint = style | {"linestyle": "none", "markersize": 6, "alpha": 0.45}
-            axes.plot([place] * len(values), values, **faint)
-    axes.set_xticks(range(len(widths)), [label(width) for width in widths])
-    axes.set(xlabel="channels after each reduction", ylabel="validation accuracy")
-    axes.grid(alpha=0.3)
+    means(axes, series, xlabel="channels after each reduction", ylabel="validation accuracy")
     axes.legend(loc="lower right")
     return figure
-
-
-def accuracies(trained: Sequence[Trained], width: int | None, around: bool) -> list[float]:
-    return [e.accuracy for e in trained if e.width == width and e.bypass == around]
-
-
-def label(width: int | None) -> str:
-    return "no reduction" if width is None else str(width)

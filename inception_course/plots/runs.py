@@ -8,18 +8,18 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .style import BLACK, BLUE, MARKED, Picture, in_style, integers, legend, styled
+from .style import BLACK, BLUE, MARKED, Picture, grid, in_style, integers, legend, lines, styled
 
 
 @in_style
 def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
     """Loss and accuracy per epoch, while training and on the validation data."""
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
-    said = "; ".join(
+    ends = "; ".join(
         f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
         for name, run in runs.items()
     )
-    description = f"loss (left) and accuracy (right) per epoch: {said}"
+    description = f"loss (left) and accuracy (right) per epoch: {ends}"
     return epoch_curves({name: run.epochs for name, run in runs.items()}, description)
 
 
@@ -27,11 +27,6 @@ def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
 def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
     """The figure of `learning_curves`, also for runs that are not finished."""
     figure = Picture(13, 4.8, description)
-    _draw_curves(figure, runs)
-    return figure
-
-
-def _draw_curves(figure: Picture, runs: Mapping[str, Sequence[Epoch]]) -> None:
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for (name, epochs), style in styled(runs.items(), MARKED):
             numbers = [epoch.number for epoch in epochs]
@@ -43,8 +38,10 @@ def _draw_curves(figure: Picture, runs: Mapping[str, Sequence[Epoch]]) -> None:
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
     legend(axes, "best")
+    return figure
 
 
+@in_style
 def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     """Validation accuracy over the time spent, epoch by epoch, and test accuracy at the end.
 
@@ -54,8 +51,8 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     for name, run in runs.items():
         text = f"{name} ends at {run.last.val_accuracy:.3f} after {run.seconds / 60:.1f} minutes"
         if run.test_accuracy is not None:
-            below = [mark for mark in marks if run.test_accuracy >= marks[mark]]
-            highest = max(below, key=marks.get, default="no mark")
+            below = {accuracy: m for m, accuracy in marks.items() if accuracy <= run.test_accuracy}
+            highest = below[max(below)] if below else "no mark"
             text += f" with test accuracy {run.test_accuracy:.3f}, which passes {highest}"
         passed.append(text)
     figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
@@ -69,8 +66,8 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
             axes.plot(minutes[-1], run.test_accuracy, **ring)
     for text, accuracy in marks.items():
         axes.axhline(accuracy, color=BLACK, linewidth=1, linestyle=(0, (1, 2)))
-        place = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom"}
-        axes.annotate(text, (0.18, accuracy), fontsize=13, **place)
+        across = axes.get_yaxis_transform()
+        axes.text(0.18, accuracy, text, va="bottom", fontsize=13, transform=across)
     axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
     axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
     axes.set_ylim(0.8, 0.98)
@@ -78,7 +75,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
-    axes.legend(loc="lower left")
+    legend(axes, "lower left")
     return figure
 
 
@@ -86,11 +83,11 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
 def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
     """The validation accuracy at the end of each repetition of a run, a row for each recipe."""
     ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
-    said = "; ".join(
+    ranges = "; ".join(
         f"{name} {min(values):.3f} to {max(values):.3f} over {len(values)} seeds"
         for name, values in ends.items()
     )
-    figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {said}")
+    figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {ranges}")
     axes = figure.subplots()
     for row, (values, style) in enumerate(styled(ends.values())):
         mark = style | {"color": BLUE, "linestyle": "", "alpha": 0.5, "markersize": 12}
@@ -106,25 +103,23 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     """The learning rate as a part of its highest value, over at most `epochs` passes."""
     curves = {}
     for recipe in recipes:
+        if recipe.name in curves:
+            raise ValueError(f"two recipes are named {recipe.name!r}: give each a name of its own")
         last = epochs if recipe.schedule == "step" else recipe.epochs
         passed = np.linspace(0, last, 4000)
         rates = np.array([learning_rate(recipe, epoch) for epoch in passed])
         curves[recipe.name] = passed, rates / recipe.learning_rate
-    said = "; ".join(
+    ends = "; ".join(
         f"{name} is at {rates[-1]:.2f} of its highest rate after epoch {passed[-1]:.0f}"
         for name, (passed, rates) in curves.items()
     )
-    figure = Picture(13, 4.8, said)
+    figure = Picture(13, 4.8, ends)
     axes = figure.subplots()
-    for (name, curve), style in styled(curves.items()):
-        axes.plot(*curve, **style | {"marker": ""}, label=name)
-    axes.set(xlabel="epochs", ylabel="learning rate / highest")
     axes.set_xscale("symlog", linthresh=1)
+    lines(axes, curves, xlabel="epochs", ylabel="learning rate / highest", ylim=(0, 1.05))
     axes.set_xlim(0, epochs)
-    axes.set_ylim(0, 1.05)
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="lower right")
+    legend(axes, "lower right")
     return figure
 
 
@@ -134,17 +129,13 @@ def first_layer(weights: Tensor) -> Picture:
     filters = weights[:, 0].detach().float().numpy()
     balance = abs(filters.sum(axis=(1, 2))) / abs(filters).sum(axis=(1, 2))
     columns = min(8, len(filters))
-    rows = -(-len(filters) // columns)
     figure = Picture(
         1.5 * columns,
-        1.5 * rows,
+        1.5 * -(-len(filters) // columns),
         f"{len(filters)} filters of {filters.shape[1]}x{filters.shape[2]} pixels, orange below "
         f"zero and purple above; in {(balance < 0.25).sum()} of them the positive and the negative "
         "weights nearly cancel, so that they answer to edges and not to brightness",
     )
-    for axes in figure.subplots(rows, columns, squeeze=False).flat:
-        axes.set_axis_off()
-    for axes, values in zip(figure.axes[: len(filters)], filters, strict=True):
-        limit = abs(values).max()
-        axes.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
+    scaled = filters / abs(filters).max(axis=(1, 2), keepdims=True)
+    grid(figure, [("", values) for values in scaled], columns, cmap="PuOr", vmin=-1, vmax=1)
     return figure

@@ -2,7 +2,8 @@
 
 A figure shows itself in a notebook, with its description as text for those who do not see it;
 `describe` gives the same sentence. The colors are Okabe and Ito's, which color-blind readers can
-tell apart, and lines and bars differ in more than color. Nothing here changes matplotlib's settings.
+tell apart, and lines and bars differ in more than color. Figures are drawn in the course's own
+settings, whatever the reader's are, and leave those as they were.
 """
 
 import base64
@@ -10,13 +11,16 @@ import html
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import lcm
+from statistics import mean
 from typing import Any, TypeVar
 
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.container import BarContainer
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 T = TypeVar("T")
 Style = dict[str, Any]
@@ -60,7 +64,7 @@ PROJECTOR = {
 in_style = matplotlib.style.context(PROJECTOR, after_reset=True)
 
 DOTS_PER_INCH = 100
-GRAY: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
+GRAYSCALE: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "nearest"}
 
 
 class Picture(Figure):
@@ -147,46 +151,58 @@ def lines(axes: Axes, series: Mapping[str, tuple[Any, Any]], **labels: Any) -> N
     axes.grid(alpha=0.3)
 
 
+def means(axes: Axes, series: Mapping[str, Mapping[Any, Sequence[float]]], **labels: Any) -> None:
+    """Draw a line through the means of each of `series`, {name: {x: values}}, and every value."""
+    curves = {
+        name: (list(points), [mean(values) for values in points.values()])
+        for name, points in series.items()
+    }
+    lines(axes, curves, **labels)
+    for points, style in styled(series.values()):
+        faint = style | {"linestyle": "", "markersize": 6, "alpha": 0.45}
+        for x, values in points.items():
+            axes.plot([x] * len(values), values, **faint)
+
+
 def bars(
     axes: Axes,
     groups: Iterable[str],
-    series: Mapping[str, Sequence[float]],
+    series: Mapping[str, Any],
     *,
     horizontal: bool = False,
     **labels: Any,
-) -> dict[str, np.ndarray]:
-    """Draw for each group a bar of each of `series`; gives the places of the bars of each."""
+) -> dict[str, BarContainer]:
+    """Draw for each group a bar of each of `series`, which hold a value for each group."""
     groups, height = list(groups), 0.8 / len(series)
     draw, set_ticks = (axes.barh, axes.set_yticks) if horizontal else (axes.bar, axes.set_xticks)
-    places = {}
+    drawn = {}
     for number, ((name, values), style) in enumerate(styled(series.items(), FILLS)):
-        places[name] = np.arange(len(groups)) + (number - (len(series) - 1) / 2) * height
-        draw(places[name], values, 0.95 * height, label=name, edgecolor="white", **style)
+        places = np.arange(len(groups)) + (number - (len(series) - 1) / 2) * height
+        look = style | {"label": name, "edgecolor": "white"}
+        drawn[name] = draw(places, values, 0.95 * height, **look)
     set_ticks(range(len(groups)), groups)
     axes.set(**labels)
-    return places
+    return drawn
 
 
-def pointed_out(bars: Iterable[bool]) -> dict[str, Any]:
+def emphasis(pointed_out: Iterable[bool]) -> Style:
     """The style of single bars, some of which are pointed out."""
-    chosen = [FILLS[point_out] for point_out in bars]
+    chosen = [FILLS[bool(each)] for each in pointed_out]
     return {key: [fill[key] for fill in chosen] for key in chosen[0]} | {"edgecolor": "white"}
 
 
-def images(
-    figure: Figure | SubFigure, shown: Sequence[tuple[str, Any]], columns: int, **look: Any
-) -> None:
+def grid(figure: Picture, shown: Sequence[tuple[str, Any]], columns: int, **look: Any) -> None:
     """Draw images, [H, W] each, row by row, each under its title; `look` is that of `imshow`."""
     rows = max(1, -(-len(shown) // columns))
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    panels = figure.subplots(rows, columns, squeeze=False).flat
     for axes in panels:
         axes.set_axis_off()
     for axes, (title, image) in zip(panels[: len(shown)], shown, strict=True):
-        axes.imshow(image, **look)
+        axes.imshow(np.asarray(image), **look)
         axes.set_title(title, fontsize=13)
 
 
-def legend(axes: Axes, corner: str | None = None) -> None:
+def legend(axes: Axes, corner: Any = None) -> None:
     """Write a legend into a corner of the axes, or beside them: many lines leave no corner free."""
     if corner and len(axes.get_legend_handles_labels()[1]) <= 5:
         axes.legend(loc=corner)
@@ -196,4 +212,4 @@ def legend(axes: Axes, corner: str | None = None) -> None:
 
 def integers(axis: Axis) -> None:
     """Put ticks at whole numbers alone."""
-    axis.get_major_locator().set_params(integer=True)
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
