@@ -222,12 +222,13 @@ def cost_command(
     import torch
 
     from . import cost, models
+    from .models.googlenet import PRINTED
 
     options = {"image_size": size} if size and "image_size" in models.options_of(model) else {}
     with torch.device("meta"):
         network = models.create(model, num_classes=classes, in_channels=channels, **options)
     size = size or network.image_size
-    printed = models.googlenet.PRINTED if model == "googlenet" else None
+    printed = PRINTED if model == "googlenet" else None
     typer.echo(f"{model}, images of {channels} x {size} x {size}, {classes} classes")
     typer.echo(cost.report(cost.table(network, (channels, size, size)), printed))
     typer.echo("sees: the receptive field in pixels, on the widest way; memory: float32, one image")

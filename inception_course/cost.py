@@ -1,34 +1,49 @@
 """What a network costs: parameters, multiply-adds, memory and receptive field, layer by layer."""
 
 import copy
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from math import prod
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from .models.blocks import Add, Concatenate, InceptionBlock, LocalResponseNorm, ResidualBlock
-
-KINDS = {
+# What a layer is called, by the class of its module or, where a function is called between modules,
+# by its operation.
+MODULES: dict[type[nn.Module], str] = {
     nn.Conv2d: "convolution",
     nn.Linear: "linear",
+    nn.MultiheadAttention: "attention",
     nn.BatchNorm2d: "normalization",
-    LocalResponseNorm: "normalization",
+    nn.LocalResponseNorm: "normalization",
+    nn.LayerNorm: "normalization",
     nn.MaxPool2d: "max-pooling",
     nn.AvgPool2d: "average pooling",
     nn.AdaptiveAvgPool2d: "average pooling",
-    Concatenate: "concatenation",
-    Add: "sum",
     nn.Dropout: "dropout",
 }
-SHAPING = (nn.Identity, nn.Flatten, nn.Sequential)  # no row: they compute nothing
-BLOCKS = (InceptionBlock, ResidualBlock)
+OPERATIONS = {
+    "addmm": "linear",
+    "mm": "linear",
+    "bmm": "matrix product",
+    "cat": "concatenation",
+    "add": "sum",
+    "max_pool2d_with_indices": "max-pooling",
+    "avg_pool2d": "average pooling",
+    "adaptive_avg_pool2d": "average pooling",
+    "mean": "average pooling",
+}
+SHAPING = (nn.Identity, nn.Flatten, nn.Sequential, nn.ModuleDict)  # no row: they compute nothing
+# Their operations do not say so, but what they give at a position comes from that position.
+PER_POSITION = (nn.BatchNorm2d, nn.LocalResponseNorm, nn.Dropout, nn.Hardswish)
 
 
 class Field(NamedTuple):
-    """How many pixels, from top to bottom, a position of a map sees, and its neighbour's distance.
+    """How many pixels, from top to bottom, a position of a map sees, and its neighbor's distance.
 
     A window of k positions widens the field by (k - 1) steps of the map that it slides over.
     """
@@ -40,9 +55,9 @@ class Field(NamedTuple):
         return Field(self.size + (window - 1) * self.stride, self.stride * stride)
 
 
-# A position may be reached on several ways through the branches of the blocks. Fields are kept for
-# the way that always takes the branch of one name; where a block has no such branch, its widest
-# stands in.
+# A position may be reached on several ways, where branches meet. Fields are kept for the way that
+# always takes the branch of one name; where there is no such branch, the widest stands in. Where a
+# field cannot be traced, there is none.
 Fields = dict[str, Field]
 
 
@@ -69,22 +84,14 @@ class Row:
     receptive_fields: Fields
 
     @property
-    def receptive_field(self) -> int:
-        """Pixels from top to bottom, on the widest way."""
-        return widest(self.receptive_fields).size
+    def receptive_field(self) -> int | None:
+        """Pixels from top to bottom, on the widest way; None where it cannot be traced."""
+        return widest(self.receptive_fields).size if self.receptive_fields else None
 
     @property
-    def widest_path(self) -> str:
-        """The branch on the widest way; empty before the first block."""
-        return max(self.receptive_fields, key=self.receptive_fields.get)
-
-    @property
-    def stride(self) -> int:
+    def stride(self) -> int | None:
         """Pixels from one position of the output to the next."""
-        return widest(self.receptive_fields).stride
-
-
-DERIVED = ("stride", "receptive_field", "widest_path")
+        return widest(self.receptive_fields).stride if self.receptive_fields else None
 
 
 @dataclass(frozen=True)
@@ -123,151 +130,264 @@ class CostTable:
         import pandas as pd
 
         columns = [
-            *(field.name for field in fields(Row) if field.name != "receptive_fields"),
-            *DERIVED,
+            field.name for field in dataclasses.fields(Row) if field.name != "receptive_fields"
         ]
+        columns += ["stride", "receptive_field"]
         rows = [[getattr(row, column) for column in columns] for row in getattr(self, of)]
         return pd.DataFrame(rows, columns=columns).set_index("name")
 
 
-def table(model: nn.Module, input_shape: tuple[int, int, int]) -> CostTable:
-    """What `model` costs for one image of `input_shape`, channels, height and width.
+def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
+    """What `model`, any module, costs for one image of `input_shape`: channels, height, width.
 
-    Counted on torch's meta device, which computes shapes alone, in eval mode: auxiliary heads are
-    left out as they are at inference. A multiply-add is one product added to a sum, in
-    convolutions and linear layers; what biases, normalizations and poolings add is not counted,
-    nor do papers count it.
+    The model runs once, in eval mode, on torch's meta device, which computes shapes alone. Every
+    operation counts for the layer that calls it; a function that is called between layers, such as
+    `torch.cat`, is a layer of its own. Parameters are counted where they are first used, so that
+    auxiliary heads are left out as they are at inference.
+
+    A multiply-add is one product added to a sum, in convolutions, linear layers and the products of
+    matrices that attention is made of: half of what torch's `FlopCounterMode` counts. What biases,
+    normalizations, activations and poolings compute is not counted, nor do papers count it.
 
     Raises `ValueError` for a shape that the model refuses.
     """
-    if len(input_shape) != 3:
-        raise ValueError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
-    model = on_meta(model).eval()
-    precision = next(model.parameters()).dtype
-    images = torch.empty(1, *input_shape, device="meta", dtype=precision)
-    layers = {}
-    seen = {id(images): {"": Field()}}
-    kept = [images]  # an id belongs to a tensor only while that lives
-
-    def note(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
-        (given,) = inputs
-        answers = given if isinstance(given, dict) else {"": given}
-        if not seen.keys() >= {id(answer) for answer in answers.values()}:
-            raise ValueError(
-                f"{name} works on what no layer gave: cost.table counts the networks of the "
-                "course, whose branches meet in blocks.Concatenate or blocks.Add"
-            )
-        if isinstance(given, dict):
-            before = merge({branch: seen[id(answer)] for branch, answer in given.items()})
-        else:
-            before = seen[id(given)]
-        seen[id(output)] = {path: see(module, given, field) for path, field in before.items()}
-        kept.append(output)
-        in_place = output is given or isinstance(module, nn.Dropout)
-        if not isinstance(module, SHAPING):
-            layers[name] = Row(
-                name,
-                KINDS.get(type(module), "activation"),
-                tuple(output.shape[1:]),
-                sum(parameter.numel() for parameter in module.parameters()),
-                sum(parameter.numel() for parameter in module.parameters() if parameter.ndim > 1),
-                multiply_adds(module, output),
-                0 if in_place else output.numel() * output.element_size(),
-                seen[id(output)],
-            )
-
-    hooks = [
-        module.register_forward_hook(
-            lambda module, inputs, output, name=name: note(name, module, inputs, output)
-        )
-        for name, module in model.named_modules()
-        if not list(module.children())
-    ]
+    model = _on_meta(model).eval()
+    floats = (p.dtype for p in model.parameters() if p.is_floating_point())
+    trace = _Trace(model)
     try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return CostTable(tuple(layers.values()), tuple(blocks(model, layers)))
+        with torch.no_grad(), torch.device("meta"):
+            images = torch.empty(1, *input_shape, dtype=next(floats, None))
+            trace.seen[id(images)] = images, "", {"": Field()} if images.ndim == 4 else {}
+            with trace:
+                model(images)
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        place = f" in {trace.running[-1]}" if trace.running and trace.running[-1] else ""
+        raise ValueError(
+            f"this network does not take input_shape={tuple(input_shape)}, the (channels, height, "
+            f"width) of one image; it stopped{place}: {error}"
+        ) from error
+    layers = tuple(trace.rows.values())
+    return CostTable(layers, tuple(_blocks(layers)))
 
 
 def report(costs: CostTable, printed: dict[str, tuple[float, int]] | None = None) -> str:
     """The blocks as a table to read, beside what a paper prints: parameters in K, operations in M.
 
-    K is 1,024, as in GoogLeNet's Table 1.
+    K is 1,024, as in GoogLeNet's Table 1. A dash stands where no receptive field could be traced.
     """
-    head = f"{'':13}{'output':>17}{'parameters':>13}{'multiply-adds':>16}{'memory':>10}{'sees':>6}"
-    lines = [head + ("   paper: params, ops" if printed else "")]
+    wide = max([13, *(len(row.name) + 1 for row in costs.blocks)])
+    head = f"{'output':>17}{'parameters':>13}{'multiply-adds':>16}{'memory':>10}{'sees':>6}"
+    lines = [" " * wide + head + ("   paper: params, ops" if printed else "")]
     for row in costs.blocks:
         output = " x ".join(map(str, row.output))
-        line = f"{row.name:13}{output:>17}{row.parameters:13,}{row.multiply_adds / 1e6:14.1f} M"
-        line += f"{row.activation_bytes / 1e6:7.2f} MB{row.receptive_field:6}"
+        line = f"{row.name:{wide}}{output:>17}{row.parameters:13,}{row.multiply_adds / 1e6:14.1f} M"
+        line += f"{row.activation_bytes / 1e6:7.2f} MB{row.receptive_field or '-':>6}"
         if printed and row.name in printed:
             parameters, operations = printed[row.name]
             line += f"{parameters:>12} K{operations:>6} M"
         lines.append(line)
-    total = f"{'in all':13}{'':17}{costs.parameters:13,}{costs.multiply_adds / 1e6:14.1f} M"
+    total = f"{'in all':{wide}}{'':17}{costs.parameters:13,}{costs.multiply_adds / 1e6:14.1f} M"
     lines.append(total + f"{costs.activation_bytes / 1e6:7.1f} MB")
     return "\n".join(lines)
 
 
-def on_meta(model: nn.Module) -> nn.Module:
-    """A copy of `model` whose weights have a shape and no memory."""
-    tensors = (*model.parameters(), *model.buffers())
-    return copy.deepcopy(model, {id(t): as_meta(t) for t in tensors})
+class _Trace(TorchDispatchMode):
+    """Notes every operation of a forward pass in the row of the layer that calls it."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.rows: dict[str, Row] = {}
+        self.running = [""]  # the names of the modules at work, the innermost last
+        self.in_layer = False  # whether the innermost has no modules inside it
+        self.products, self.used = 0, list[Tensor]()  # multiply-adds and parameters of that layer
+        self.unused: dict[int, Tensor] = {_memory(each): each for each in model.parameters()}
+        # What depends on the image: the tensor, so that its id stays its own, who gave it, fields.
+        self.seen: dict[int, tuple[Tensor, str, Fields]] = {}
+        for name, module in model.named_modules():
+            module.register_forward_pre_hook(partial(self.enter, name))
+            module.register_forward_hook(partial(self.leave, name))
+
+    def enter(self, name: str, module: nn.Module, inputs: tuple) -> None:
+        self.running.append(name)
+        self.in_layer = _is_layer(module)
+        self.products, self.used = 0, []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given, outputs = _tensors((args, kwargs)), _tensors(result)
+        operation = func.overloadpacket.__name__.strip("_")
+        name = ".".join(filter(None, (self.running[-1], operation)))
+        ways = [self.seen[id(tensor)] for tensor in given if id(tensor) in self.seen]
+        if ways:
+            for output in outputs:
+                self.seen[id(output)] = output, name, _fields(func, operation, args, output, ways)
+        if func.is_view or not outputs:
+            return result
+        used = [self.unused.pop(_memory(t)) for t in given if _memory(t) in self.unused]
+        products = _multiply_adds(operation, args, outputs[0])
+        if self.in_layer:
+            self.products += products
+            self.used += used
+        elif ways or used:
+            free = (name, *(f"{name}_{number}" for number in range(2, len(self.rows) + 3)))
+            name = next(each for each in free if each not in self.rows)
+            self.note(name, OPERATIONS.get(operation, operation), given, outputs[0], used, products)
+        return result
+
+    def leave(self, name: str, module: nn.Module, inputs: tuple, result: Any) -> None:
+        given, outputs = _tensors(inputs), _tensors(result)
+        for output in outputs:
+            if id(output) in self.seen:
+                fields = self.seen[id(given[0] if isinstance(module, PER_POSITION) else output)][2]
+                self.seen[id(output)] = output, name, fields
+        if _is_layer(module) and not isinstance(module, SHAPING):
+            words = [word for kind, word in MODULES.items() if isinstance(module, kind)]
+            is_activation = type(module).__module__ == nn.ReLU.__module__
+            kind = (*words, "activation" if is_activation else type(module).__name__)[0]
+            name = name or type(module).__name__
+            self.note(name, kind, given, outputs[0], self.used, self.products)
+        self.running.pop()
+        self.in_layer = False
+
+    def note(
+        self,
+        name: str,
+        kind: str,
+        given: list[Tensor],
+        output: Tensor,
+        used: list[Tensor],
+        products: int,
+    ) -> None:
+        """Add a call to the row of its layer, which may have been called before."""
+        is_new = _memory(output) not in map(_memory, given)
+        before = self.rows.pop(name, None)
+        self.rows[name] = Row(
+            name,
+            kind,
+            tuple(output.shape[1:]),
+            sum(tensor.numel() for tensor in used) + (before.parameters if before else 0),
+            sum(t.numel() for t in used if t.ndim > 1) + (before.weights if before else 0),
+            products + (before.multiply_adds if before else 0),
+            (output.numel() * output.element_size() if is_new else 0)
+            + (before.activation_bytes if before else 0),
+            self.seen[id(output)][2] if id(output) in self.seen else {},
+        )
 
 
-def as_meta(tensor: Tensor) -> Tensor:
+def _is_layer(module: nn.Module) -> bool:
+    return isinstance(module, nn.MultiheadAttention) or not any(True for _ in module.children())
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _memory(tensor: Tensor) -> int:
+    """A number that a tensor, its views and no other tensor have."""
+    return tensor.untyped_storage()._cdata
+
+
+def _on_meta(model: nn.Module) -> nn.Module:
+    """A copy of `model` whose weights, and all other tensors, have a shape and no memory."""
+    tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+    for module in model.modules():
+        tensors |= {
+            id(value): value for value in vars(module).values() if isinstance(value, Tensor)
+        }
+    memo: dict[int, Any] = {key: _as_meta(tensor) for key, tensor in tensors.items()}
+    return copy.deepcopy(model, memo)
+
+
+def _as_meta(tensor: Tensor) -> Tensor:
     empty = tensor.detach().to("meta")
     return nn.Parameter(empty) if isinstance(tensor, nn.Parameter) else empty
 
 
-def multiply_adds(module: nn.Module, output: Tensor) -> int:
-    """Every output of a convolution or a linear layer is a sum of as many products as it sees."""
-    if isinstance(module, nn.Conv2d):
-        return output.numel() * module.in_channels // module.groups * prod(module.kernel_size)
-    if isinstance(module, nn.Linear):
-        return output.numel() * module.in_features
+def _multiply_adds(operation: str, args: tuple, output: Tensor) -> int:
+    """Every output of a convolution or a product of matrices is a sum of that many products."""
+    if operation == "convolution":
+        images, weight, transposed = args[0], args[1], args[6]
+        return (images if transposed else output).numel() * weight[0].numel()
+    if operation in ("mm", "bmm"):
+        return output.numel() * args[0].shape[-1]
+    if operation in ("addmm", "baddbmm"):
+        return output.numel() * args[1].shape[-1]
     return 0
 
 
-def see(module: nn.Module, given: Tensor, field: Field) -> Field:
-    """The field after `module`, on a map `given` whose positions have the field `field`."""
-    if isinstance(module, nn.AdaptiveAvgPool2d | nn.Flatten) and given.ndim == 4:
-        return field.through(given.shape[-2], given.shape[-2])
-    if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
-        window, stride = (
-            size if isinstance(size, int) else size[0]
-            for size in (module.kernel_size, module.stride)
-        )
-        return field.through(window, stride)
-    return field
+def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) -> Fields:
+    """The fields of `output`, which an operation makes of what came on these ways."""
+    window = _window(func, operation, args, ways[0][0], output)
+    if window is None:
+        return {}
+    fields = _join([(source, fields) for _, source, fields in ways])
+    return {path: field.through(*window) for path, field in fields.items()}
 
 
-def merge(answers: dict[str, Fields]) -> Fields:
-    """The fields where the branches of a block come together."""
-    return {
-        branch: fields[branch] if branch in fields else widest(fields)
-        for branch, fields in answers.items()
-    }
+def _window(
+    func: Any, operation: str, args: tuple, given: Tensor, output: Tensor
+) -> tuple[int, int] | None:
+    """How many rows of its input a row of the output comes from, and by how many the next is off.
+
+    None for an operation of which that is not known.
+    """
+    if torch.Tag.pointwise in func.tags or operation in ("clone", "constant_pad_nd"):
+        return 1, 1
+    if operation == "cat":
+        return (1, 1) if args[1:] == (1,) else None
+    if operation == "convolution" and given.ndim == 4 and not args[6]:
+        return (args[1].shape[2] - 1) * args[5][0] + 1, args[3][0]
+    if operation in ("max_pool2d_with_indices", "avg_pool2d"):
+        return args[1][0], (args[2] if len(args) > 2 and args[2] else args[1])[0]
+    if given.ndim == 2 or given.shape[2:] == (1, 1):
+        return 1, 1  # there is a single position
+    if given.ndim < 4:
+        return None
+    height, planes = given.shape[-2], tuple(given.shape[-2:])
+    whole = output.shape[2:] in ((), (1, 1)) and len(output) == len(given)
+    if whole and operation in ("view", "unsafe_view", "mean", "adaptive_avg_pool2d"):
+        return height, height
+    if operation == "adaptive_avg_pool2d" and height % output.shape[2] == 0:
+        return height // output.shape[2], height // output.shape[2]
+    stays = operation in ("view", "unsafe_view", "split") or (
+        operation == "transpose" and max(each % given.ndim for each in args[1:]) < given.ndim - 2
+    )
+    return (1, 1) if stays and output.ndim >= 4 and tuple(output.shape[-2:]) == planes else None
 
 
-def blocks(model: nn.Module, layers: dict[str, Row]) -> Iterator[Row]:
+def _join(ways: list[tuple[str, Fields]]) -> Fields:
+    """The fields where several ways meet, by the branch: where the names of their modules part."""
+    (_, first), *others = ways
+    if not others or not all(fields for _, fields in ways):
+        return first if not others else {}
+    parts = [source.split(".") for source, _ in ways]
+    differ = [depth for depth, names in enumerate(zip(*parts, strict=False)) if len({*names}) > 1]
+    stride = min(widest(fields).stride for _, fields in ways)  # of what is not spread over the map
+    joined: Fields = {}
+    for part, (_, fields) in zip(parts, ways, strict=True):
+        branch = part[differ[0] if differ else -1]
+        field = fields.get(branch, widest(fields))._replace(stride=stride)
+        joined[branch] = max(field, joined.get(branch, field))
+    return joined
+
+
+def _blocks(layers: tuple[Row, ...]) -> Iterator[Row]:
     """The layers, those of one stage of the network taken together."""
     groups: dict[str, list[Row]] = {}
-    for name, row in layers.items():
-        groups.setdefault(".".join(name.split(".")[:2]), []).append(row)
-    for name, rows in groups.items():
-        module = model.get_submodule(name)
-        last = rows[-1]
-        yield Row(
-            name.rpartition(".")[2],
-            "block" if isinstance(module, BLOCKS) else rows[0].kind,
-            last.output,
-            sum(row.parameters for row in rows),
-            sum(row.weights for row in rows),
-            sum(row.multiply_adds for row in rows),
-            sum(row.activation_bytes for row in rows),
-            last.receptive_fields,
+    for row in layers:
+        groups.setdefault(".".join(row.name.split(".")[:2]), []).append(row)
+    short = [name.rpartition(".")[2] for name in groups]
+    names = short if len(set(short)) == len(short) else list(groups)
+    for name, rows in zip(names, groups.values(), strict=True):
+        working = [row for row in rows if row.multiply_adds] or rows
+        yield replace(
+            rows[-1],
+            name=name,
+            kind="block" if len(working) > 1 else working[0].kind,
+            parameters=sum(row.parameters for row in rows),
+            weights=sum(row.weights for row in rows),
+            multiply_adds=sum(row.multiply_adds for row in rows),
+            activation_bytes=sum(row.activation_bytes for row in rows),
         )

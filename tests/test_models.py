@@ -9,19 +9,27 @@ from torch.utils.flop_counter import FlopCounterMode
 from inception_course import data, models
 from inception_course.models.blocks import (
     AuxiliaryHead,
+    AvgPoolSpec,
+    ConvSpec,
     ConvUnit,
     InceptionBlock,
     LocalResponseNorm,
     Logits,
+    MaxPoolSpec,
     Network,
+    build,
     min_input_size,
+    output_size,
 )
+from inception_course.models.googlenet import BODY, STEM, InceptionSpec, NaiveChainedSpec
+from inception_course.models.inception_bn import BODY as INCEPTION_BN
+from inception_course.models.nin import IMAGENET, NiN
 
-GOOGLENETS = ("googlenet", "googlenet_bn", "googlenet_d2l", "googlenet_naive")
+GOOGLENETS = ("googlenet", "googlenet_bn", "googlenet_naive", "googlenet_d2l")
 NAMES = (
-    *("alexnet", "zfnet", "vgg11", "vgg16", "vgg19", "nin"),
-    *("googlenet", "googlenet_d2l", "googlenet_bn", "googlenet_naive", "googlenet_torchvision"),
+    *("alexnet", "zfnet", "vgg11", "vgg16", "vgg19", "nin", *GOOGLENETS),
     *("inception_bn", "inception_v3", "resnet18", "resnet34", "resnet50"),
+    *("alexnet_torchvision", "googlenet_torchvision", "resnet50_torchvision"),
 )
 
 # Parameters and multiply-adds for three channels and 1,000 classes, at the size of the paper:
@@ -29,7 +37,7 @@ NAMES = (
 COUNTS = [
     ("alexnet", {}, 60_965_224, 724_406_816),
     ("alexnet", {"grouped": False}, 62_378_344, 1_135_256_096),
-    ("alexnet", {"one_weird_trick": True}, 61_100_840, 714_188_480),
+    ("alexnet_torchvision", {}, 61_100_840, 714_188_480),
     ("zfnet", {}, 62_357_608, 1_168_032_896),
     ("zfnet", {"wide": True}, 107_627_624, 2_476_704_896),
     ("vgg11", {}, 132_863_336, 7_609_090_048),
@@ -45,7 +53,7 @@ COUNTS = [
     ("resnet18", {}, 11_689_512, 1_814_073_344),
     ("resnet34", {}, 21_797_672, 3_663_761_408),
     ("resnet50", {}, 25_557_032, 3_857_973_248),
-    ("resnet50", {"stride_at": "3x3"}, 25_557_032, 4_089_184_256),
+    ("resnet50_torchvision", {}, 25_557_032, 4_089_184_256),
 ]
 
 # The side of the map after some stages: at the paper's size, and for small images.
@@ -71,13 +79,15 @@ SMALL = {
     "vgg16": ({"width": 0.25, "image_size": 32}, 32),
     "vgg19": ({"width": 0.25, "image_size": 32}, 32),
     "googlenet_d2l": ({}, 64),
+    "alexnet_torchvision": ({"image_size": 64}, 64),
     "googlenet_torchvision": ({}, 64),
+    "resnet50_torchvision": ({}, 64),
     "inception_v3": ({"width": 0.25}, 75),
 } | {
     name: ({"stem": "small", "width": 0.25}, 28)
     for name in NAMES
     if name in ("nin", "googlenet", "googlenet_bn", "googlenet_naive", "inception_bn")
-    or name.startswith("resnet")
+    or name in ("resnet18", "resnet34", "resnet50")
 }
 
 # Output of each stage of Table 1: channels and side, for an image of 224x224.
@@ -147,7 +157,8 @@ def test_d2ls_networks_have_their_own_counts():
     net = on_meta("googlenet_d2l")
     assert count(net) == 5_977_530
     assert multiply_adds(net, 1, 1, 96, 96) == pytest.approx(276.1e6, abs=5e4)
-    net = on_meta("nin", classifier=(10, 10))
+    with torch.device("meta"):
+        net = NiN(IMAGENET, (10, 10), num_classes=10, in_channels=1)
     assert count(net) == 1_992_166
     assert multiply_adds(net, 1, 1, 224, 224) == pytest.approx(762.3e6, abs=5e4)
 
@@ -171,11 +182,10 @@ def test_without_reductions_the_nine_blocks_cost_three_and_a_half_times_as_much(
     reduced, naive = on_meta("googlenet"), on_meta("googlenet_naive", pool_projection=False)
     totals = {"reduced": 0, "naive": 0}
     channels, side = 192, 28
-    for step in models.googlenet.BODY:
-        if isinstance(step, models.googlenet.Inception):
-            row = models.googlenet.NaiveChained(**vars(step))
+    for step in BODY:
+        if isinstance(step, InceptionSpec):
             with torch.device("meta"):
-                block, _ = row.build(channels, ConvUnit)
+                block, _ = build((NaiveChainedSpec(**vars(step)),), channels)
             totals["naive"] += multiply_adds(block, 1, channels, side, side)
             totals["reduced"] += multiply_adds(reduced.body[step.name], 1, channels, side, side)
         channels, side = TABLE_1[step.name]
@@ -190,7 +200,7 @@ def test_without_reductions_the_nine_blocks_cost_three_and_a_half_times_as_much(
 
 
 def test_a_projection_of_128_in_4c_and_4d_would_not_give_the_printed_sizes():
-    rows = {row.name: row for row in models.inception_bn.BODY}
+    rows = {row.name: row for row in INCEPTION_BN}
     assert rows["4c"].projection == rows["4d"].projection == 96
     with torch.device("meta"):
         net = models.create("inception_bn", in_channels=3)
@@ -305,7 +315,7 @@ def test_heads_of_another_image_size_are_refused_with_the_way_out():
     with pytest.raises(ValueError, match="image_size=64"):
         net(torch.randn(2, 1, 64, 64))
     with pytest.raises(ValueError, match="at least 5x5"):
-        AuxiliaryHead(8, 4, 10, unit=ConvUnit)
+        AuxiliaryHead(8, 4, 10)
 
 
 # Learning
@@ -341,7 +351,9 @@ def test_every_parameter_gets_a_gradient(name):
     assert not idle
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [n for n in NAMES if n not in ("alexnet_torchvision", "resnet50_torchvision")]
+)
 def test_32_images_are_learned_by_heart(name):
     torch.manual_seed(0)
     net, size = small(name)
@@ -373,6 +385,30 @@ def test_act_is_the_activation_of_every_unit():
     assert (kinds.count(nn.Sigmoid), kinds.count(nn.ReLU)) == (57, 0)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [
+        ConvSpec("same", 5, 4),
+        ConvSpec("strided", 3, 4, stride=2),
+        ConvSpec("shrinking", 3, 4, stride=2, padding=0),
+        ConvSpec("flat", (1, 7), 4, padding=0),
+        MaxPoolSpec("same", 3),
+        MaxPoolSpec("partial", 3, 2),
+        MaxPoolSpec("whole", 3, 2, padding=1),
+        AvgPoolSpec("average", 3),
+        INCEPTION_BN[2],
+    ],
+    ids=lambda step: step.name,
+)
+def test_a_step_knows_the_shorter_side_of_what_it_makes(step):
+    with torch.device("meta"):
+        made, channels = build((step,), 4)
+    smallest = min_input_size((step,))
+    for size in range(smallest, smallest + 9):
+        _, *shape = made(torch.empty(1, 4, size, size, device="meta")).shape
+        assert (channels, output_size((step,), size)) == (shape[0], min(shape[1:]))
+
+
 def test_a_unit_without_norm_has_a_bias():
     assert ConvUnit(1, 2, 3).convolution.bias is not None
     assert ConvUnit(1, 2, 3, norm=nn.BatchNorm2d).convolution.bias is None
@@ -390,14 +426,15 @@ def test_a_block_is_its_branches_side_by_side():
 def test_the_smallest_image_works_and_a_smaller_one_is_refused(stem):
     net = models.create("googlenet_bn", stem=stem, width=0.125).eval()
     with torch.no_grad():
-        net(torch.zeros(1, 1, net.smallest, net.smallest))
-        with pytest.raises(ValueError, match=f"at least {net.smallest}x{net.smallest}"):
-            net(torch.zeros(1, 1, net.smallest - 1, net.smallest - 1))
+        net(torch.zeros(1, 1, net.min_input_size, net.min_input_size))
+        with pytest.raises(ValueError, match=f"at least {net.min_input_size}x{net.min_input_size}"):
+            net(torch.zeros(1, 1, net.min_input_size - 1, net.min_input_size - 1))
 
 
 def test_the_smallest_image_is_derived_from_the_table():
-    table = models.googlenet.STEM + models.googlenet.BODY
-    assert min_input_size(table) == models.create("googlenet", width=0.125).smallest == 31
+    assert (
+        min_input_size(STEM + BODY) == models.create("googlenet", width=0.125).min_input_size == 31
+    )
 
 
 @pytest.mark.parametrize("images", [torch.zeros(1, 3, 32, 32), torch.zeros(32, 32)])
@@ -426,6 +463,49 @@ def test_names_are_what_create_knows():
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_network_is_a_function_of_its_name_with_the_defaults_of_create(name):
+    function = getattr(models, name)
+    assert function.__name__ == name
+    assert function.__doc__
+    with torch.device("meta"):
+        called, created = function(), models.create(name)
+    assert str(called) == str(created)
+    assert (called.in_channels, called.image_size) == (created.in_channels, created.image_size)
+    assert called.in_channels == 1
+    assert called.eval()(torch.empty(1, 1, *[called.image_size] * 2, device="meta")).shape == (
+        1,
+        10,
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_reach_their_layers(name):
+    """All at once, each with a value of its own: two that were exchanged would show."""
+    values = {"in_channels": 2, "num_classes": 7, "width": 0.5, "dropout": 0.125, "aux": True}
+    values |= {"norm": nn.InstanceNorm2d, "act": nn.Tanh, "image_size": 331}
+    options = {option: values[option] for option in models.options_of(name) if option in values}
+    net = on_meta(name, **options)
+    kinds = [type(module) for module in net.modules()]
+    first, plain = (
+        next(m for m in each.modules() if isinstance(m, nn.Conv2d)) for each in (net, on_meta(name))
+    )
+    assert first.in_channels == 2
+    assert net(torch.empty(1, 2, *[net.image_size] * 2, device="meta")).shape == (1, 7)
+    if "width" in options:
+        assert first.out_channels == plain.out_channels // 2
+    if "norm" in options:
+        assert kinds.count(nn.InstanceNorm2d) == kinds.count(nn.Conv2d)
+    if "act" in options:
+        assert (nn.Tanh in kinds, nn.ReLU in kinds) == (True, False)
+    if "dropout" in options:
+        assert {m.p for m in net.head.modules() if isinstance(m, nn.Dropout)} == {0.125}
+    if "aux" in options:
+        assert len(net.auxiliary) > 0
+    if "image_size" in options:
+        assert net.image_size == 331
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_any_number_of_channels_and_classes(name):
     with torch.device("meta"):
         net = models.create(name, in_channels=2, num_classes=7).eval()
@@ -444,14 +524,16 @@ def test_a_wrong_number_of_channels_names_the_right_one(name):
 @pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("resnet")])
 def test_an_image_that_is_too_small_is_told_the_smallest(name):
     net = on_meta(name)
-    below = net.smallest - 1
-    with pytest.raises(ValueError, match=f"at least {net.smallest}x{net.smallest}|H, W"):
+    below = net.min_input_size - 1
+    with pytest.raises(
+        ValueError, match=f"at least {net.min_input_size}x{net.min_input_size}|H, W"
+    ):
         net(torch.empty(1, 1, below, below, device="meta"))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_smallest_image_is_really_enough(name):
-    smallest = on_meta(name).smallest
+    smallest = on_meta(name).min_input_size
     options = {"image_size": smallest} if "image_size" in models.options_of(name) else {}
     net = on_meta(name, **options)
     assert net(torch.empty(1, 1, smallest, smallest, device="meta")).shape == (1, 10)
@@ -469,11 +551,6 @@ def test_a_net_with_hidden_layers_is_for_one_size():
 def test_an_unknown_stem_is_told_the_known_ones(name):
     with pytest.raises(ValueError, match=r"imagenet.*small"):
         on_meta(name, stem="large")
-
-
-def test_the_stride_of_a_bottleneck_has_two_places():
-    with pytest.raises(ValueError, match="1x1"):
-        on_meta("resnet50", stride_at="5x5")
 
 
 def test_the_auxiliary_head_of_inception_v3_sees_5x5_cells():

@@ -11,7 +11,7 @@ from torch.utils.data import TensorDataset
 
 from .. import hebbian, plots
 from ..data import CLASSES
-from ..models.googlenet import Inception
+from ..models.googlenet import InceptionSpec
 from ..train import Epoch, Recipe
 from .doctor import in_kernel
 
@@ -66,7 +66,7 @@ def block_widths():
     """Sliders for the six widths of a block at the place of 3a; what each branch costs."""
 
     def show(*widths: int) -> plots.Picture:
-        return plots.block_shares(Inception("your block", *widths), c_in=192, side=28)
+        return plots.block_shares(InceptionSpec("your block", *widths), c_in=192, side=28)
 
     start = {
         "1x1": 64,

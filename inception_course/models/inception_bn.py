@@ -1,27 +1,17 @@
 """BN-Inception, from Figure 5 of its paper: Ioffe and Szegedy, Batch Normalization, 2015."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
-from .blocks import (
-    AverageHead,
-    AveragePool,
-    Conv,
-    ConvUnit,
-    MaxPool,
-    Network,
-    Row,
-    he_initialize,
-    relu,
-)
+from . import blocks
+from .blocks import Act, AvgPoolSpec, ConvSpec, MaxPoolSpec, Network, Norm, RowSpec, Steps
 from .googlenet import choose_stem
 
 
 @dataclass(frozen=True)
-class DoubleInception(Row):
+class DoubleInceptionSpec(RowSpec):
     """One Inception row, in the column order of Figure 5: two 3x3 stand for the 5x5.
 
     A row without projection has stride 2 and passes the pooled channels on.
@@ -35,24 +25,26 @@ class DoubleInception(Row):
     pool: str  # "avg" or "max"
     projection: int
 
-    def branches(self) -> dict[str, tuple]:
+    def branches(self) -> Mapping[str, Steps]:
         stride = 1 if self.projection else 2
         # Padded like the convolutions beside it, so that their windows and sizes agree.
         pool = (
-            MaxPool("pool", 3, stride, padding=1) if self.pool == "max" else AveragePool("pool", 3)
+            MaxPoolSpec("pool", 3, stride, padding=1)
+            if self.pool == "max"
+            else AvgPoolSpec("pool", 3)
         )
         branches = {
-            "1x1": (Conv("conv_1x1", 1, self.conv_1x1),),
+            "1x1": (ConvSpec("conv_1x1", 1, self.conv_1x1),),
             "3x3": (
-                Conv("reduce_3x3", 1, self.reduce_3x3),
-                Conv("conv_3x3", 3, self.conv_3x3, stride),
+                ConvSpec("reduce_3x3", 1, self.reduce_3x3),
+                ConvSpec("conv_3x3", 3, self.conv_3x3, stride),
             ),
             "double_3x3": (
-                Conv("reduce_double", 1, self.reduce_double),
-                Conv("double_3x3_1", 3, self.double_3x3),
-                Conv("double_3x3_2", 3, self.double_3x3, stride),
+                ConvSpec("reduce_double", 1, self.reduce_double),
+                ConvSpec("double_3x3_1", 3, self.double_3x3),
+                ConvSpec("double_3x3_2", 3, self.double_3x3, stride),
             ),
-            "pool": (pool, Conv("pool_projection", 1, self.projection)),
+            "pool": (pool, ConvSpec("pool_projection", 1, self.projection)),
         }
         if stride == 2:
             del branches["1x1"]
@@ -66,43 +58,61 @@ class DoubleInception(Row):
 # one is ordinary.
 # fmt: off
 BODY = (
-    #                     1x1  3x3r   3x3  d3x3r d3x3  pool  proj
-    DoubleInception("3a",  64,   64,   64,   64,   96, "avg",  32),
-    DoubleInception("3b",  64,   64,   96,   64,   96, "avg",  64),
-    DoubleInception("3c",   0,  128,  160,   64,   96, "max",   0),
-    DoubleInception("4a", 224,   64,   96,   96,  128, "avg", 128),
-    DoubleInception("4b", 192,   96,  128,   96,  128, "avg", 128),
-    DoubleInception("4c", 160,  128,  160,  128,  160, "avg",  96),
-    DoubleInception("4d",  96,  128,  192,  160,  192, "avg",  96),
-    DoubleInception("4e",   0,  128,  192,  192,  256, "max",   0),
-    DoubleInception("5a", 352,  192,  320,  160,  224, "avg", 128),
-    DoubleInception("5b", 352,  192,  320,  192,  224, "max", 128),
+    #                         1x1  3x3r   3x3  d3x3r d3x3  pool  proj
+    DoubleInceptionSpec("3a",  64,   64,   64,   64,   96, "avg",  32),
+    DoubleInceptionSpec("3b",  64,   64,   96,   64,   96, "avg",  64),
+    DoubleInceptionSpec("3c",   0,  128,  160,   64,   96, "max",   0),
+    DoubleInceptionSpec("4a", 224,   64,   96,   96,  128, "avg", 128),
+    DoubleInceptionSpec("4b", 192,   96,  128,   96,  128, "avg", 128),
+    DoubleInceptionSpec("4c", 160,  128,  160,  128,  160, "avg",  96),
+    DoubleInceptionSpec("4d",  96,  128,  192,  160,  192, "avg",  96),
+    DoubleInceptionSpec("4e",   0,  128,  192,  192,  256, "max",   0),
+    DoubleInceptionSpec("5a", 352,  192,  320,  160,  224, "avg", 128),
+    DoubleInceptionSpec("5b", 352,  192,  320,  192,  224, "max", 128),
 )
 # fmt: on
 
 
+class BNInception(Network):
+    """A stem, ten blocks, of which two halve the map, and one linear layer."""
+
+    def __init__(
+        self,
+        stem: Steps,
+        num_classes: int,
+        in_channels: int,
+        width: float,
+        norm: Norm,
+        act: Act,
+        dropout: float,
+    ):
+        stem, body = blocks.scaled(stem, width), blocks.scaled(BODY, width)
+        super().__init__(stem + body, in_channels, image_size=224)
+        self.stem, channels = blocks.build(stem, in_channels, norm, act)
+        self.body, channels = blocks.build(body, channels, norm, act)
+        self.head = blocks.AverageHead(channels, num_classes, dropout)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.check(images)
+        return self.head(self.body(self.stem(images)))
+
+
 def inception_bn(
     *,
-    num_classes: int = 1000,
-    in_channels: int = 3,
+    num_classes: int = 10,
+    in_channels: int = 1,
     stem: str = "imagenet",
     width: float = 1.0,
-    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
-    act: Callable[[], nn.Module] = relu,
+    norm: Norm = nn.BatchNorm2d,
+    act: Act = blocks.relu,
     dropout: float = 0.0,
-) -> Network:
+) -> BNInception:
     """Batch normalization, two 3x3 in place of each 5x5, and no pooling layer between the stages.
 
-    The stem is GoogLeNet's without local response normalization.
+    The stem is GoogLeNet's without local response normalization. Weights start after He.
     """
-    model = Network(
-        choose_stem(stem, lrn=False),
-        BODY,
-        lambda channels, _: AverageHead(channels, num_classes, dropout),
-        in_channels=in_channels,
-        image_size=224,
-        unit=partial(ConvUnit, norm=norm, act=act),
-        width=width,
+    return blocks.he_initialize(
+        BNInception(
+            choose_stem(stem, lrn=False), num_classes, in_channels, width, norm, act, dropout
+        )
     )
-    he_initialize(model)
-    return model

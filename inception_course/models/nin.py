@@ -1,20 +1,21 @@
 """Network in Network: Lin, Chen, Yan, 2013."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
-from .blocks import Conv, ConvUnit, MaxPool, Network, he_initialize, relu, scale, sequence
+from . import blocks
+from .blocks import Act, ConvSpec, MaxPoolSpec, Network, Norm, Steps
 
 
-def mlpconv(name: str, window: int, *maps: int, **options) -> tuple:
+def mlpconv(
+    name: str, window: int, *maps: int, stride: int = 1, padding: int | None = None
+) -> tuple[ConvSpec, ...]:
     """A convolution and 1x1 convolutions after it: a small perceptron that slides over the map."""
     first, *others = maps
     return (
-        Conv(name, window, first, **options),
-        *(Conv(f"{name}_1x1_{number}", 1, m) for number, m in enumerate(others, 1)),
+        ConvSpec(name, window, first, stride, padding),
+        *(ConvSpec(f"{name}_1x1_{number}", 1, m) for number, m in enumerate(others, 1)),
     )
 
 
@@ -22,50 +23,50 @@ def mlpconv(name: str, window: int, *maps: int, **options) -> tuple:
 # are the widths in common use, AlexNet's windows for ImageNet and the ones for CIFAR-10, not
 # checked against the paper. The last perceptron, in the head, ends with a map for each class.
 # fmt: off
-IMAGENET = (
-    *mlpconv("conv1", 11,  96,  96,  96, stride=4, padding=0),
-    MaxPool( "pool1",  3, 2, padding=0),
-    *mlpconv("conv2",  5, 256, 256, 256),
-    MaxPool( "pool2",  3, 2, padding=0),
-    *mlpconv("conv3",  3, 384, 384, 384),
-    MaxPool( "pool3",  3, 2, padding=0),
+IMAGENET: Steps = (
+    *mlpconv(   "conv1", 11,  96,  96,  96, stride=4, padding=0),
+    MaxPoolSpec("pool1",  3, 2, padding=0),
+    *mlpconv(   "conv2",  5, 256, 256, 256),
+    MaxPoolSpec("pool2",  3, 2, padding=0),
+    *mlpconv(   "conv3",  3, 384, 384, 384),
+    MaxPoolSpec("pool3",  3, 2, padding=0),
 )
-SMALL = (
-    *mlpconv("conv1",  5, 192, 160,  96),
-    MaxPool( "pool1",  3, 2),
-    *mlpconv("conv2",  5, 192, 192, 192),
-    MaxPool( "pool2",  3, 2),
+SMALL: Steps = (
+    *mlpconv(   "conv1",  5, 192, 160,  96),
+    MaxPoolSpec("pool1",  3, 2),
+    *mlpconv(   "conv2",  5, 192, 192, 192),
+    MaxPoolSpec("pool2",  3, 2),
 )
 # fmt: on
-NETS = {"imagenet": (IMAGENET, 1024, 1024), "small": (SMALL, 192, 192)}
+NETS: dict[str, tuple[Steps, tuple[int, int]]] = {
+    "imagenet": (IMAGENET, (1024, 1024)),
+    "small": (SMALL, (192, 192)),
+}
 
 
-def nin(
-    *,
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    classifier: tuple[int, int] | None = None,
-    width: float = 1.0,
-    norm: Callable[[int], nn.Module] | None = None,
-    act: Callable[[], nn.Module] = relu,
-    dropout: float = 0.5,
-) -> Network:
+class NiN(Network):
     """Stacked perceptrons, and the mean of a map as the logit of its class: no linear layer.
 
-    `stem="small"` is the shallower net for images of 28 or 32 pixels. `classifier` gives the widths
-    of the last perceptron before its map for each class; Dive into Deep Learning has
-    (num_classes, num_classes).
+    `hidden` are the widths of the last perceptron before its map for each class.
     """
-    if stem not in NETS:
-        raise ValueError(f"stem is one of {sorted(NETS)}, not {stem!r}")
-    body, *hidden = NETS[stem]
-    widths = classifier or [scale(channels, width) for channels in hidden]
-    unit = partial(ConvUnit, norm=norm, act=act)
 
-    def head(channels: int, _: int) -> nn.Module:
-        perceptron, _ = sequence(mlpconv("conv", 3, *widths, num_classes), channels, unit)
-        return nn.Sequential(
+    def __init__(
+        self,
+        table: Steps,
+        hidden: tuple[int, ...],
+        num_classes: int,
+        in_channels: int,
+        width: float = 1.0,
+        norm: Norm = None,
+        act: Act = blocks.relu,
+        dropout: float = 0.5,
+    ):
+        body = blocks.scaled(table, width)
+        super().__init__(body, in_channels, image_size=224)
+        self.body, channels = blocks.build(body, in_channels, norm, act)
+        last = mlpconv("conv", 3, *(blocks.scale(each, width) for each in hidden), num_classes)
+        perceptron, _ = blocks.build(last, channels, norm, act)
+        self.head = nn.Sequential(
             OrderedDict(
                 dropout=nn.Dropout(dropout),
                 perceptron=perceptron,
@@ -74,6 +75,27 @@ def nin(
             )
         )
 
-    model = Network((), body, head, in_channels=in_channels, image_size=224, unit=unit, width=width)
-    he_initialize(model)
-    return model
+    def forward(self, images: Tensor) -> Tensor:
+        self.check(images)
+        return self.head(self.body(images))
+
+
+def nin(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    norm: Norm = None,
+    act: Act = blocks.relu,
+    dropout: float = 0.5,
+) -> NiN:
+    """The net for ImageNet; `stem="small"` is the shallower one for images of 28 or 32 pixels.
+
+    Weights start after He.
+    """
+    if stem not in NETS:
+        raise ValueError(f"stem is one of {sorted(NETS)}, not {stem!r}")
+    return blocks.he_initialize(
+        NiN(*NETS[stem], num_classes, in_channels, width, norm, act, dropout)
+    )

@@ -1,116 +1,141 @@
 """ResNet, from Table 1 of its paper: He, Zhang, Ren, Sun, 2015."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
 
-from torch import nn
+from torch import Tensor, nn
 
-from .blocks import (
-    AverageHead,
-    Conv,
-    ConvUnit,
-    MaxPool,
-    Network,
-    ResidualBlock,
-    he_initialize,
-    output_size,
-    relu,
-    scale,
-    sequence,
-)
+from . import blocks
+from .blocks import Act, ConvSpec, MaxPoolSpec, Network, Norm, Steps
 
 
-@dataclass(frozen=True)
-class Residual:
-    """One residual block: two 3x3 (Figure 5, left)."""
-
-    name: str
-    channels: int
-    stride: int = 1
-
-    def main(self) -> tuple:
-        return (
-            Conv("conv1", 3, self.channels, self.stride),
-            Conv("conv2", 3, self.channels, linear=True),
-        )
-
-    def build(self, c_in: int, unit: Callable[..., nn.Module]) -> tuple[nn.Module, int]:
-        main, c_out = sequence(self.main(), c_in, unit)
-        shortcut = nn.Identity()
-        if self.stride > 1 or c_in != c_out:  # option B of section 3.3
-            projection = Conv("projection", 1, c_out, self.stride, linear=True)
-            shortcut, _ = projection.build(c_in, unit)
-        return ResidualBlock(main, shortcut, unit.keywords["act"]), c_out
-
-    def output_size(self, size: int) -> int:
-        return output_size(self.main(), size)
-
-    def scaled(self, width: float) -> "Residual":
-        return replace(self, channels=scale(self.channels, width))
+def basic(channels: int, stride: int) -> Steps:
+    """Two 3x3 (Figure 5, left)."""
+    return (
+        ConvSpec("conv1", 3, channels, stride),
+        ConvSpec("conv2", 3, channels, activation=False),
+    )
 
 
-@dataclass(frozen=True)
-class Bottleneck(Residual):
+def bottleneck(channels: int, stride: int) -> Steps:
     """1x1 to reduce, 3x3, 1x1 to restore four times the width (Figure 5, right)."""
-
-    stride_at: str = "1x1"
-
-    def main(self) -> tuple:
-        at = {"1x1": (self.stride, 1), "3x3": (1, self.stride)}[self.stride_at]
-        return (
-            Conv("reduce", 1, self.channels, at[0]),
-            Conv("conv", 3, self.channels, at[1]),
-            Conv("restore", 1, 4 * self.channels, linear=True),
-        )
+    return (
+        ConvSpec("reduce", 1, channels, stride),
+        ConvSpec("conv", 3, channels),
+        ConvSpec("restore", 1, 4 * channels, activation=False),
+    )
 
 
 # Table 1: blocks in conv2_x to conv5_x, which have 64, 128, 256 and 512 channels.
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 CHANNELS = (64, 128, 256, 512)
-STEMS = {
-    "imagenet": (Conv("conv1", 7, 64, 2), MaxPool("pool1", 3, 2, padding=1)),
-    "small": (Conv("conv1", 3, 64),),  # as the paper starts its nets for CIFAR-10, wider
+BLOCKS = {
+    18: (basic, (2, 2, 2, 2)),
+    34: (basic, (3, 4, 6, 3)),
+    50: (bottleneck, (3, 4, 6, 3)),
+}
+STEMS: dict[str, Steps] = {
+    "imagenet": (ConvSpec("conv1", 7, 64, 2), MaxPoolSpec("pool1", 3, 2, padding=1)),
+    "small": (ConvSpec("conv1", 3, 64),),  # as the paper starts its nets for CIFAR-10, wider
 }
 
 
-def resnet(
-    layers: int,
-    *,
-    num_classes: int = 1000,
-    in_channels: int = 3,
-    stem: str = "imagenet",
-    stride_at: str = "1x1",
-    width: float = 1.0,
-    norm: Callable[[int], nn.Module] | None = nn.BatchNorm2d,
-    act: Callable[[], nn.Module] = relu,
-) -> Network:
-    """The net with `layers` layers, 18, 34 or 50; shortcuts project where the shape changes.
+class ResidualBlock(nn.Module):
+    """Add what `steps` make of a map to the map itself, then the activation (section 3.2).
 
-    `stride_at` says which convolution of a bottleneck takes the stride: the first `"1x1"` as in the
-    paper, or the `"3x3"` as in torchvision.
+    Shape: [B, c_in, H, W] -> [B, self.channels, ceil(H / stride), ceil(W / stride)]
     """
-    if stem not in STEMS:
-        raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
-    if stride_at not in ("1x1", "3x3"):
-        raise ValueError(f"stride_at is '1x1' or '3x3', not {stride_at!r}")
-    row = partial(Bottleneck, stride_at=stride_at) if layers == 50 else Residual
-    body = [
-        row(f"conv{stage}_{number}", channels, 2 if stage > 2 and number == 1 else 1)
-        for stage, (channels, count) in enumerate(zip(CHANNELS, BLOCKS[layers], strict=True), 2)
-        for number in range(1, count + 1)
-    ]
-    model = Network(
-        STEMS[stem],
-        body,
-        lambda channels, _: AverageHead(channels, num_classes, dropout=0.0),
-        in_channels=in_channels,
-        image_size=224,
-        unit=partial(ConvUnit, norm=norm, act=act),
-        width=width,
+
+    def __init__(self, c_in: int, steps: Steps, stride: int, norm: Norm, act: Act):
+        super().__init__()
+        main, self.channels = blocks.build(steps, c_in, norm, act)
+        shortcut: nn.Module = nn.Identity()
+        if stride > 1 or c_in != self.channels:  # option B of section 3.3
+            shortcut = blocks.ConvUnit(
+                c_in, self.channels, 1, stride=stride, norm=norm, act=nn.Identity
+            )
+        self.branches = nn.ModuleDict({"main": main, "shortcut": shortcut})
+        self.activation = act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.branches["main"](x) + self.branches["shortcut"](x))
+
+
+class ResNet(Network):
+    """Four stages of residual blocks; shortcuts project where the shape changes."""
+
+    def __init__(
+        self,
+        block: Callable[[int, int], Steps],
+        counts: tuple[int, ...],
+        num_classes: int,
+        in_channels: int,
+        stem: str = "imagenet",
+        width: float = 1.0,
+        norm: Norm = nn.BatchNorm2d,
+        act: Act = blocks.relu,
+    ):
+        if stem not in STEMS:
+            raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
+        steps = blocks.scaled(STEMS[stem], width)
+        super().__init__(steps, in_channels, image_size=224)
+        self.stem, c_in = blocks.build(steps, in_channels, norm, act)
+        for stage, (channels, count) in enumerate(zip(CHANNELS, counts, strict=True), 2):
+            for number in range(1, count + 1):
+                stride = 2 if stage > 2 and number == 1 else 1
+                residual = ResidualBlock(
+                    c_in, block(blocks.scale(channels, width), stride), stride, norm, act
+                )
+                self.body[f"conv{stage}_{number}"] = residual
+                c_in = residual.channels
+        self.head = blocks.AverageHead(c_in, num_classes, dropout=0.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.check(images)
+        return self.head(self.body(self.stem(images)))
+
+
+def resnet18(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    norm: Norm = nn.BatchNorm2d,
+    act: Act = blocks.relu,
+) -> ResNet:
+    """Eight basic blocks. `stem="small"` is for small images. Weights start after He."""
+    return blocks.he_initialize(
+        ResNet(*BLOCKS[18], num_classes, in_channels, stem, width, norm, act)
     )
-    he_initialize(model)
-    return model
 
 
-resnet18, resnet34, resnet50 = (partial(resnet, layers) for layers in (18, 34, 50))
+def resnet34(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    norm: Norm = nn.BatchNorm2d,
+    act: Act = blocks.relu,
+) -> ResNet:
+    """Sixteen basic blocks. `stem="small"` is for small images. Weights start after He."""
+    return blocks.he_initialize(
+        ResNet(*BLOCKS[34], num_classes, in_channels, stem, width, norm, act)
+    )
+
+
+def resnet50(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    stem: str = "imagenet",
+    width: float = 1.0,
+    norm: Norm = nn.BatchNorm2d,
+    act: Act = blocks.relu,
+) -> ResNet:
+    """Sixteen bottlenecks, each with its stride in the first 1x1, as the paper has it.
+
+    `stem="small"` is for small images. Weights start after He.
+    """
+    return blocks.he_initialize(
+        ResNet(*BLOCKS[50], num_classes, in_channels, stem, width, norm, act)
+    )

@@ -1,11 +1,9 @@
 """VGG, from Table 1 of its paper: Simonyan and Zisserman, 2014."""
 
-from collections.abc import Callable
-from functools import partial
+from torch import Tensor
 
-from torch import nn
-
-from .blocks import Conv, MaxPool, Network, dense_network, relu
+from . import blocks
+from .blocks import Act, ConvSpec, DenseNetwork, MaxPoolSpec, Norm, Step, Steps
 
 # Table 1: every window is 3x3, and each stage ends with a pooling of 2x2 at stride 2.
 CHANNELS = (64, 128, 256, 512, 512)
@@ -16,37 +14,66 @@ CONVOLUTIONS = {
 }
 
 
-def table(layers: int) -> tuple:
-    """The steps of the column with so many layers that have weights."""
-    steps = []
+def table(layers: int) -> Steps:
+    """The steps of the column that has `layers` layers with weights."""
+    steps: list[Step] = []
     for stage, (channels, count) in enumerate(zip(CHANNELS, CONVOLUTIONS[layers], strict=True), 1):
-        steps += [Conv(f"conv{stage}_{number}", 3, channels) for number in range(1, count + 1)]
-        steps.append(MaxPool(f"pool{stage}", 2, 2, padding=0))
+        steps += [ConvSpec(f"conv{stage}_{number}", 3, channels) for number in range(1, count + 1)]
+        steps.append(MaxPoolSpec(f"pool{stage}", 2, 2, padding=0))
     return tuple(steps)
 
 
-def vgg(
-    layers: int,
+class VGG(DenseNetwork):
+    """Stages of 3x3 convolutions and three fully connected layers."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.check(images)
+        return self.head(self.body(images))
+
+
+def vgg11(
     *,
-    num_classes: int = 1000,
-    in_channels: int = 3,
+    num_classes: int = 10,
+    in_channels: int = 1,
     width: float = 1.0,
-    norm: Callable[[int], nn.Module] | None = None,
-    act: Callable[[], nn.Module] = relu,
+    norm: Norm = None,
+    act: Act = blocks.relu,
     dropout: float = 0.5,
     image_size: int = 224,
-) -> Network:
-    """The net with `layers` layers, 11, 16 or 19, for images of `image_size` pixels."""
-    return dense_network(
-        table(layers),
-        num_classes=num_classes,
-        in_channels=in_channels,
-        image_size=image_size,
-        width=width,
-        norm=norm,
-        act=act,
-        dropout=dropout,
+) -> VGG:
+    """Column A of Table 1: eight convolutions. Weights start after He."""
+    return blocks.he_initialize(
+        VGG(table(11), num_classes, in_channels, image_size, width, norm, act, dropout)
     )
 
 
-vgg11, vgg16, vgg19 = (partial(vgg, layers) for layers in (11, 16, 19))
+def vgg16(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    width: float = 1.0,
+    norm: Norm = None,
+    act: Act = blocks.relu,
+    dropout: float = 0.5,
+    image_size: int = 224,
+) -> VGG:
+    """Column D of Table 1: thirteen convolutions. Weights start after He."""
+    return blocks.he_initialize(
+        VGG(table(16), num_classes, in_channels, image_size, width, norm, act, dropout)
+    )
+
+
+def vgg19(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    width: float = 1.0,
+    norm: Norm = None,
+    act: Act = blocks.relu,
+    dropout: float = 0.5,
+    image_size: int = 224,
+) -> VGG:
+    """Column E of Table 1: sixteen convolutions. Weights start after He."""
+    return blocks.he_initialize(
+        VGG(table(19), num_classes, in_channels, image_size, width, norm, act, dropout)
+    )
