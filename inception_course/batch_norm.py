@@ -9,17 +9,16 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from .data import Batches
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+from .evaluate import eval_mode
 
 
 class Normalize(torch.autograd.Function):
-    """Algorithm 1 and the six gradients that follow it in the paper (section 3).
+    """Computes Algorithm 1 and the six gradients that follow it in the paper (section 3).
 
     Shape: x [m, C], gamma [C], beta [C] -> y [m, C], mean [C], variance [C]
 
@@ -28,7 +27,9 @@ class Normalize(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, gamma: Tensor, beta: Tensor, eps: float):
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         mean = x.mean(dim=0)
         variance = ((x - mean) ** 2).mean(dim=0)
         x_hat = (x - mean) / torch.sqrt(variance + eps)
@@ -39,7 +40,7 @@ class Normalize(torch.autograd.Function):
         return y, mean, variance
 
     @staticmethod
-    def backward(ctx, d_y: Tensor, *_):
+    def backward(ctx: Any, d_y: Tensor, *_: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         x, gamma, mean, variance, x_hat = ctx.saved_tensors
         m, std = len(x), torch.sqrt(variance + ctx.eps)
         d_x_hat = d_y * gamma
@@ -52,7 +53,7 @@ class Normalize(torch.autograd.Function):
 
 
 class BatchNorm(nn.Module):
-    """What `nn.BatchNorm1d` and `nn.BatchNorm2d` do, from the written-out transform.
+    """Does what `nn.BatchNorm1d` and `nn.BatchNorm2d` do, by the written-out transform.
 
     In training mode each channel is normalized by the mean and variance of the mini-batch, over
     the images and, after a convolution, over the positions (section 3.2). Running means of both,
@@ -63,23 +64,37 @@ class BatchNorm(nn.Module):
     Raises `ValueError` for another shape, and in training mode for a single value per channel.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1):
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1):
         super().__init__()
-        self.eps, self.momentum = eps, momentum
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("running_mean", torch.zeros(channels))
-        self.register_buffer("running_var", torch.ones(channels))
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.gamma = nn.Parameter(torch.ones(num_features))
+        self.beta = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+
+    def reset_running_stats(self) -> None:
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.ndim not in (2, 4) or x.shape[1] != len(self.gamma):
+        channels = self.num_features
+        if x.ndim not in (2, 4) or x.shape[1] != channels:
             raise ValueError(
-                f"batch normalization of {len(self.gamma)} channels takes [N, {len(self.gamma)}] "
-                f"or [N, {len(self.gamma)}, H, W], not {list(x.shape)}"
+                f"batch normalization of {channels} channels takes [N, {channels}] "
+                f"or [N, {channels}, H, W], not {list(x.shape)}"
             )
         columns = x.movedim(1, -1)  # [N, C] or [N, H, W, C]: a column a channel
-        rows = columns.reshape(-1, x.shape[1])  # [m, C]
-        y = self._normalize(rows) if self.training else self._map(rows)
+        rows = columns.reshape(-1, channels)  # [m, C]
+        if self.training:
+            y = self._normalize(rows)
+        else:
+            scale, shift = fixed_map(
+                self.gamma, self.beta, self.running_mean, self.running_var, self.eps
+            )
+            y = scale * rows + shift
         return y.view(columns.shape).movedim(-1, 1)
 
     def _normalize(self, rows: Tensor) -> Tensor:
@@ -95,59 +110,77 @@ class BatchNorm(nn.Module):
             self.running_var.lerp_(variance * m / (m - 1), self.momentum)
         return y
 
-    def _map(self, rows: Tensor) -> Tensor:
-        scale, shift = fixed_map(
-            self.gamma, self.beta, self.running_mean, self.running_var, self.eps
-        )
-        return scale * rows + shift
-
 
 def fixed_map(
-    gamma: Tensor, beta: Tensor, mean: Tensor, variance: Tensor, eps: float
+    gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Scale and shift, [C] each, that take the place of the transform at inference (Algorithm 2).
+    """Return scale and shift, [C] each, that replace the transform at inference (Algorithm 2).
 
     y = gamma / sqrt(variance + eps) * x + (beta - gamma * mean / sqrt(variance + eps))
+
+    A transform that learns no gamma or no beta has None there, which stands for 1 or 0.
     """
-    scale = gamma / torch.sqrt(variance + eps)
-    return scale, beta - scale * mean
+    scale = (1 if gamma is None else gamma) / torch.sqrt(variance + eps)
+    return scale, (0 if beta is None else beta) - scale * mean
 
 
-def estimate_population(model: nn.Module, batches: Batches | Iterable) -> None:
+Layer: TypeAlias = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+Norm: TypeAlias = BatchNorm | nn.modules.batchnorm._BatchNorm  # the base of all that torch has
+FOLLOWS = {
+    nn.Linear: nn.BatchNorm1d,
+    nn.Conv1d: nn.BatchNorm1d,
+    nn.Conv2d: nn.BatchNorm2d,
+    nn.Conv3d: nn.BatchNorm3d,
+}
+
+
+def estimate_population(model: nn.Module, batches: Iterable[tuple[Tensor, Any]]) -> None:
     """Set every batch norm's statistics to E[x] and Var[x] over `batches` (Algorithm 2, line 10).
 
-    The plain mean over the mini-batches of their means and of their unbiased variances, for the
-    weights as they are now. No weight changes, and every module keeps its mode.
+    They become the plain mean over the mini-batches of their means and of their unbiased variances,
+    for the weights as they are now. No weight changes, and every module keeps its mode. A batch
+    norm that keeps no statistics (`track_running_stats=False`) has none to set.
+
+    Raises `ValueError` without a batch. After any error all statistics are as they were before.
     """
-    modes = {module: module.training for module in model.modules()}
-    norms = [module for module in model.modules() if isinstance(module, NORMS)]
-    momenta = [norm.momentum for norm in norms]
+    norms = [m for m in model.modules() if isinstance(m, Norm) and m.running_mean is not None]
+    before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
+    count = 0
     try:
-        model.eval()  # dropout and the like stay quiet
-        for norm in norms:
-            norm.train()
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for a plain mean
-        with torch.no_grad():
-            for images, _ in batches:
+        with eval_mode(model):  # dropout and the like stay quiet
+            for count, (images, _) in enumerate(batches, 1):
+                for norm in norms:
+                    if count == 1:
+                        norm.train().reset_running_stats()
+                    norm.momentum = 1 / count  # so that the running mean is the plain one
                 model(images)
+        if not count:
+            raise ValueError(
+                "there is no batch to estimate from: an iterator that was read before is empty, "
+                "make a new one"
+            )
+    except BaseException:
+        for norm, (_, statistics) in zip(norms, before, strict=True):
+            norm.load_state_dict(statistics)
+        raise
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, (momentum, _) in zip(norms, before, strict=True):
             norm.momentum = momentum
-        for module, mode in modes.items():
-            module.training = mode
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
-    """A copy of `model` with every batch norm merged into the layer right before it.
+    """Return a copy of `model` with every batch norm merged into the layer right before it.
 
     At inference batch normalization is a fixed scale and shift per channel, and so is a change of
-    the weights and bias of the convolution or linear layer that feeds it. A batch norm that follows
-    nothing of that kind inside an `nn.Sequential` stays.
+    the weights and bias of the convolution or linear layer that feeds it. A batch norm that does
+    not follow such a layer inside an `nn.Sequential` stays. So does one after a layer with hooks
+    or parametrizations, which would not get what they expect. A linear layer is taken to give
+    [N, C].
 
-    Raises `ValueError` in training mode, where the transform depends on the mini-batch.
+    Raises `ValueError` where a batch norm depends on the mini-batch: in training mode, or without
+    running statistics.
     """
-    if model.training or any(m.training for m in model.modules() if isinstance(m, NORMS)):
+    if model.training or any(m.training for m in model.modules() if isinstance(m, Norm)):
         raise ValueError(
             "in training mode batch normalization depends on the batch and cannot be folded: "
             "call model.eval() first"
@@ -155,8 +188,10 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     model = copy.deepcopy(model)
     uses = [id(child) for parent in model.modules() for child in parent._modules.values()]
     for sequence in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
+        if type(sequence).forward is not nn.Sequential.forward:
+            continue  # who knows what comes after what
         for (_, layer), (name, norm) in pairwise(list(sequence._modules.items())):
-            if isinstance(layer, nn.Conv2d | nn.Linear) and isinstance(norm, NORMS):
+            if isinstance(layer, Layer) and isinstance(norm, Norm) and _fits(layer, norm):
                 if uses.count(id(layer)) > 1:
                     raise ValueError(f"{layer} is used in several places, and folds into one only")
                 _fold(layer, norm)
@@ -164,14 +199,31 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     return model
 
 
-def _fold(layer: nn.Conv2d | nn.Linear, norm: nn.BatchNorm1d | nn.BatchNorm2d) -> None:
-    with torch.no_grad():
-        scale, shift = fixed_map(
-            norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.eps
+def _fits(layer: Layer, norm: Norm) -> bool:
+    """Tell whether the norm scales the outputs of the layer's weights, and nothing is between."""
+    # Other classes, such as those that parametrizations make, may compute something else.
+    norms = (FOLLOWS.get(type(layer)), nn.SyncBatchNorm, BatchNorm)
+    plain = type(layer) in FOLLOWS and type(norm) in norms
+    hooks = [h for m in (layer, norm) for h in (m._forward_pre_hooks, m._forward_hooks)]
+    return plain and not any(hooks) and len(layer.weight) == norm.num_features
+
+
+def _fold(layer: Layer, norm: Norm) -> None:
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ValueError(
+            f"{norm} depends on the batch in eval mode, too, and cannot be folded: it would have "
+            "to be trained with track_running_stats=True"
         )
-        bias = 0 if layer.bias is None else layer.bias
-        layer.weight.mul_(scale.view(-1, *[1] * (layer.weight.ndim - 1)))
-        layer.bias = nn.Parameter(scale * bias + shift)
+    learned = (norm.gamma, norm.beta) if isinstance(norm, BatchNorm) else (norm.weight, norm.bias)
+    old = layer.weight
+    with torch.no_grad():
+        scale, shift = fixed_map(*learned, mean, variance, norm.eps)
+        weight = old * scale.view(-1, *[1] * (old.dim() - 1))
+        bias = shift if layer.bias is None else scale * layer.bias + shift
+    # The parameters are new ones, since other layers may share the old.
+    layer.weight = nn.Parameter(weight.to(old.dtype), requires_grad=old.requires_grad)
+    layer.bias = nn.Parameter(bias.to(old.dtype), requires_grad=old.requires_grad)
 
 
 def fully_connected(
@@ -184,7 +236,7 @@ def fully_connected(
     in_features: int = 784,
     num_classes: int = 10,
 ) -> nn.Sequential:
-    """`depth` hidden layers of `width` units: the net of the paper's first experiment.
+    """Make the net of the paper's first experiment: `depth` hidden layers of `width` units.
 
     Weights are Gaussian with standard deviation `spread`, or 1 / sqrt(fan-in) if None, so that a
     layer's inputs to its units are as spread out as what it gets; biases start at zero. Layers
@@ -192,7 +244,7 @@ def fully_connected(
 
     Shape: [B, 1, 28, 28] -> [B, num_classes]
     """
-    layers = OrderedDict(flatten=nn.Flatten())
+    layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     c_in = in_features
     for number in range(1, depth + 1):
         layers[f"linear{number}"] = nn.Linear(c_in, width, bias=norm is None)

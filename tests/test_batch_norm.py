@@ -1,12 +1,13 @@
 """The transform written out is torch's, and folding it away changes nothing but the work."""
 
 import copy
-import time
+import math
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn.utils.parametrizations import weight_norm
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -19,7 +20,6 @@ from inception_course.batch_norm import (
     fold_batch_norm,
     fully_connected,
 )
-from inception_course.machine import using_threads
 
 SHAPES = [(6, 5), (2, 5), (4, 5, 3, 2), (1, 5, 2, 3)]
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-10}
@@ -151,12 +151,70 @@ def test_the_population_is_the_mean_over_batches_of_unbiased_variances(generator
     assert all(module.training for module in model.modules())
 
 
-def test_modes_and_momenta_come_back_after_an_error():
+def statistics(model):
+    return [buffer.clone() for buffer in model.buffers()]
+
+
+def test_modes_momenta_and_statistics_come_back_after_an_error(generator):
     model = nn.Sequential(nn.BatchNorm1d(3), nn.Dropout(0.5)).eval()
+    model[0].running_mean += 7
+    before = statistics(model)
+    batches = [(torch.randn(6, 3, generator=generator), None), (torch.zeros(2), None)]
     with pytest.raises(ValueError, match="expected 2D or 3D"):
-        estimate_population(model, [(torch.zeros(2), None)])
+        estimate_population(model, batches)
     assert model[0].momentum == 0.1
     assert not any(module.training for module in model.modules())
+    assert all(map(torch.equal, before, statistics(model)))
+
+
+@pytest.mark.parametrize("norm", [BatchNorm, nn.BatchNorm1d], ids=["ours", "torch"])
+def test_an_iterator_that_is_used_up_changes_nothing(norm, generator):
+    model = norm(3)
+    model.running_var *= 5
+    before = statistics(model)
+    batches = iter([(torch.randn(6, 3, generator=generator), None)])
+    next(batches)
+    with pytest.raises(ValueError, match="no batch to estimate from: an iterator that was read"):
+        estimate_population(model, batches)
+    assert all(map(torch.equal, before, statistics(model)))
+
+
+FORMS = {
+    "ours, images": (BatchNorm(3), (6, 3, 2, 2)),
+    "ours": (BatchNorm(3, momentum=0.3), (6, 3)),
+    "1d": (nn.BatchNorm1d(3), (6, 3, 4)),
+    "2d": (nn.BatchNorm2d(3, affine=False), (6, 3, 2, 2)),
+    "3d": (nn.BatchNorm3d(3, momentum=None), (6, 3, 2, 2, 2)),
+    "sync": (nn.SyncBatchNorm(3), (6, 3, 2)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_population_of_every_form_of_norm(form, generator):
+    norm, shape = copy.deepcopy(FORMS[form])
+    momentum = norm.momentum
+    batches = [(2 + torch.randn(shape, generator=generator), None) for _ in range(3)]
+    norm.running_mean[0] = math.nan  # what was there does not count, whatever it is
+    estimate_population(norm, batches)
+    channels = [x.transpose(0, 1).flatten(1) for x, _ in batches]
+    torch.testing.assert_close(
+        norm.running_mean, torch.stack([x.mean(1) for x in channels]).mean(0)
+    )
+    torch.testing.assert_close(norm.running_var, torch.stack([x.var(1) for x in channels]).mean(0))
+    assert norm.momentum == momentum
+
+
+@pytest.mark.parametrize("change", [fold_batch_norm, lambda m: estimate_population(m, [])])
+def test_a_norm_that_has_seen_no_batch_yet_is_refused(change):
+    with pytest.raises(ValueError, match=r"uninitialized.* Call `forward` with a dummy batch"):
+        change(nn.Sequential(nn.LazyBatchNorm1d()).eval())
+
+
+def test_a_norm_without_statistics_has_none_to_set(generator):
+    model = nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False), nn.BatchNorm1d(3)).eval()
+    estimate_population(model, [(5 + torch.randn(6, 3, generator=generator), None)])
+    assert model[0].running_mean is None
+    torch.testing.assert_close(model[1].running_mean, torch.zeros(3), atol=1e-5, rtol=0)
 
 
 def trained(model, images):
@@ -213,20 +271,11 @@ def test_a_fully_connected_net_folds_as_well():
     assert not any(isinstance(module, nn.BatchNorm1d) for module in folded.modules())
 
 
-def test_a_folded_net_does_fewer_operations_and_is_faster(net):
+def test_a_folded_net_does_fewer_operations(net):
     model, images = net
     folded = fold_batch_norm(model)
     assert len(list(folded.modules())) == len(list(model.modules())) - 57
     assert operations(folded, images) <= operations(model, images) - 57
-    images = images.to(memory_format=torch.channels_last)
-    seconds = {"whole": [], "folded": []}
-    with torch.no_grad(), using_threads(1):
-        for _ in range(15):  # by turns, so that other work on the machine meets both
-            for name, candidate in (("whole", model), ("folded", folded)):
-                start = time.perf_counter()
-                candidate(images)
-                seconds[name].append(time.perf_counter() - start)
-    assert min(seconds["folded"]) < min(seconds["whole"])
 
 
 class Counter(TorchDispatchMode):
@@ -260,6 +309,94 @@ def test_what_cannot_be_folded_stays():
     trained(model, torch.randn(4, 1, 5, 5, generator=torch.Generator().manual_seed(0)))
     folded = fold_batch_norm(model)
     assert [type(module) for module in folded] == [type(module) for module in model]
+
+
+PAIRS = {
+    "ours after a convolution": (nn.Conv2d(2, 3, 3), BatchNorm(3), (4, 2, 6, 6)),
+    "ours after a linear layer": (nn.Linear(2, 3), BatchNorm(3), (4, 2)),
+    "without gamma and beta": (nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3, affine=False), (4, 2, 6, 6)),
+    "1d": (nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), (4, 2, 6)),
+    "3d": (nn.Conv3d(2, 3, 3, bias=False), nn.BatchNorm3d(3), (4, 2, 5, 5, 5)),
+    "sync, groups": (nn.Conv2d(4, 6, 3, groups=2), nn.SyncBatchNorm(6), (4, 4, 6, 6)),
+    "in double precision": (nn.Linear(2, 3).double(), nn.BatchNorm1d(3).double(), (4, 2)),
+}
+
+
+def with_statistics(norm, generator):
+    """The norm in eval mode, after a training that is only pretended."""
+    with torch.no_grad():
+        norm.running_mean.normal_(generator=generator)
+        norm.running_var.uniform_(0.5, 2, generator=generator)
+        for parameter in norm.parameters():
+            parameter.normal_(generator=generator)
+    return norm.eval()
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_every_form_of_norm_folds(name, generator):
+    layer, norm, shape = copy.deepcopy(PAIRS[name])
+    model = nn.Sequential(layer, with_statistics(norm, generator)).eval()
+    images = torch.randn(shape, generator=generator, dtype=layer.weight.dtype)
+    (folded,) = fold_batch_norm(model)
+    torch.testing.assert_close(folded(images), model(images))
+    assert type(folded) is type(layer)
+
+
+class Backwards(nn.Sequential):
+    def forward(self, x):
+        return self[0](self[1](x))
+
+
+def hooked(layer):
+    layer.register_forward_hook(lambda module, inputs, output: output + 1)
+    return layer
+
+
+NOT_BEFORE = {
+    "a linear layer over positions": (nn.Linear(5, 3), nn.BatchNorm1d(4), (2, 4, 5)),
+    "a linear layer over images": (nn.Linear(5, 3), nn.BatchNorm2d(3), (2, 3, 4, 5)),
+    "a transposed convolution": (nn.ConvTranspose2d(3, 3, 2), nn.BatchNorm2d(3), (2, 3, 4, 4)),
+    "a hook": (hooked(nn.Linear(3, 3)), nn.BatchNorm1d(3), (2, 3)),
+    "a parametrization": (weight_norm(nn.Linear(3, 3)), nn.BatchNorm1d(3), (2, 3)),
+}
+
+
+@pytest.mark.parametrize("name", NOT_BEFORE)
+def test_a_norm_that_another_layer_does_not_absorb_stays(name, generator):
+    layer, norm, shape = NOT_BEFORE[name]
+    model = nn.Sequential(layer, with_statistics(norm, generator)).eval()
+    images = torch.randn(shape, generator=generator)
+    folded = fold_batch_norm(model)
+    assert [type(module) for module in folded] == [type(layer), type(norm)]
+    torch.testing.assert_close(folded(images), model(images))
+
+
+def test_a_sequence_with_an_order_of_its_own_stays(generator):
+    model = Backwards(nn.Linear(3, 3), with_statistics(nn.BatchNorm1d(3), generator)).eval()
+    images = torch.randn(2, 3, generator=generator)
+    torch.testing.assert_close(fold_batch_norm(model)(images), model(images))
+
+
+def test_weights_that_two_layers_share_are_folded_apart(generator):
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    norm = with_statistics(nn.BatchNorm1d(3), generator)
+    model = nn.Sequential(first, norm, second).eval()
+    images = torch.randn(2, 3, generator=generator)
+    torch.testing.assert_close(fold_batch_norm(model)(images), model(images))
+
+
+def test_a_norm_without_running_statistics_is_not_folded():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)).eval()
+    with pytest.raises(ValueError, match="depends on the batch in eval mode, too"):
+        fold_batch_norm(model)
+
+
+def test_the_courses_own_norm_is_not_folded_in_training_mode():
+    model = nn.Sequential(nn.Linear(2, 2), BatchNorm(2)).eval()
+    model[1].train()
+    with pytest.raises(ValueError, match=r"call model\.eval"):
+        fold_batch_norm(model)
 
 
 def test_a_shared_convolution_is_not_folded_twice():
