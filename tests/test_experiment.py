@@ -29,7 +29,7 @@ SMALL = Experiment(
     sample=100,
     val_images=50,
     look_at=(nn.Sigmoid,),
-    statistics=(("outside", probe.outside(2)), ("gradient", probe.size("gradient"))),
+    statistics=(("outside", probe.outside(2)), ("gradient", probe.rms("gradient"))),
 )
 
 
