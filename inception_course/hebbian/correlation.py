@@ -1,10 +1,11 @@
-"""What fires together in a trained network: correlation in its feature maps, and its zeros.
+"""Find what fires together in a trained network: correlations in its feature maps, and its zeros.
 
 A unit is one channel at one position of a map. Correlations are over images, so each unit's own
 mean over the images is gone, and with it the part that is the same in every picture.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,17 +19,19 @@ from ..evaluate import predict
 WINDOWS = (1, 3, 5)  # the sides of an Inception block's convolutions
 
 
-def feature_maps(model: nn.Module, dataset: TensorDataset, layers: Sequence[str]) -> dict:
-    """What comes out of each of `layers`, named as in `model.named_modules()`.
+def feature_maps(
+    model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
+) -> dict[str, Tensor]:
+    """Collect what comes out of each of `layers`, named as in `model.named_modules()`.
 
-    Gives float32 [N, C, H, W] on the CPU per name. Asks in eval mode and leaves no hook behind.
+    Returns float32 [N, C, H, W] on the CPU per name. Asks in eval mode and leaves no hook behind.
     """
-    collected = {name: [] for name in layers}
+    collected: dict[str, list[Tensor]] = {name: [] for name in layers}
     hooks = []
     try:
         for name, pieces in collected.items():
 
-            def keep(module, inputs, output, pieces=pieces):
+            def keep(module: nn.Module, inputs: Any, output: Tensor, pieces: Any = pieces) -> None:
                 pieces.append(output.float().cpu())
 
             hooks.append(model.get_submodule(name).register_forward_hook(keep))
@@ -36,12 +39,12 @@ def feature_maps(model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
     finally:
         for hook in hooks:
             hook.remove()
-    # One by one, so that the pieces of a map are gone before the next is put together.
+    # The pieces of a map are gone before the next is put together, to save memory.
     return {name: torch.cat(collected.pop(name)).contiguous() for name in list(collected)}
 
 
 def center_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:
-    """The correlation of every unit at the center of the map with every unit of the map.
+    """Correlate every unit at the center of the map with every unit of the map.
 
     `shuffled` pairs the center with the map of another image: what is left is chance. A unit that
     never changes correlates with nothing, and no unit is compared with itself: both are 0.
@@ -61,7 +64,7 @@ def center_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) 
 
 
 def rings(height: int, width: int) -> Tensor:
-    """How far each position is from the center: 0 the center, 1 the rest of 3x3, 2 of 5x5, …
+    """Measure each position's distance from the center: 0 the center, 1 the rest of 3x3, 2 of 5x5.
 
     Shape: int64 [height, width]
     """
@@ -71,7 +74,7 @@ def rings(height: int, width: int) -> Tensor:
 
 
 def by_distance(correlations: Tensor) -> Tensor:
-    """The mean strength |r| on each ring around the center, over all pairs of channels.
+    """Average the strength |r| on each ring around the center, over all pairs of channels.
 
     Shape: [C, C, H, W] -> [rings]
     """
@@ -87,7 +90,7 @@ def by_distance(correlations: Tensor) -> Tensor:
 def coverage(
     correlations: Tensor, windows: Sequence[int] = WINDOWS, strongest: float = 0.01
 ) -> Tensor:
-    """The part of a center unit's most strongly correlated units that each window contains.
+    """Return the part of a center unit's most strongly correlated units that each window contains.
 
     `strongest` is the part of all units of the map that counts as such; at least 8 do.
 
@@ -102,16 +105,16 @@ def coverage(
 
 
 def chance_coverage(height: int, width: int, windows: Sequence[int] = WINDOWS) -> Tensor:
-    """The coverage if correlation did not know where it is: each window's part of the positions."""
+    """Return the coverage of units at random positions: each window's part of the map."""
     ring = rings(height, width)
     return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
 
 
 def predicted_widths(correlations: Tensor) -> dict[str, Tensor]:
-    """What shares of 1x1, 3x3 and 5x5 three ways to read the same correlations would choose.
+    """Choose shares of 1x1, 3x3 and 5x5 convolutions by three readings of the same correlations.
 
-    "strongest": where a unit's strongest partners are; "mean": how strong an average partner on a
-    ring is; "sum": how strong all partners on a ring are together. Each is [3] with sum 1.
+    "strongest" asks where a unit's strongest partners are, "mean" how strong an average partner on
+    a ring is, "sum" how strong all partners on a ring are together. Each is [3] with sum 1.
     """
     ring = rings(*correlations.shape[2:])
     positions = torch.tensor([(ring == distance).sum() for distance in range(3)])
@@ -126,12 +129,12 @@ def predicted_widths(correlations: Tensor) -> dict[str, Tensor]:
 
 
 def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Channels in an order that puts correlated ones side by side, and the groups they form.
+    """Group the channels, and put them in an order with correlated ones side by side.
 
-    Hierarchical clustering with mean linkage: groups are joined while the mean |r| between them,
-    at one position, is at least `least`.
+    This is hierarchical clustering with mean linkage: groups are joined while the mean |r| between
+    them, at one position, is at least `least`.
 
-    Gives |r| [C, C], the order [C] and the number of each channel's group [C].
+    Returns |r| [C, C], the order [C] and the number of each channel's group [C].
     """
     values = maps.transpose(0, 1).flatten(1)  # [C, N * positions]
     values = values - values.mean(dim=1, keepdim=True)
@@ -143,10 +146,10 @@ def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.n
 
 
 def zero_share(values: Tensor) -> float:
-    """The part of `values` that is exactly zero."""
+    """Return the part of `values` that is exactly zero."""
     return (values == 0).float().mean().item()
 
 
 def near_zero_share(values: Tensor, within: float = 0.01) -> float:
-    """The part of `values` smaller in size than `within` times their root mean square."""
+    """Return the part of `values` that is smaller than `within` times their root mean square."""
     return (values.abs() < within * values.square().mean().sqrt()).float().mean().item()

@@ -1,4 +1,4 @@
-"""What zeros in a matrix save: sparse against dense products, and dense blocks found in the sparse.
+"""Measure what zeros in a matrix save: sparse products against dense, and dense blocks in sparse.
 
 Times are medians of repetitions on one thread, in seconds.
 """
@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -28,7 +29,7 @@ DENSITIES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
 def random_sparse(size: int, density: float, *, block: int = 1, seed: int = 0) -> Tensor:
-    """A square matrix in which each block of `block` x `block` entries is kept or zero at random.
+    """Draw a square matrix in which each block of `block` x `block` entries is zero or not.
 
     Raises `ValueError` for a density outside 0 to 1 or a block that does not divide the size.
     """
@@ -44,10 +45,10 @@ def random_sparse(size: int, density: float, *, block: int = 1, seed: int = 0) -
 
 @contextmanager
 def sparse_tensors() -> Iterator[None]:
-    """Inside, torch does not say that its sparse tensors may still change; nothing else is hidden.
+    """Hide torch's warning that its sparse tensors may still change, and nothing else.
 
-    For CSR (compressed sparse rows: the entries that are not zero, row by row, with their columns)
-    and BSR (the same with small dense blocks in place of entries).
+    CSR, compressed sparse rows, holds the entries that are not zero, row by row, with their
+    columns. BSR is the same with small dense blocks in place of entries.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Sparse (CSR|BSR) tensor support is in beta state")
@@ -55,7 +56,7 @@ def sparse_tensors() -> Iterator[None]:
 
 
 def stored(matrix: Tensor, form: str) -> Tensor:
-    """The same matrix in one of `FORMS`."""
+    """Store the same matrix in one of `FORMS`."""
     with sparse_tensors():
         if form == "CSR":
             return matrix.to_sparse_csr()
@@ -67,7 +68,7 @@ def stored(matrix: Tensor, form: str) -> Tensor:
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 9) -> float:
-    """How long `work` takes on one thread: the median, after a first run that does not count."""
+    """Time `work` on one thread: the median, after a first run that does not count."""
     with using_threads(1), sparse_tensors():
         work()
         times = []
@@ -80,7 +81,7 @@ def seconds(work: Callable[[], object], *, repeats: int = 9) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ProductTimes:
-    """Seconds of matrix [size, size] @ inputs [size, columns], per form and density.
+    """Holds the seconds of matrix [size, size] @ inputs [size, columns], per form and density.
 
     A form that this build of torch cannot multiply has times that are no number.
     """
@@ -91,14 +92,14 @@ class ProductTimes:
     seconds: dict[str, list[float]]
 
     def gain(self, form: str) -> list[float]:
-        """How many times faster than the dense product, per density."""
+        """Return how many times faster than the dense product this form is, per density."""
         dense = self.seconds["dense"]
         return [d / s for d, s in zip(dense, self.seconds[form], strict=True)]
 
     def break_even(self, form: str) -> float:
-        """The density from which on dense is faster, between two measured ones on a log scale.
+        """Return the density above which dense is faster, interpolated on a log scale.
 
-        The lowest density if dense is always faster, 1 if it never is.
+        It is the lowest density if dense is always faster, 1 if it never is.
         """
         gains = np.log(self.gain(form))
         if not gains[0] > 0:
@@ -126,13 +127,13 @@ def product_times(
     them otherwise.
     """
     inputs = torch.randn(size, columns, generator=Generator().manual_seed(seed))
-    taken = {form: [] for form in FORMS}
+    taken: dict[str, list[float]] = {form: [] for form in FORMS}
     for density in densities:
         for form, times in taken.items():
             block = BLOCK if form == "BSR" else 1
             matrix = stored(random_sparse(size, density, block=block, seed=seed), form)
             try:
-                times.append(seconds(lambda m=matrix: m @ inputs, repeats=repeats))
+                times.append(seconds(partial(torch.matmul, matrix, inputs), repeats=repeats))
             except RuntimeError:  # torch without Intel's MKL has no product for BSR
                 times.append(float("nan"))
     return ProductTimes(size, columns, tuple(densities), taken)
@@ -144,9 +145,9 @@ def product_times(
 def scattered_blocks(
     size: int = 512, blocks: int = 8, *, stray: float = 0.0, seed: int = 0
 ) -> Tensor:
-    """A matrix of dense blocks on the diagonal, all else zero, its rows and columns then shuffled.
+    """Make a matrix of dense blocks on the diagonal, and shuffle its rows and columns.
 
-    `stray` is the part of the entries outside the blocks that is not zero either.
+    All else is zero but for the part `stray` of the entries outside the blocks.
     """
     if blocks < 1 or size % blocks:
         raise ValueError(f"{blocks} equal blocks do not tile a matrix of {size}: take a divisor")
@@ -160,9 +161,9 @@ def scattered_blocks(
 
 
 def find_blocks(matrix: Tensor, blocks: int) -> tuple[np.ndarray, np.ndarray]:
-    """Group rows with the columns that they use: the group of each row and of each column, from 1.
+    """Group rows with the columns that they use; return the group of each row and column, from 1.
 
-    Spectral clustering of the bipartite graph of rows and columns (Dhillon 2001): the first
+    This is spectral clustering of the bipartite graph of rows and columns (Dhillon 2001): the first
     singular vectors of the normalized pattern give rows and columns of one block the same place.
     """
     pattern = (matrix != 0).double().numpy()
@@ -178,7 +179,7 @@ def find_blocks(matrix: Tensor, blocks: int) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A dense part of a matrix, and the rows and columns where it belongs."""
+    """Holds a dense part of a matrix, and the rows and columns where it belongs."""
 
     rows: Tensor
     columns: Tensor
@@ -188,7 +189,7 @@ class Block:
 def cut_blocks(
     matrix: Tensor, row_groups: np.ndarray, column_groups: np.ndarray
 ) -> tuple[list[Block], Tensor]:
-    """The dense block of each group, and what is left of the matrix, dense."""
+    """Cut out the dense block of each group; return the blocks and what is left, dense."""
     rest, found = matrix.clone(), []
     for group in np.intersect1d(row_groups, column_groups):
         rows = torch.from_numpy(np.flatnonzero(row_groups == group))
@@ -200,7 +201,7 @@ def cut_blocks(
 
 
 def multiply_blocks(blocks: Sequence[Block], inputs: Tensor, size: int) -> Tensor:
-    """The product of the matrix of these blocks, with `size` rows, and `inputs`."""
+    """Multiply the matrix of these blocks, which has `size` rows, by `inputs`."""
     outputs = torch.zeros(size, inputs.shape[1])
     for block in blocks:
         outputs[block.rows] += block.values @ inputs[block.columns]
@@ -211,15 +212,17 @@ def multiply_blocks(blocks: Sequence[Block], inputs: Tensor, size: int) -> Tenso
 
 
 def convolution_multiplications(height: int, width: int, kernel: int) -> int:
-    """Multiplications of a full convolution: each value meets each entry of the kernel once."""
+    """Count those of a full convolution: each value meets each entry of the kernel once."""
     return height * width * kernel * kernel
 
 
-def convolve_in_blocks(matrix: np.ndarray, kernel: np.ndarray) -> tuple[np.ndarray, list]:
-    """The full convolution of a matrix with few non-zero islands, computed island by island.
+def convolve_in_blocks(
+    matrix: np.ndarray, kernel: np.ndarray
+) -> tuple[np.ndarray, list[tuple[slice, slice]]]:
+    """Convolve a matrix with few non-zero islands, fully and island by island.
 
-    Gives the result and the slices (rows, columns) of the islands' boxes, so that whoever asks can
-    count: values outside all boxes are never multiplied.
+    Returns the result and the slices (rows, columns) of the islands' boxes, to count the work:
+    values outside all boxes are never multiplied.
     """
     islands, _ = ndimage.label(matrix, structure=np.ones((3, 3)))
     boxes = ndimage.find_objects(islands)

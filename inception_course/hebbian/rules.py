@@ -1,4 +1,4 @@
-"""Learning from what fires together: Hebb's, Oja's and Sanger's rules on patches of images.
+"""Learn from what fires together: Hebb's, Oja's and Sanger's rules on patches of images.
 
 Each rule takes weights [units, pixels] and a batch of inputs [B, pixels], and returns new weights.
 A unit's output is linear: output = inputs @ weights.
@@ -14,7 +14,7 @@ Rule = Callable[[Tensor, Tensor, float], Tensor]
 
 
 def patches(dataset: TensorDataset, count: int, *, size: int = 8, seed: int = 0) -> Tensor:
-    """Squares cut from random places of random images, as rows; pixels from 0 to 1.
+    """Cut squares from random places of random images, as rows; pixels are from 0 to 1.
 
     Shape: [count, size * size]
     """
@@ -29,18 +29,18 @@ def patches(dataset: TensorDataset, count: int, *, size: int = 8, seed: int = 0)
 
 
 def remove_mean(rows: Tensor) -> Tensor:
-    """Each pixel minus its mean over all rows, so that products of pixels become covariances."""
+    """Subtract each pixel's mean over all rows, so that products of pixels become covariances."""
     return rows - rows.mean(dim=0)
 
 
 def hebb(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
-    """A weight grows by the product of its input and its output (after Hebb 1949)."""
+    """Let each weight grow by the product of its input and its output (after Hebb 1949)."""
     outputs = inputs @ weights.T  # [B, units]
     return weights + rate * outputs.T @ inputs / len(inputs)
 
 
 def oja(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
-    """Hebb's growth, minus just the decay that keeps the length of the weights at 1 (Oja 1982)."""
+    """Add Hebb's growth, minus the decay that keeps the weights at length 1 (Oja 1982)."""
     outputs = inputs @ weights.T
     growth = outputs.T @ inputs / len(inputs)
     decay = outputs.square().mean(dim=0).unsqueeze(1) * weights
@@ -48,7 +48,7 @@ def oja(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
 
 
 def sanger(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
-    """Oja's rule for several units: each learns from what those before it leave (Sanger 1989)."""
+    """Extend Oja's rule to several units: each learns what those before it leave (Sanger 1989)."""
     outputs = inputs @ weights.T
     growth = outputs.T @ inputs / len(inputs)
     decay = (outputs.T @ outputs / len(inputs)).tril() @ weights
@@ -65,7 +65,7 @@ def learn(
     batch_size: int = 100,
     seed: int = 0,
 ) -> Tensor:
-    """The weights before every step and after the last, [steps + 1, units, pixels].
+    """Return the weights before every step and after the last, [steps + 1, units, pixels].
 
     They start at random, each unit's at length 1. A step sees `batch_size` rows drawn at random.
     """
@@ -80,7 +80,7 @@ def learn(
 
 
 def principal_components(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """The directions in which `rows`, of mean zero, vary most, and the variance along each.
+    """Find the directions in which `rows`, of mean zero, vary most, and the variance along each.
 
     Shape: [N, pixels] -> [count, pixels] and [count], largest variance first. Signs are arbitrary.
     """
@@ -89,7 +89,7 @@ def principal_components(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
 
 
 def alignment(weights: Tensor, directions: Tensor) -> Tensor:
-    """|cosine| of the angle between each weight vector and the direction of the same row.
+    """Return |cosine| of the angle between each weight vector and the direction of the same row.
 
     Shape: [..., units, pixels] and [units, pixels] -> [..., units]; 1 is the same line.
     """

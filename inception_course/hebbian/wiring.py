@@ -18,7 +18,7 @@ PAPERS_THRESHOLD = 1 / 3
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was found of one layer's wiring.
+    """Holds what was found of one layer's wiring.
 
     `truth` and `found` say, per hidden unit, which units below it excites: bool [units, n].
     `match` says, per true hidden unit, which row of `found` is exactly the same, or -1.
@@ -33,12 +33,12 @@ class Recovery:
 
     @property
     def exact(self) -> int:
-        """How many hidden units were found with exactly the units that they excite."""
+        """Count the hidden units that were found with exactly the units that they excite."""
         return int((self.match >= 0).sum())
 
     @property
     def share(self) -> float:
-        """The same as a fraction of all hidden units."""
+        """Return the same as a fraction of all hidden units."""
         return self.exact / len(self.truth)
 
     def __str__(self) -> str:
@@ -62,9 +62,9 @@ def recover(
 ) -> list[Recovery]:
     """Plant a network of `layers` wirings, look only at its lowest layer, and recover the rest.
 
-    Gives one `Recovery` per wiring, the lowest first; each further one is found from the inferred
-    activity of the layer before. `shuffled` deals each unit's samples anew, which keeps how often
-    it fires and destroys what fires together: then there is nothing to recover.
+    Returns one `Recovery` per wiring, the lowest first; each further one is found from the inferred
+    activity of the layer before. `shuffled` puts each unit's samples in a random order, which keeps
+    how often it fires and destroys what fires together: then there is nothing to recover.
 
     Raises `ValueError` for a network that cannot exist.
     """
@@ -77,7 +77,7 @@ def recover(
         seen = csr_matrix(rng.permuted(seen.toarray() > 0, axis=0), dtype=np.float32)
     recoveries = []
     while wirings:
-        # An active unit excites d/2 below, hardly ever the same ones as another, so the active
+        # An active unit excites d/2 below, and rarely the same ones as another, so the active
         # part of a layer grows by d/2 per layer.
         rho = ones / n * (degree / 2) ** (len(wirings) - 1)
         truth = np.zeros((n, seen.shape[1]), dtype=bool)
@@ -92,8 +92,9 @@ def recover(
 
 
 def random_wiring(n: int, degree: int, rng: np.random.Generator) -> np.ndarray:
-    """Every unit excites degree/2 units below and inhibits as many, and every unit below is
-    excited and inhibited by so many.
+    """Draw a wiring in which every unit excites degree/2 units below and inhibits as many.
+
+    Every unit below is excited by degree/2 and inhibited by as many, too.
 
     Shape: float32 [n hidden, n below] of -1, 0 and +1
     """
@@ -113,7 +114,7 @@ def random_wiring(n: int, degree: int, rng: np.random.Generator) -> np.ndarray:
 def fire(
     wirings: list[np.ndarray], ones: int, samples: int, rng: np.random.Generator
 ) -> list[csr_matrix]:
-    """Samples of every layer from the top down.
+    """Draw samples of every layer from the top down.
 
     Exactly `ones` units of the top layer are active; below, a unit fires if what comes in along
     its edges is above zero.
@@ -133,7 +134,7 @@ def fire(
 
 
 def related_pairs(layer: csr_matrix, rho: float, threshold: float = PAPERS_THRESHOLD) -> np.ndarray:
-    """Which units fire together in at least threshold * rho of all samples (PairwiseGraph).
+    """Find units that fire together in at least threshold * rho of all samples (PairwiseGraph).
 
     `rho` is the active part of the layer above: how often two units fire because of one parent.
 
@@ -146,7 +147,7 @@ def related_pairs(layer: csr_matrix, rho: float, threshold: float = PAPERS_THRES
 
 
 def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndarray:
-    """The groups of units below that have a parent in common (RecoverGraph).
+    """Find the groups of units below that have a parent in common (RecoverGraph).
 
     A parent that excites `degree` units makes all of them pairwise related. So take a pair: the
     units related to both are siblings, if they are not too many; keep those that most of them know.
@@ -156,7 +157,8 @@ def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndar
     knows = [{unit, *np.flatnonzero(row).tolist()} for unit, row in enumerate(related)]
     pairs = np.argwhere(np.triu(related))
     np.random.default_rng(seed).shuffle(pairs)
-    marked, groups = set(), set()
+    marked: set[tuple[int, int]] = set()
+    groups: set[tuple[int, ...]] = set()
     for first, second in pairs.tolist():
         if (first, second) in marked:
             continue
@@ -168,13 +170,13 @@ def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndar
         marked.update((low, high) for low in group for high in group if low < high)
         groups.add(tuple(group))
     found = np.zeros((len(groups), len(related)), dtype=bool)
-    for row, group in enumerate(sorted(groups)):
-        found[row, list(group)] = True
+    for row, members in enumerate(sorted(groups)):
+        found[row, list(members)] = True
     return found[found.any(axis=1)]
 
 
 def infer(layer: csr_matrix, found: np.ndarray, degree: int) -> csr_matrix:
-    """The activity of the layer above: on if more than 0.3 d units of its group fire.
+    """Infer the activity of the layer above: on if more than 0.3 d units of its group fire.
 
     The paper's PartialEncoder; `degree` is d, what a unit excites and inhibits together.
 
@@ -184,7 +186,7 @@ def infer(layer: csr_matrix, found: np.ndarray, degree: int) -> csr_matrix:
 
 
 def critical_rho(degree: int) -> float:
-    """Below this active part, pairs tell siblings from strangers: (rho d)^2 < 0.1 rho.
+    """Return the active part below which pairs tell siblings from strangers: (rho d)^2 < 0.1 rho.
 
     Siblings fire together with a rate of about rho, strangers with at most (rho d)^2. The paper
     writes d, all edges; only the half that excites makes units fire, so d/2 stands here, which
@@ -237,9 +239,9 @@ def _compare(
 
 
 def _places(match: np.ndarray, found: int) -> csr_matrix:
-    """Moves what was found to the place of the unit that it is, the rest behind all units.
+    """Return the matrix that moves what was found to the unit that it is, the rest behind all.
 
-    Only to compare: units are found in any order, and no step of the algorithm looks at it.
+    This is only to compare: units are found in any order, and no step of the algorithm looks at it.
 
     Shape: [found, units + found]
     """
