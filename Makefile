@@ -13,17 +13,22 @@ RUN := $(VENV)/bin/python
 SUPPORTED := inception_course/lessons/python_version.py
 # Written last, so that it exists only in an environment that is complete.
 READY := $(VENV)/ready
+# The same for what slides, web edition and assignments need besides.
+DOCS := $(VENV)/ready-docs
 # d2l with the version in requirements.txt; pip takes it from there only below Python 3.12.
 D2L := $(shell sed -n 's/^\(d2l==[0-9.]*\).*/\1/p' requirements.txt)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab quick test lint train notebooks clean
+.PHONY: help lab copies quick test lint train notebooks slides site assignment clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
 lab: $(READY) ## set up the environment and open the course in JupyterLab
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m jupyterlab notebooks/00_start_here.ipynb $(LABFLAGS)
+
+copies: $(READY) ## make copies of the notebooks to work in, in my_notebooks
+	$(RUN) tools/copies.py
 
 quick: lint ## lint, types and the unit tests that take no more than a moment
 	$(RUN) -m pytest -m "not slow" tests
@@ -42,6 +47,15 @@ train: $(READY) ## train GoogLeNet on the full Fashion-MNIST, without a browser
 
 notebooks: $(READY) ## run every notebook again and store what it shows
 	$(RUN) tools/execute.py notebooks/*.ipynb
+
+slides: $(DOCS) ## make the slides of every lecture, in build/slides
+	$(RUN) tools/slides.py build/slides
+
+site: $(DOCS) ## make the web edition, in build/site
+	$(RUN) -m sphinx -b html -c docs -W -q . build/site
+
+assignment: $(DOCS) ## make an assignment for nbgrader: make assignment LECTURE=03
+	$(RUN) tools/assignment.py $(LECTURE) build/class
 
 clean: ## remove the environment and caches; results and data stay
 	rm -rf $(VENV) .venv-oldest build *.egg-info
@@ -70,4 +84,8 @@ $(READY): requirements.txt pyproject.toml
 	$(RUN) -m ipykernel install --sys-prefix
 	@# matplotlib looks for fonts once; left to the first notebook, it would say so there.
 	@$(RUN) -c 'import matplotlib.font_manager'
+	@touch $@
+
+$(DOCS): docs/requirements.txt $(READY)
+	$(RUN) -m pip install --disable-pip-version-check -r docs/requirements.txt
 	@touch $@

@@ -12,6 +12,7 @@ from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
+import lowest
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -287,7 +288,10 @@ def test_this_python_is_found_when_it_is_the_first_of_its_version():
 @needs_make
 def test_make_alone_lists_what_there_is(course):
     lines = course.make().stdout.splitlines()
-    targets = ["help", "lab", "quick", "test", "lint", "train", "notebooks", "clean"]
+    targets = [
+        *("help", "lab", "copies", "quick", "test", "lint", "train", "notebooks"),
+        *("slides", "site", "assignment", "clean"),
+    ]
     assert [line.split()[:2] for line in lines] == [["make", name] for name in targets]
     assert not course.ready.exists()
 
@@ -373,6 +377,23 @@ def test_the_gate_runs_make_test_and_nothing_after_it():
     gate = ROOT / ".ci/run"
     assert gate.stat().st_mode & 0o100 or os.name == "nt"
     assert gate.read_text(encoding="utf-8").splitlines()[-1] == "exec make test"
+
+
+def test_the_workflow_takes_the_oldest_and_the_newest_python():
+    file = ROOT / ".github/workflows/checks.yml"
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+    ends = ["{}.{}".format(*end) for end in (python_version.OLDEST, python_version.NEWEST)]
+    assert jobs["systems"]["strategy"]["matrix"]["python"] == ends
+    assert len(jobs["systems"]["strategy"]["matrix"]["os"]) == 3
+    assert "bash .ci/run" in [step.get("run") for step in jobs["everything"]["steps"]]
+
+
+def test_the_lowest_versions_are_those_of_every_bound():
+    pins = lowest.lowest((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert {canonicalize_name(pin.split("==")[0]) for pin in pins} == set(DECLARED)
+    for pin in map(Requirement, pins):
+        bound = str(DECLARED[canonicalize_name(pin.name)]).replace(">=", "==")
+        assert str(pin.specifier) == bound
 
 
 def test_a_commit_is_checked_as_make_lint_does():

@@ -60,5 +60,10 @@ def test_errors_are_explained_by_the_text_that_the_course_gives_them():
 
 def test_the_commands_are_those_of_the_makefile():
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    for target in re.findall(r"`make ([a-z]+)`", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for file in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"`make ([a-z]+)`", (ROOT / file).read_text("utf-8")):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    checks = README.partition("The checks are")[2].partition("With conda")[0]
+    lint = makefile.partition("\nlint:")[2].partition("\n\n")[0]
+    called = [re.findall(r"(?:python|\)) -m (.*)", text) for text in (checks, lint)]
+    assert called[0] == [*called[1], "pytest"]
