@@ -548,7 +548,7 @@ def test_the_command_says_how_to_go_on(tmp_path):
             while not process.stdout.readline().startswith("epoch "):
                 assert process.poll() is None, process.stderr.read()
             process.send_signal(number)
-            _, said = process.communicate(timeout=60)
+            _, said = process.communicate(timeout=300)
         assert process.returncode == 128 + number, said
         assert f"--resume --out {folder}" in said
         assert "Traceback" not in said

@@ -97,7 +97,7 @@ on_linux = pytest.mark.skipif(sys.platform != "linux", reason="tested on Linux")
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
     with torchrun(TESTS / "shared_training.py", tmp_path) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "the same 2" in out
     assert contents(tmp_path / "stopped").keys() == {"checkpoint-1.pt", "checkpoint-2.pt", RECORD}
@@ -114,7 +114,7 @@ def test_a_run_goes_on_when_a_process_dies(tmp_path):
         workers = psutil.Process(process.pid).children()
         assert len(workers) == 2, process.stderr.read()
         workers[1].send_signal(signal.SIGKILL)
-        rest, err = process.communicate(timeout=120)
+        rest, err = process.communicate(timeout=300)
     assert process.returncode in (0, STUCK), err  # so short a run may be stuck, and says so
     assert [epoch.number for epoch in recorded(folder).epochs] == [1, 2, 3, 4, 5], err
     assert "5 of 5 epochs" in rest
