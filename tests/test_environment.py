@@ -160,12 +160,12 @@ def test_the_packages_data_and_folders_are_packaged():
     assert (package / "py.typed").exists()
 
 
-def test_citation_and_licence_fit_the_package():
+def test_citation_and_license_fit_the_package():
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\nversion: {PROJECT['version']}\n" in citation
-    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    license = (ROOT / "LICENSE").read_text(encoding="utf-8")
     for part in ("MIT License", "creativecommons.org/licenses/by/4.0/", "2017 Zalando SE"):
-        assert part in licence
+        assert part in license
 
 
 # The Makefile, with a stand-in for Python that writes down how it was called
