@@ -144,14 +144,15 @@ def phase_transition(
     left.set(xlabel=r"$\rho\,d$: active part times degree", ylabel="part recovered exactly")
     left.set_xticks(ticks := list(by_rho), [f"{tick:.2g}" for tick in ticks], minor=False)
     left.minorticks_off()
-    right.axvline(enough, color=GREEN, linestyle="--", label=f"log(n) / rho = {enough:,.0f}")
+    label = f"log(n) / rho = {enough:,.0f}"
+    threshold = right.axvline(enough, color=GREEN, linestyle="--", label=label)
     right.set(xlabel="samples")
     right.set_xticks(ticks := list(by_samples), [f"{tick:,}" for tick in ticks])
     right.minorticks_off()
     for axes in panels:
         axes.tick_params(axis="x", labelsize=12, rotation=45)
-    left.legend(loc="lower left")
-    right.legend(loc="lower right")
+    handles = [*left.get_legend_handles_labels()[0], threshold]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -13,6 +13,7 @@ from .style import (
     BLUE,
     GRAYSCALE,
     GREEN,
+    LINES,
     ORANGE,
     Picture,
     bars,
@@ -21,6 +22,7 @@ from .style import (
     legend,
     lines,
     means,
+    styled,
 )
 
 
@@ -158,21 +160,19 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     sizes = {
         name: (numbers, values / values.square().sum().sqrt()) for name, values in spectra.items()
     }
-    lines(
-        left,
-        sizes,
-        xlabel="number of the singular value",
-        ylabel="singular value (squares sum to 1)",
-        yscale="log",
-    )
+    labels = {"xlabel": "number of the singular value", "ylabel": "value (squares sum to 1)"}
+    lines(left, sizes, yscale="log", **labels)
     kept = {name: (numbers, 100 * share) for name, share in shares.items()}
     lines(right, kept, xlabel="channels kept", ylabel="variance kept, %", ylim=(0, 103))
-    for name, k in marks.items():
-        right.axvline(k, color=BLACK, linewidth=1.5, linestyle=(0, (2, 3)))
-        right.text(k, 3, f" {k}: {name}", va="bottom")
+    handles = right.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper center", ncols=3)
+    pointers = [
+        right.axvline(k, color=BLACK, lw=1.5, linestyle=style["linestyle"], label=f"{k}: {name}")
+        for (name, k), style in styled(marks.items(), LINES[1:])
+    ]
+    right.legend(handles=pointers, loc="lower right")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
-    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

@@ -119,7 +119,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
     lines(axes, curves, xlabel="epochs", ylabel="learning rate / highest", ylim=(0, 1.05))
     axes.set_xlim(0, epochs)
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
-    legend(axes, "lower right")
+    legend(axes)
     return figure
 
 

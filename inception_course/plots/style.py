@@ -212,4 +212,4 @@ def legend(axes: Axes, corner: Any = None) -> None:
 
 def integers(axis: Axis) -> None:
     """Put ticks at whole numbers alone."""
-    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
