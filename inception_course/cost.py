@@ -1,10 +1,11 @@
-"""What a network costs: parameters, multiply-adds, memory and receptive field, layer by layer."""
+"""Count what a network costs: parameters, multiply-adds, memory, receptive field, by layer."""
 
 import copy
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, count
 from typing import Any, NamedTuple
 
 import torch
@@ -32,18 +33,18 @@ OPERATIONS = {
     "bmm": "matrix product",
     "cat": "concatenation",
     "add": "sum",
-    "max_pool2d_with_indices": "max-pooling",
+    "max_pool2d": "max-pooling",
     "avg_pool2d": "average pooling",
     "adaptive_avg_pool2d": "average pooling",
     "mean": "average pooling",
 }
 SHAPING = (nn.Identity, nn.Flatten, nn.Sequential, nn.ModuleDict)  # no row: they compute nothing
 # Their operations do not say so, but what they give at a position comes from that position.
-PER_POSITION = (nn.BatchNorm2d, nn.LocalResponseNorm, nn.Dropout, nn.Hardswish)
+PER_POSITION = (nn.BatchNorm2d, nn.LocalResponseNorm, nn.Dropout)
 
 
 class Field(NamedTuple):
-    """How many pixels, from top to bottom, a position of a map sees, and its neighbor's distance.
+    """A position of a map sees `size` pixels from top to bottom; its neighbor is `stride` away.
 
     A window of k positions widens the field by (k - 1) steps of the map that it slides over.
     """
@@ -67,7 +68,7 @@ def widest(fields: Fields) -> Field:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One layer, or one block of layers, for one image.
+    """A row says what one layer, or one block of layers, costs for one image.
 
     `output` is the shape without the batch, `weights` are the parameters without biases and
     normalizations, as papers tend to count, `activation_bytes` what its outputs take in memory and
@@ -85,18 +86,18 @@ class Row:
 
     @property
     def receptive_field(self) -> int | None:
-        """Pixels from top to bottom, on the widest way; None where it cannot be traced."""
+        """It counts pixels from top to bottom, on the widest way; None if it cannot be traced."""
         return widest(self.receptive_fields).size if self.receptive_fields else None
 
     @property
     def stride(self) -> int | None:
-        """Pixels from one position of the output to the next."""
+        """It counts pixels from one position of the output to the next."""
         return widest(self.receptive_fields).stride if self.receptive_fields else None
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """The layers of a network in the order of their work, and the blocks that they form."""
+    """A table has the layers of a network in the order of their work, and the blocks they form."""
 
     layers: tuple[Row, ...]
     blocks: tuple[Row, ...]
@@ -105,7 +106,7 @@ class CostTable:
         return iter(self.blocks)
 
     def __getitem__(self, name: str) -> Row:
-        """The block or layer of that name."""
+        """Find the block or layer of that name."""
         for row in (*self.blocks, *self.layers):
             if row.name == name:
                 return row
@@ -122,11 +123,11 @@ class CostTable:
 
     @property
     def activation_bytes(self) -> int:
-        """What training keeps for the way back, for one image."""
+        """Training keeps this much for the way back, for one image."""
         return sum(row.activation_bytes for row in self.blocks)
 
     def frame(self, of: str = "blocks"):
-        """The rows as a pandas data frame; `of` is "blocks" or "layers"."""
+        """Put the rows into a pandas data frame; `of` is "blocks" or "layers"."""
         import pandas as pd
 
         columns = [
@@ -138,7 +139,7 @@ class CostTable:
 
 
 def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
-    """What `model`, any module, costs for one image of `input_shape`: channels, height, width.
+    """Count what `model`, any module, costs for one image of (channels, height, width).
 
     The model runs once, in eval mode, on torch's meta device, which computes shapes alone. Every
     operation counts for the layer that calls it; a function that is called between layers, such as
@@ -151,6 +152,8 @@ def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
 
     Raises `ValueError` for a shape that the model refuses.
     """
+    if len(input_shape) != 3 and any(isinstance(m, nn.Conv2d) for m in model.modules()):
+        raise ValueError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
     model = _on_meta(model).eval()
     floats = (p.dtype for p in model.parameters() if p.is_floating_point())
     trace = _Trace(model)
@@ -161,17 +164,16 @@ def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
             with trace:
                 model(images)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        place = f" in {trace.running[-1]}" if trace.running and trace.running[-1] else ""
         raise ValueError(
-            f"this network does not take input_shape={tuple(input_shape)}, the (channels, height, "
-            f"width) of one image; it stopped{place}: {error}"
+            f"this network does not take input_shape={tuple(input_shape)}, the shape of one image; "
+            f"{trace.where()}: {error}"
         ) from error
     layers = tuple(trace.rows.values())
     return CostTable(layers, tuple(_blocks(layers)))
 
 
 def report(costs: CostTable, printed: dict[str, tuple[float, int]] | None = None) -> str:
-    """The blocks as a table to read, beside what a paper prints: parameters in K, operations in M.
+    """Write the blocks as a table, beside what a paper prints: parameters in K, operations in M.
 
     K is 1,024, as in GoogLeNet's Table 1. A dash stands where no receptive field could be traced.
     """
@@ -192,12 +194,12 @@ def report(costs: CostTable, printed: dict[str, tuple[float, int]] | None = None
 
 
 class _Trace(TorchDispatchMode):
-    """Notes every operation of a forward pass in the row of the layer that calls it."""
+    """Note every operation of a forward pass in the row of the layer that calls it."""
 
     def __init__(self, model: nn.Module):
         super().__init__()
         self.rows: dict[str, Row] = {}
-        self.running = [""]  # the names of the modules at work, the innermost last
+        self.running: list[tuple[str, nn.Module]] = [("", model)]  # at work, the innermost last
         self.in_layer = False  # whether the innermost has no modules inside it
         self.products, self.used = 0, list[Tensor]()  # multiply-adds and parameters of that layer
         self.unused: dict[int, Tensor] = {_memory(each): each for each in model.parameters()}
@@ -205,10 +207,10 @@ class _Trace(TorchDispatchMode):
         self.seen: dict[int, tuple[Tensor, str, Fields]] = {}
         for name, module in model.named_modules():
             module.register_forward_pre_hook(partial(self.enter, name))
-            module.register_forward_hook(partial(self.leave, name))
+            module.register_forward_hook(partial(self.leave, name), with_kwargs=True)
 
     def enter(self, name: str, module: nn.Module, inputs: tuple) -> None:
-        self.running.append(name)
+        self.running.append((name, module))
         self.in_layer = _is_layer(module)
         self.products, self.used = 0, []
 
@@ -217,8 +219,8 @@ class _Trace(TorchDispatchMode):
     ) -> Any:
         result = func(*args, **(kwargs or {}))
         given, outputs = _tensors((args, kwargs)), _tensors(result)
-        operation = func.overloadpacket.__name__.strip("_")
-        name = ".".join(filter(None, (self.running[-1], operation)))
+        operation = func.overloadpacket.__name__.strip("_").removesuffix("_with_indices")
+        name = self.free_name(operation)
         ways = [self.seen[id(tensor)] for tensor in given if id(tensor) in self.seen]
         if ways:
             for output in outputs:
@@ -231,18 +233,16 @@ class _Trace(TorchDispatchMode):
             self.products += products
             self.used += used
         elif ways or used:
-            free = (name, *(f"{name}_{number}" for number in range(2, len(self.rows) + 3)))
-            name = next(each for each in free if each not in self.rows)
             self.note(name, OPERATIONS.get(operation, operation), given, outputs[0], used, products)
         return result
 
-    def leave(self, name: str, module: nn.Module, inputs: tuple, result: Any) -> None:
-        given, outputs = _tensors(inputs), _tensors(result)
+    def leave(self, name: str, module: nn.Module, args: tuple, kwargs: dict, result: Any) -> None:
+        given, outputs = _tensors((args, kwargs)), _tensors(result)
         for output in outputs:
             if id(output) in self.seen:
                 fields = self.seen[id(given[0] if isinstance(module, PER_POSITION) else output)][2]
                 self.seen[id(output)] = output, name, fields
-        if _is_layer(module) and not isinstance(module, SHAPING):
+        if outputs and _is_layer(module) and not isinstance(module, SHAPING):
             words = [word for kind, word in MODULES.items() if isinstance(module, kind)]
             is_activation = type(module).__module__ == nn.ReLU.__module__
             kind = (*words, "activation" if is_activation else type(module).__name__)[0]
@@ -250,6 +250,18 @@ class _Trace(TorchDispatchMode):
             self.note(name, kind, given, outputs[0], self.used, self.products)
         self.running.pop()
         self.in_layer = False
+
+    def free_name(self, operation: str) -> str:
+        """Name a function that the module at work calls: `relu`, at its next call `relu_2`."""
+        name = ".".join(filter(None, (self.running[-1][0], operation)))
+        numbered = (f"{name}_{number}" for number in count(2))
+        return next(each for each in chain((name,), numbered) if each not in self.rows)
+
+    def where(self) -> str:
+        """Say where the forward pass is."""
+        name, module = self.running[-1]
+        layer = f", {module}" if _is_layer(module) else ""
+        return f"it stopped in {name or 'its forward'}{layer}"
 
     def note(
         self,
@@ -262,17 +274,16 @@ class _Trace(TorchDispatchMode):
     ) -> None:
         """Add a call to the row of its layer, which may have been called before."""
         is_new = _memory(output) not in map(_memory, given)
-        before = self.rows.pop(name, None)
-        self.rows[name] = Row(
-            name,
-            kind,
-            tuple(output.shape[1:]),
-            sum(tensor.numel() for tensor in used) + (before.parameters if before else 0),
-            sum(t.numel() for t in used if t.ndim > 1) + (before.weights if before else 0),
-            products + (before.multiply_adds if before else 0),
-            (output.numel() * output.element_size() if is_new else 0)
-            + (before.activation_bytes if before else 0),
-            self.seen[id(output)][2] if id(output) in self.seen else {},
+        before = self.rows.pop(name, Row(name, kind, (), 0, 0, 0, 0, {}))
+        size = output.numel() * output.element_size() if is_new else 0
+        self.rows[name] = replace(
+            before,
+            output=tuple(output.shape[1:]),
+            parameters=before.parameters + sum(tensor.numel() for tensor in used),
+            weights=before.weights + sum(tensor.numel() for tensor in used if tensor.ndim > 1),
+            multiply_adds=before.multiply_adds + products,
+            activation_bytes=before.activation_bytes + size,
+            receptive_fields=self.seen[id(output)][2] if id(output) in self.seen else {},
         )
 
 
@@ -285,12 +296,12 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _memory(tensor: Tensor) -> int:
-    """A number that a tensor, its views and no other tensor have."""
+    """Give a number that a tensor, its views and no other tensor have."""
     return tensor.untyped_storage()._cdata
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    """A copy of `model` whose weights, and all other tensors, have a shape and no memory."""
+    """Copy `model`; the weights of the copy, and all other tensors, have a shape and no memory."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
         tensors |= {
@@ -306,7 +317,7 @@ def _as_meta(tensor: Tensor) -> Tensor:
 
 
 def _multiply_adds(operation: str, args: tuple, output: Tensor) -> int:
-    """Every output of a convolution or a product of matrices is a sum of that many products."""
+    """Count the products: each output of a convolution or of matrices is a sum of some."""
     if operation == "convolution":
         images, weight, transposed = args[0], args[1], args[6]
         return (images if transposed else output).numel() * weight[0].numel()
@@ -318,7 +329,7 @@ def _multiply_adds(operation: str, args: tuple, output: Tensor) -> int:
 
 
 def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) -> Fields:
-    """The fields of `output`, which an operation makes of what came on these ways."""
+    """Tell the fields of `output`, which an operation makes of what came on these ways."""
     window = _window(func, operation, args, ways[0][0], output)
     if window is None:
         return {}
@@ -329,17 +340,17 @@ def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) 
 def _window(
     func: Any, operation: str, args: tuple, given: Tensor, output: Tensor
 ) -> tuple[int, int] | None:
-    """How many rows of its input a row of the output comes from, and by how many the next is off.
+    """Tell how many rows of its input a row of the output comes from, and how far on the next is.
 
-    None for an operation of which that is not known.
+    It is None for an operation of which that is not known.
     """
-    if torch.Tag.pointwise in func.tags or operation in ("clone", "constant_pad_nd"):
+    if torch.Tag.pointwise in func.tags or operation in ("clone", "constant_pad_nd", "hardswish"):
         return 1, 1
     if operation == "cat":
         return (1, 1) if args[1:] == (1,) else None
     if operation == "convolution" and given.ndim == 4 and not args[6]:
         return (args[1].shape[2] - 1) * args[5][0] + 1, args[3][0]
-    if operation in ("max_pool2d_with_indices", "avg_pool2d"):
+    if operation in ("max_pool2d", "avg_pool2d"):
         return args[1][0], (args[2] if len(args) > 2 and args[2] else args[1])[0]
     if given.ndim == 2 or given.shape[2:] == (1, 1):
         return 1, 1  # there is a single position
@@ -351,14 +362,14 @@ def _window(
         return height, height
     if operation == "adaptive_avg_pool2d" and height % output.shape[2] == 0:
         return height // output.shape[2], height // output.shape[2]
-    stays = operation in ("view", "unsafe_view", "split") or (
+    stays = operation in ("view", "unsafe_view", "split", "slice") or (
         operation == "transpose" and max(each % given.ndim for each in args[1:]) < given.ndim - 2
     )
     return (1, 1) if stays and output.ndim >= 4 and tuple(output.shape[-2:]) == planes else None
 
 
 def _join(ways: list[tuple[str, Fields]]) -> Fields:
-    """The fields where several ways meet, by the branch: where the names of their modules part."""
+    """Put together the fields of ways that meet, by branch: where the names of modules part."""
     (_, first), *others = ways
     if not others or not all(fields for _, fields in ways):
         return first if not others else {}
@@ -374,7 +385,7 @@ def _join(ways: list[tuple[str, Fields]]) -> Fields:
 
 
 def _blocks(layers: tuple[Row, ...]) -> Iterator[Row]:
-    """The layers, those of one stage of the network taken together."""
+    """Take the layers of each stage of the network together."""
     groups: dict[str, list[Row]] = {}
     for row in layers:
         groups.setdefault(".".join(row.name.split(".")[:2]), []).append(row)

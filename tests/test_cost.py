@@ -1,8 +1,12 @@
 """What a network costs, against torch's own counter, the papers, and the gradient of a pixel."""
 
+from math import prod
+
 import pytest
 import torch
+import torchvision
 from torch import nn
+from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
@@ -20,15 +24,19 @@ def googlenet():
     return on_meta("googlenet", in_channels=3, num_classes=1000)
 
 
+def counted_by_torch(net, shape):
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad(), torch.device("meta"):
+        net(torch.empty(1, *shape))
+    return counter.get_total_flops() // 2
+
+
 @pytest.mark.parametrize("name", models.names())
 def test_totals_are_those_of_torch(name):
     net = on_meta(name, in_channels=3)
     shape = (3, net.image_size, net.image_size)
     costs = cost.table(net, shape)
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        net(torch.empty(1, *shape, device="meta"))
-    assert costs.multiply_adds == counter.get_total_flops() // 2
+    assert costs.multiply_adds == counted_by_torch(net, shape)
     assert costs.parameters == sum(parameter.numel() for parameter in net.parameters())
     assert sum(row.multiply_adds for row in costs.layers) == costs.multiply_adds
 
@@ -151,6 +159,144 @@ def test_a_shape_that_cannot_be_is_refused():
         cost.table(googlenet(), (1, 3, 224, 224))
     with pytest.raises(ValueError, match="at least 31x31"):
         cost.table(googlenet(), (3, 16, 16))
+
+
+# Any module
+
+
+def from_torchvision(name):
+    """A network of torchvision on the meta device, in eval mode."""
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("meta"):
+        return torchvision.models.get_model(name, **options).eval()
+
+
+@pytest.fixture
+def _widths_from_numbers(monkeypatch):
+    """RegNets compute their widths with tensors, which need numbers."""
+    widths = torchvision.models.regnet.BlockParams.from_init_params
+
+    def on_cpu(**options):
+        with torch.device("cpu"):
+            return widths(**options)
+
+    monkeypatch.setattr(torchvision.models.regnet.BlockParams, "from_init_params", on_cpu)
+
+
+CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
+
+
+@pytest.mark.usefixtures("_widths_from_numbers")
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_every_classifier_of_torchvision_is_counted(name):
+    net = from_torchvision(name)
+    costs = cost.table(net, (3, 224, 224))
+    assert costs.multiply_adds == counted_by_torch(net, (3, 224, 224)) > 0
+    idle = [
+        p
+        for head in ("aux1", "aux2", "AuxLogits")
+        for p in getattr(net, head, nn.Identity()).parameters()
+    ]
+    assert costs.parameters == sum(p.numel() for p in net.parameters()) - sum(
+        p.numel() for p in idle
+    )
+    assert len({row.name for row in costs}) == len(costs.blocks)
+    assert cost.report(costs).count("\n") == len(costs.blocks) + 1
+
+
+def test_torchvisions_form_sees_what_ours_sees():
+    for theirs, at, ours, stage in (
+        ("vgg16", "features.30", "vgg16", "pool5"),
+        ("resnet18", "layer4.1", "resnet18", "conv5_2"),
+        ("googlenet", "inception5b.cat", "googlenet_torchvision", "5b"),
+    ):
+        seen = cost.table(from_torchvision(theirs), (3, 224, 224))[at]
+        same = cost.table(on_meta(ours, in_channels=3), (3, 224, 224))[stage]
+        assert (seen.receptive_field, seen.stride) == (same.receptive_field, same.stride)
+        assert seen.output == same.output
+
+
+class Functional(nn.Module):
+    """A net as one writes it: functions between its layers, a weight and a tensor of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.scale = nn.Parameter(torch.ones(4, 1, 1))
+        self.mask = torch.ones(4, 14, 14)
+        self.last = nn.Linear(8 * 14 * 14, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.first(x)), 2)
+        x = torch.cat([x, F.relu(x + self.scale * self.second(x) * self.mask)], dim=1)
+        return self.last(x.flatten(1))
+
+
+def test_functions_between_layers_are_layers():
+    net = Functional()
+    costs = cost.table(net, (1, 28, 28))
+    assert [row.name for row in costs] == [
+        *("first", "relu", "max_pool2d", "second", "mul", "mul_2", "add", "relu_2", "cat", "last")
+    ]
+    assert costs.parameters == sum(parameter.numel() for parameter in net.parameters())
+    assert costs["mul"].parameters == 4
+    assert costs.multiply_adds == 4 * 9 * 28**2 + 4 * 4 * 9 * 14**2 + 8 * 14**2 * 10
+    assert [costs[name].receptive_field for name in ("first", "max_pool2d", "second")] == [3, 4, 8]
+    assert {path: field.size for path, field in costs["cat"].receptive_fields.items()} == {
+        "max_pool2d": 4,
+        "relu_2": 8,
+    }
+    assert costs["last"].receptive_field == 8 + 13 * 2
+    assert costs["cat"].activation_bytes == 4 * prod((8, 14, 14))
+    assert net.mask.device.type == "cpu"
+
+
+def test_a_net_of_linear_layers_alone():
+    net = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 10))
+    costs = cost.table(net, (20,))
+    assert costs.multiply_adds == 20 * 30 + 30 * 10
+    assert costs.parameters == 21 * 30 + 31 * 10
+    assert costs["0"].receptive_field is None
+    assert cost.table(nn.Linear(20, 30), (20,))["Linear"].parameters == 21 * 30
+    flattened = cost.table(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (1, 28, 28))
+    assert flattened["1"].receptive_field == 28
+
+
+def test_a_layer_that_works_twice_has_its_weights_once():
+    layer = nn.Linear(8, 8)
+    costs = cost.table(nn.Sequential(layer, nn.ReLU(), layer), (8,))
+    assert costs["0"].parameters == 72
+    assert costs["0"].multiply_adds == 2 * 64
+
+
+def test_attention_is_counted_and_has_no_receptive_field():
+    tokens, width = 5, 8
+    net = nn.TransformerEncoderLayer(width, nhead=2, dim_feedforward=16, batch_first=True).eval()
+    costs = cost.table(net, (tokens, width))
+    projections = tokens * 4 * width**2
+    assert costs["self_attn"].kind == "attention"
+    assert costs["self_attn"].multiply_adds == projections + 2 * tokens**2 * width
+    assert costs["self_attn"].parameters == 4 * (width**2 + width)
+    assert costs["self_attn"].receptive_field is None
+    assert costs.multiply_adds == counted_by_torch(net.to("meta"), (tokens, width))
+    assert cost.report(costs).splitlines()[1].endswith(" -")
+
+
+def test_a_channel_that_is_weighed_by_the_whole_map_keeps_its_stride():
+    """Squeeze and excitation: the map sees everything, its windows slide over it as before."""
+    costs = cost.table(from_torchvision("efficientnet_b0"), (3, 224, 224))
+    strides = [costs[f"features.{stage}"].stride for stage in (1, 2, 3, 4, 6)]
+    assert strides == [2, 4, 8, 16, 32]
+    assert costs["features.1"].receptive_field > 224
+
+
+def test_an_error_names_the_layer_and_the_shape():
+    with pytest.raises(ValueError, match=r"input_shape=\(3, 28, 28\).*first, Conv2d\(1, 4"):
+        cost.table(Functional(), (3, 28, 28))
+    with pytest.raises(ValueError, match=r"stopped in its forward: .*\[1, 4, 7, 7\]"):
+        cost.table(Functional(), (1, 14, 14))
+    with pytest.raises(ValueError, match="channels, height, width"):
+        cost.table(Functional(), (28, 28))
 
 
 # The command

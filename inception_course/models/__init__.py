@@ -1,4 +1,4 @@
-"""Every network of the course: `models.googlenet()`, or by its name `create("googlenet")`."""
+"""Make a network of the course: `models.googlenet()`, or by its name `create("googlenet")`."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -34,12 +34,12 @@ __all__ = [*_NETWORKS, "create", "names", "options_of", "transplant"]
 
 
 def names() -> list[str]:
-    """The names that `create` knows; each is a function of this package."""
+    """List the names that `create` knows; each is a function of this package."""
     return list(_NETWORKS)
 
 
 def create(name: str, **options: Any) -> Network:
-    """The network `name`, newly initialized, with the options of the function of that name.
+    """Make the network `name`, newly initialized, with the options of the function of that name.
 
     Shape: [B, in_channels, H, W] -> logits [B, num_classes]; without options, 1 channel and 10
     classes.
@@ -54,7 +54,7 @@ def create(name: str, **options: Any) -> Network:
 
 
 def options_of(name: str) -> list[str]:
-    """The options that `create` takes for the network `name`; `ValueError` if there is none."""
+    """List the options of the network `name`; raises `ValueError` if there is no such network."""
     if name not in _NETWORKS:
         raise ValueError(_unknown("network", name, names()))
     return list(inspect.signature(_NETWORKS[name]).parameters)

@@ -26,7 +26,7 @@ ALEXNET = (
 
 
 class AlexNet(DenseNetwork):
-    """Five convolutions and three fully connected layers."""
+    """AlexNet has five convolutions and three fully connected layers."""
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -45,7 +45,7 @@ def alexnet(
     dropout: float = 0.5,
     image_size: int = 227,
 ) -> AlexNet:
-    """The paper's net; `grouped=False` lets every map see all maps of the layer before.
+    """Make the paper's net; `grouped=False` lets every map see all maps of the layer before.
 
     Weights start after He instead of the paper's standard deviation of 0.01.
     """

@@ -1,4 +1,4 @@
-"""What the networks share: the steps that their tables are made of, units, blocks and heads.
+"""The networks share the steps that their tables are made of, units, blocks and heads.
 
 A table is a series of steps. A step describes a layer or a block; `build` makes the modules from
 it. Numbers of input channels are derived, never typed.
@@ -8,7 +8,6 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import NamedTuple, TypeAlias, TypeVar
 
@@ -19,14 +18,17 @@ Norm: TypeAlias = Callable[[int], nn.Module] | None  # from a number of channels
 Act: TypeAlias = Callable[[], nn.Module]
 Model = TypeVar("Model", bound=nn.Module)
 
-relu = partial(nn.ReLU, inplace=True)
+
+def relu() -> nn.Module:
+    """Make a ReLU that overwrites its input."""
+    return nn.ReLU(inplace=True)
 
 
 # Steps: the descriptions of layers and blocks
 
 
 class ConvSpec(NamedTuple):
-    """A convolution with its normalization and activation, which `build` makes a `ConvUnit`."""
+    """`build` makes a `ConvUnit` of it: a convolution, its normalization and its activation."""
 
     name: str
     kernel: int | tuple[int, int]
@@ -47,7 +49,7 @@ class ConvSpec(NamedTuple):
 
 
 class MaxPoolSpec(NamedTuple):
-    """Max-pooling: at stride 1 the map keeps its size, otherwise a last partial window counts."""
+    """Max-pooling keeps the map's size at stride 1; otherwise a last partial window counts."""
 
     name: str
     kernel: int
@@ -70,7 +72,7 @@ class MaxPoolSpec(NamedTuple):
 
 
 class AvgPoolSpec(NamedTuple):
-    """Average pooling at stride 1; the map keeps its size, and padding counts as zeros."""
+    """Average pooling has stride 1 and keeps the map's size; padding counts as zeros."""
 
     name: str
     kernel: int
@@ -83,7 +85,7 @@ class AvgPoolSpec(NamedTuple):
 
 
 class LRNSpec(NamedTuple):
-    """Local response normalization."""
+    """Local response normalization has AlexNet's constants, always."""
 
     name: str
 
@@ -96,12 +98,12 @@ class LRNSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A block as a row of its paper's table: its columns are fields, from which branches follow."""
+    """A block is a row of its paper's table: its columns are fields, from which branches follow."""
 
     name: str
 
     def branches(self) -> Mapping[str, "Steps"]:
-        """The steps of each branch, by the branch's name."""
+        """Write out the steps of each branch, by the branch's name."""
         raise NotImplementedError
 
     def output_size(self, size: int) -> int:
@@ -114,7 +116,7 @@ class RowSpec:
 
 @dataclass(frozen=True)
 class BlockSpec(RowSpec):
-    """A block with its branches written out."""
+    """The branches of this block are written out."""
 
     steps: Mapping[str, "Steps"]
 
@@ -129,7 +131,7 @@ Steps: TypeAlias = tuple[Step, ...]
 def build(
     steps: Iterable[Step], c_in: int, norm: Norm = None, act: Act = relu
 ) -> tuple["Chain", int]:
-    """The modules of `steps`, for maps of `c_in` channels, and the channels that come out."""
+    """Make the modules of `steps` for maps of `c_in` channels, and tell how many come out."""
     chain = Chain()
     for step in steps:
         if isinstance(step, ConvSpec):
@@ -154,24 +156,24 @@ def build(
 
 
 def scale(channels: int, width: float) -> int:
-    """`channels` times `width`, to the nearest multiple of 4 and at least 4; exact at width 1."""
+    """Multiply `channels` by `width`: a multiple of 4, at least 4, but exact at width 1."""
     return channels if width == 1 else max(4, 4 * round(channels * width / 4))
 
 
 def scaled(steps: Iterable[Step], width: float) -> Steps:
-    """The same steps, every number of channels times `width`."""
+    """Multiply every number of channels by `width`."""
     return tuple(s.scaled(width) if isinstance(s, ConvSpec | RowSpec) else s for s in steps)
 
 
 def output_size(steps: Iterable[Step], size: int) -> int:
-    """The side of the map after all `steps`, from a square map of `size`; 0 if nothing is left."""
+    """Tell the side of the map after all `steps`, from a square of `size`; 0 if nothing is left."""
     for step in steps:
         size = max(0, step.output_size(size))
     return size
 
 
 def min_input_size(steps: Iterable[Step]) -> int:
-    """The smallest image (its side, in pixels) of which something is left after all `steps`."""
+    """Find the smallest image (its side, in pixels) of which `steps` leave something."""
     steps = tuple(steps)
     return next(size for size in count(1) if output_size(steps, size) > 0)
 
@@ -180,7 +182,7 @@ def min_input_size(steps: Iterable[Step]) -> int:
 
 
 class Chain(nn.ModuleDict):
-    """Modules by their names, one after the other."""
+    """Its modules have names and work one after the other."""
 
     def forward(self, x: Tensor) -> Tensor:
         for module in self.values():
@@ -189,7 +191,7 @@ class Chain(nn.ModuleDict):
 
 
 class ConvUnit(nn.Sequential):
-    """Convolution, then normalization if there is one, then the activation.
+    """Convolve, then normalize if there is a normalization, then activate.
 
     `kernel` is the side of a square window, or its height and width. Without `padding` the map
     keeps its size (divided by `stride`, rounded up). A normalization subtracts the mean, which
@@ -256,10 +258,10 @@ class InceptionBlock(nn.Module):
 
 
 class AuxiliaryHead(nn.Sequential):
-    """A small classifier on a map inside the net (GoogLeNet paper, section 5).
+    """Classify a map inside the net (GoogLeNet paper, section 5).
 
-    Average pooling 5x5 stride 3, 1x1 convolution to 128, fully connected 1024, 70 % dropout,
-    linear. The fully connected layer ties the head to one size of map.
+    It has average pooling 5x5 with stride 3, a 1x1 convolution to 128, a fully connected layer of
+    1,024, which ties it to one size of map, 70 % dropout and a linear layer.
 
     Shape: [B, c_in, grid, grid] -> [B, num_classes]
     """
@@ -344,7 +346,7 @@ class DenseHead(nn.Sequential):
 
 
 class Logits(NamedTuple):
-    """What a net with auxiliary heads returns in training mode.
+    """A net with auxiliary heads returns this in training mode.
 
     `main` is [B, num_classes]; `aux` holds one tensor of the same shape per auxiliary head, in the
     order of the net.
@@ -355,7 +357,7 @@ class Logits(NamedTuple):
 
 
 class Network(nn.Module):
-    """What every network of the course has: a stem, a body of named stages, a head, and a check.
+    """Every network of the course has a stem, a body of named stages, a head, and a check.
 
     `image_size` is the side of the square images that the net is built for. With
     `fixed_input_size` it takes no others. Auxiliary heads stand at the stages of their names; they
@@ -418,7 +420,7 @@ class Network(nn.Module):
 
 
 class DenseNetwork(Network):
-    """Convolutions, then two hidden layers of 4,096: what AlexNet, ZFNet and VGG have in common.
+    """AlexNet, ZFNet and VGG have convolutions, then two hidden layers of 4,096.
 
     It is for images of `image_size` pixels alone. `width` multiplies every number of channels.
     """

@@ -11,7 +11,7 @@ from .blocks import Act, ConvSpec, Logits, LRNSpec, MaxPoolSpec, Network, Norm, 
 
 @dataclass(frozen=True)
 class InceptionSpec(RowSpec):
-    """One Inception row, in the column order of the paper's Table 1."""
+    """A row has the columns of the paper's Table 1, in their order."""
 
     conv_1x1: int
     reduce_3x3: int
@@ -47,16 +47,6 @@ STEM = (
     LRNSpec(    "norm2"),
     MaxPoolSpec("pool2",         3,               2),
 )
-# Ours, for 28x28: the first convolution sees 3x3 at stride 1 and the first pooling is left out,
-# so that 28 pixels become maps of 14, 7 and 3 positions a side where 224 become 28, 14 and 7.
-SMALL_STEM = (
-    ConvSpec(   "conv1",         3,      64),
-    LRNSpec(    "norm1"),
-    ConvSpec(   "conv2_reduce",  1,      64),
-    ConvSpec(   "conv2",         3,     192),
-    LRNSpec(    "norm2"),
-    MaxPoolSpec("pool2",         3,               2),
-)
 BODY = (
     #                   1x1  3x3r   3x3  5x5r   5x5  pool
     InceptionSpec("3a",  64,   96,  128,   16,   32,   32),
@@ -76,7 +66,7 @@ AUXILIARY_AT = ("4a", "4d")  # section 5
 
 
 class GoogLeNet(Network):
-    """A stem, nine Inception blocks, one linear layer; with `aux`, heads beside blocks 4a and 4d.
+    """GoogLeNet has a stem, nine blocks and one linear layer; `aux` adds heads at blocks 4a and 4d.
 
     `width` multiplies every number of channels. `image_size` matters to the auxiliary heads only.
     """
@@ -120,12 +110,24 @@ class GoogLeNet(Network):
         return Logits(logits, tuple(aux)) if self.wants_aux else logits
 
 
+# Ours, for 28x28: the first convolution sees 3x3 at stride 1 and the first pooling is left out,
+# so that 28 pixels become maps of 14, 7 and 3 positions a side where 224 become 28, 14 and 7.
+# fmt: off
+SMALL_STEM = (
+    ConvSpec(   "conv1",         3,      64),
+    LRNSpec(    "norm1"),
+    ConvSpec(   "conv2_reduce",  1,      64),
+    ConvSpec(   "conv2",         3,     192),
+    LRNSpec(    "norm2"),
+    MaxPoolSpec("pool2",         3,               2),
+)
+# fmt: on
 STEMS: dict[str, Steps] = {"imagenet": STEM, "small": SMALL_STEM}
 IMAGE_SIZE = {"imagenet": 224, "small": 28}
 
 
 def choose_stem(stem: str, lrn: bool) -> Steps:
-    """The steps of the stem of that name, with or without local response normalization."""
+    """Look up the stem of that name, with or without local response normalization."""
     if stem not in STEMS:
         raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
     return tuple(step for step in STEMS[stem] if lrn or not isinstance(step, LRNSpec))
@@ -145,7 +147,7 @@ def googlenet(
     image_size: int | None = None,
     body: Steps = BODY,
 ) -> GoogLeNet:
-    """The paper's net: local response normalization, 40 % dropout, auxiliary heads by option.
+    """Make the paper's net: local response normalization, 40 % dropout, auxiliary heads by option.
 
     `stem` is "imagenet", for images of 224 pixels, or "small", for 28; the auxiliary heads are
     built for that size unless `image_size` gives another. `width` multiplies every number of
@@ -172,7 +174,7 @@ def googlenet_bn(
     image_size: int | None = None,
     body: Steps = BODY,
 ) -> GoogLeNet:
-    """The net to train: `googlenet` with batch normalization in every convolution.
+    """Make the net to train: `googlenet` with batch normalization in every convolution.
 
     Local response normalization and dropout are gone, as the BN paper recommends.
     """
@@ -183,7 +185,7 @@ def googlenet_bn(
 
 
 class NaiveSpec(InceptionSpec):
-    """The same row without reductions (Figure 2a), its pooling branch with the projection."""
+    """This row has no reductions (Figure 2a); its pooling branch has the projection."""
 
     def branches(self) -> Mapping[str, Steps]:
         reduced = super().branches()
@@ -191,7 +193,7 @@ class NaiveSpec(InceptionSpec):
 
 
 class NaiveChainedSpec(NaiveSpec):
-    """The naive row whose pooling branch passes on every channel that comes in."""
+    """The pooling branch of this naive row passes on every channel that comes in."""
 
     def branches(self) -> Mapping[str, Steps]:
         return {**super().branches(), "pool": (MaxPoolSpec("pool", 3),)}
@@ -211,7 +213,7 @@ def googlenet_naive(
     image_size: int | None = None,
     pool_projection: bool = True,
 ) -> GoogLeNet:
-    """GoogLeNet without its 1x1 reductions (Figure 2a in every row); options of `googlenet`.
+    """Make GoogLeNet without its 1x1 reductions (Figure 2a in every row).
 
     With `pool_projection` each block gives as many channels as the paper's, so that the next one
     gets the paper's input. Without, as Figure 2a is drawn, the pooling branch passes on all
@@ -228,7 +230,7 @@ def googlenet_naive(
 def googlenet_d2l(
     *, num_classes: int = 10, in_channels: int = 1, xavier: bool = False
 ) -> GoogLeNet:
-    """The simplified net of Dive into Deep Learning: one linear head, no normalization, no dropout.
+    """Make the net of Dive into Deep Learning: one linear head, no normalization, no dropout.
 
     Its poolings pad by one, where the paper's count a last partial window. With `xavier` the
     weights start as `d2l.train_ch6` starts them, from which some runs never get away.
@@ -244,7 +246,7 @@ def googlenet_d2l(
 
 
 def padded(steps: Steps) -> Steps:
-    """The same steps with every pooling padded by one on each side."""
+    """Pad every pooling by one on each side."""
     return tuple(s._replace(padding=1) if isinstance(s, MaxPoolSpec) else s for s in steps)
 
 

@@ -12,7 +12,7 @@ from .googlenet import choose_stem
 
 @dataclass(frozen=True)
 class DoubleInceptionSpec(RowSpec):
-    """One Inception row, in the column order of Figure 5: two 3x3 stand for the 5x5.
+    """A row has the columns of Figure 5 in their order: two 3x3 stand for the 5x5.
 
     A row without projection has stride 2 and passes the pooled channels on.
     """
@@ -74,7 +74,7 @@ BODY = (
 
 
 class BNInception(Network):
-    """A stem, ten blocks, of which two halve the map, and one linear layer."""
+    """BN-Inception has a stem, ten blocks, of which two halve the map, and one linear layer."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ def inception_bn(
     act: Act = blocks.relu,
     dropout: float = 0.0,
 ) -> BNInception:
-    """Batch normalization, two 3x3 in place of each 5x5, and no pooling layer between the stages.
+    """Make the net with batch normalization, two 3x3 for each 5x5, and no pooling between stages.
 
     The stem is GoogLeNet's without local response normalization. Weights start after He.
     """

@@ -6,7 +6,6 @@ code has four besides the reduction; the code's fourth convolution is 1x1.
 """
 
 from collections import OrderedDict
-from functools import partial
 
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from .blocks import Act, AvgPoolSpec, BlockSpec, ConvSpec, Logits, MaxPoolSpec, 
 
 
 def block_35(name: str, projection: int) -> BlockSpec:
-    """Two 3x3 beside a 5x5, on the 35x35 map."""
+    """Put two 3x3 beside a 5x5, on the 35x35 map."""
     return BlockSpec(
         name,
         {
@@ -32,7 +31,7 @@ def block_35(name: str, projection: int) -> BlockSpec:
 
 
 def block_17(name: str, width: int) -> BlockSpec:
-    """7x7 windows as a row and a column of seven, on the 17x17 map."""
+    """Split 7x7 windows into a row and a column of seven, on the 17x17 map."""
     return BlockSpec(
         name,
         {
@@ -55,7 +54,7 @@ def block_17(name: str, width: int) -> BlockSpec:
 
 
 def block_8(name: str) -> BlockSpec:
-    """Branches that widen at their end, on the 8x8 map."""
+    """Let branches widen at their end, on the 8x8 map."""
     split = {
         "1x3": (ConvSpec("conv_1x3", (1, 3), 384),),
         "3x1": (ConvSpec("conv_3x1", (3, 1), 384),),
@@ -75,7 +74,10 @@ def block_8(name: str) -> BlockSpec:
     )
 
 
-batch_norm = partial(nn.BatchNorm2d, eps=1e-3)
+def batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Make a normalization with the authors' epsilon."""
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
 
 # fmt: off
 STEM = (
@@ -118,7 +120,7 @@ AUXILIARY = (ConvSpec("reduce", 1, 128), ConvSpec("conv", 5, 768, padding=0))
 
 
 class InceptionV3(Network):
-    """A stem, eleven blocks, one linear layer; with `aux`, a head beside the last 17x17 block.
+    """Inception-v3 has a stem, eleven blocks and one linear layer; `aux` adds a head at 17x17.
 
     `image_size` matters to the auxiliary head only.
     """
@@ -164,7 +166,7 @@ class InceptionV3(Network):
 def auxiliary_head(
     steps: Steps, c_in: int, size: int, num_classes: int, norm: Norm, act: Act
 ) -> nn.Sequential:
-    """A small classifier on a map of `size` positions a side: 17, of which it sees 5x5 cells."""
+    """Make a small classifier on a map of `size` positions a side; of 17 it sees 5x5 cells."""
     if (size - 5) // 3 + 1 < 5:
         raise ValueError(
             f"the auxiliary head needs a map of at least 17x17, this one is {size}x{size}: "
@@ -193,7 +195,7 @@ def inception_v3(
     aux: bool = False,
     image_size: int = 299,
 ) -> InceptionV3:
-    """The net of Table 1, with batch normalization. Weights start after He."""
+    """Make the net of Table 1, with batch normalization. Weights start after He."""
     return blocks.he_initialize(
         InceptionV3(num_classes, in_channels, image_size, width, norm, act, dropout, aux)
     )

@@ -11,7 +11,7 @@ from .blocks import Act, ConvSpec, MaxPoolSpec, Network, Norm, Steps
 def mlpconv(
     name: str, window: int, *maps: int, stride: int = 1, padding: int | None = None
 ) -> tuple[ConvSpec, ...]:
-    """A convolution and 1x1 convolutions after it: a small perceptron that slides over the map."""
+    """Put 1x1 convolutions after a convolution: a small perceptron that slides over the map."""
     first, *others = maps
     return (
         ConvSpec(name, window, first, stride, padding),
@@ -45,7 +45,7 @@ NETS: dict[str, tuple[Steps, tuple[int, int]]] = {
 
 
 class NiN(Network):
-    """Stacked perceptrons, and the mean of a map as the logit of its class: no linear layer.
+    """NiN stacks perceptrons; the mean of a map is the logit of its class, without a linear layer.
 
     `hidden` are the widths of the last perceptron before its map for each class.
     """
@@ -90,7 +90,7 @@ def nin(
     act: Act = blocks.relu,
     dropout: float = 0.5,
 ) -> NiN:
-    """The net for ImageNet; `stem="small"` is the shallower one for images of 28 or 32 pixels.
+    """Make the net for ImageNet; `stem="small"` is the shallower one for 28 or 32 pixels.
 
     Weights start after He.
     """

@@ -9,7 +9,7 @@ from .blocks import Act, ConvSpec, MaxPoolSpec, Network, Norm, Steps
 
 
 def basic(channels: int, stride: int) -> Steps:
-    """Two 3x3 (Figure 5, left)."""
+    """Convolve twice with 3x3 (Figure 5, left)."""
     return (
         ConvSpec("conv1", 3, channels, stride),
         ConvSpec("conv2", 3, channels, activation=False),
@@ -17,7 +17,7 @@ def basic(channels: int, stride: int) -> Steps:
 
 
 def bottleneck(channels: int, stride: int) -> Steps:
-    """1x1 to reduce, 3x3, 1x1 to restore four times the width (Figure 5, right)."""
+    """Reduce with 1x1, convolve, restore four times the width with 1x1 (Figure 5, right)."""
     return (
         ConvSpec("reduce", 1, channels, stride),
         ConvSpec("conv", 3, channels),
@@ -60,7 +60,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResNet(Network):
-    """Four stages of residual blocks; shortcuts project where the shape changes."""
+    """ResNet has four stages of residual blocks; shortcuts project where the shape changes."""
 
     def __init__(
         self,
@@ -102,7 +102,10 @@ def resnet18(
     norm: Norm = nn.BatchNorm2d,
     act: Act = blocks.relu,
 ) -> ResNet:
-    """Eight basic blocks. `stem="small"` is for small images. Weights start after He."""
+    """Make the net of eight basic blocks. `stem="small"` is for small images.
+
+    Weights start after He.
+    """
     return blocks.he_initialize(
         ResNet(*BLOCKS[18], num_classes, in_channels, stem, width, norm, act)
     )
@@ -117,7 +120,10 @@ def resnet34(
     norm: Norm = nn.BatchNorm2d,
     act: Act = blocks.relu,
 ) -> ResNet:
-    """Sixteen basic blocks. `stem="small"` is for small images. Weights start after He."""
+    """Make the net of sixteen basic blocks. `stem="small"` is for small images.
+
+    Weights start after He.
+    """
     return blocks.he_initialize(
         ResNet(*BLOCKS[34], num_classes, in_channels, stem, width, norm, act)
     )
@@ -132,7 +138,7 @@ def resnet50(
     norm: Norm = nn.BatchNorm2d,
     act: Act = blocks.relu,
 ) -> ResNet:
-    """Sixteen bottlenecks, each with its stride in the first 1x1, as the paper has it.
+    """Make the net of sixteen bottlenecks, each with its stride in the first 1x1 as in the paper.
 
     `stem="small"` is for small images. Weights start after He.
     """

@@ -1,10 +1,9 @@
-"""torchvision's forms of three networks, so that its trained weights can be loaded, and the loader.
+"""Make three networks in torchvision's forms, so that its trained weights can be loaded.
 
 Where torchvision's network is the paper's, as for VGG, `transplant` needs no other form.
 """
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import nn
@@ -12,6 +11,7 @@ from torch import nn
 from .alexnet import AlexNet
 from .blocks import ConvSpec, MaxPoolSpec, Steps, he_initialize
 from .googlenet import BODY, GoogLeNet, InceptionSpec, choose_stem
+from .inception_v3 import batch_norm
 from .resnet import BLOCKS, ResNet
 
 WEIGHTED = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
@@ -36,12 +36,12 @@ ONE_WEIRD_TRICK = (
 def alexnet_torchvision(
     *, num_classes: int = 10, in_channels: int = 1, image_size: int = 224
 ) -> AlexNet:
-    """What torchvision and many others call AlexNet: the author's net of 2014."""
+    """Make what torchvision and many others call AlexNet: the author's net of 2014."""
     return he_initialize(AlexNet(ONE_WEIRD_TRICK, num_classes, in_channels, image_size))
 
 
 class SmallWindowSpec(InceptionSpec):
-    """The row of GoogLeNet's table with a window of 3x3 where the paper has 5x5."""
+    """This row of GoogLeNet's table has a window of 3x3 where the paper has 5x5."""
 
     def branches(self) -> Mapping[str, Steps]:
         branches = super().branches()
@@ -50,7 +50,7 @@ class SmallWindowSpec(InceptionSpec):
 
 
 def googlenet_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> GoogLeNet:
-    """What torchvision calls googlenet.
+    """Make what torchvision calls googlenet.
 
     It differs from the paper in three things that its name does not announce: batch normalization,
     3x3 windows in the branch for 5x5, and a last pooling of 2x2; and its dropout is 20 %.
@@ -63,14 +63,14 @@ def googlenet_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> Goo
             num_classes,
             in_channels,
             image_size=224,
-            norm=partial(nn.BatchNorm2d, eps=1e-3),
+            norm=batch_norm,
             dropout=0.2,
         )
     )
 
 
 def bottleneck(channels: int, stride: int) -> Steps:
-    """The paper's bottleneck with its stride in the 3x3 instead of the first 1x1."""
+    """Write out the paper's bottleneck with its stride in the 3x3 instead of the first 1x1."""
     return (
         ConvSpec("reduce", 1, channels),
         ConvSpec("conv", 3, channels, stride),
@@ -79,7 +79,7 @@ def bottleneck(channels: int, stride: int) -> Steps:
 
 
 def resnet50_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> ResNet:
-    """What torchvision calls resnet50: a bottleneck has its stride in the 3x3."""
+    """Make what torchvision calls resnet50: a bottleneck has its stride in the 3x3."""
     _, counts = BLOCKS[50]
     return he_initialize(ResNet(bottleneck, counts, num_classes, in_channels))
 

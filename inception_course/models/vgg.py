@@ -15,7 +15,7 @@ CONVOLUTIONS = {
 
 
 def table(layers: int) -> Steps:
-    """The steps of the column that has `layers` layers with weights."""
+    """Write out the column that has `layers` layers with weights."""
     steps: list[Step] = []
     for stage, (channels, count) in enumerate(zip(CHANNELS, CONVOLUTIONS[layers], strict=True), 1):
         steps += [ConvSpec(f"conv{stage}_{number}", 3, channels) for number in range(1, count + 1)]
@@ -24,7 +24,7 @@ def table(layers: int) -> Steps:
 
 
 class VGG(DenseNetwork):
-    """Stages of 3x3 convolutions and three fully connected layers."""
+    """VGG has five stages of 3x3 convolutions and three fully connected layers."""
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -41,7 +41,7 @@ def vgg11(
     dropout: float = 0.5,
     image_size: int = 224,
 ) -> VGG:
-    """Column A of Table 1: eight convolutions. Weights start after He."""
+    """Make column A of Table 1, with eight convolutions. Weights start after He."""
     return blocks.he_initialize(
         VGG(table(11), num_classes, in_channels, image_size, width, norm, act, dropout)
     )
@@ -57,7 +57,7 @@ def vgg16(
     dropout: float = 0.5,
     image_size: int = 224,
 ) -> VGG:
-    """Column D of Table 1: thirteen convolutions. Weights start after He."""
+    """Make column D of Table 1, with thirteen convolutions. Weights start after He."""
     return blocks.he_initialize(
         VGG(table(16), num_classes, in_channels, image_size, width, norm, act, dropout)
     )
@@ -73,7 +73,7 @@ def vgg19(
     dropout: float = 0.5,
     image_size: int = 224,
 ) -> VGG:
-    """Column E of Table 1: sixteen convolutions. Weights start after He."""
+    """Make column E of Table 1, with sixteen convolutions. Weights start after He."""
     return blocks.he_initialize(
         VGG(table(19), num_classes, in_channels, image_size, width, norm, act, dropout)
     )

@@ -28,7 +28,7 @@ WIDE = {"conv3": 512, "conv4": 1024, "conv5": 512}  # the paper's variant (b)
 
 
 class ZFNet(DenseNetwork):
-    """Five convolutions and three fully connected layers."""
+    """ZFNet has five convolutions and three fully connected layers."""
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -47,7 +47,7 @@ def zfnet(
     dropout: float = 0.5,
     image_size: int = 224,
 ) -> ZFNet:
-    """The net of Figure 3; `wide` is the paper's variant (b). Weights start after He."""
+    """Make the net of Figure 3; `wide` is the paper's variant (b). Weights start after He."""
     table = tuple(
         step._replace(channels=WIDE[step.name])
         if isinstance(step, ConvSpec) and wide and step.name in WIDE
