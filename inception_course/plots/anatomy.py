@@ -10,10 +10,10 @@ LIMIT = 10  # per cent; what lies beyond is cut
 
 @in_style
 def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> Picture:
-    """How far counts lie from what a paper prints: a panel a column of its table, a bar a row.
+    """Draw how far counts lie from a paper's, with a panel for each column of its table.
 
-    Each row gives our count and the printed number. No bar where the printed number is the count,
-    rounded or cut off; bars beyond 10 % are cut and labeled.
+    Each row gives our count and the printed number. There is no bar where the printed number is
+    the count, rounded or cut off; bars beyond 10 % are cut and labeled.
     """
     deviations = {
         column: {
@@ -41,7 +41,7 @@ def against_paper(columns: Mapping[str, Mapping[str, tuple[float, float]]]) -> P
 
 
 def agrees(counted: float, printed: float) -> bool:
-    """Whether `printed` is `counted`, rounded or cut off at the last digit that is printed."""
+    """Return whether `printed` is `counted`, rounded or cut off at its last digit."""
     unit = 1 if printed == int(printed) else 0.1
     return abs(counted - printed) <= unit / 2 or 0 <= counted - printed < unit
 
@@ -52,7 +52,7 @@ def label(value: float) -> str:
 
 @in_style
 def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Picture:
-    """How many pixels a position sees after each stage, by the branch that is always taken."""
+    """Draw how many pixels a position sees after each stage, by the branch that is always taken."""
     rows = [row for row in costs.blocks if row.stride and row.name not in ("dropout", "linear")]
     names = [row.name for row in rows]
     curves = {
@@ -83,7 +83,7 @@ def receptive_fields(costs: CostTable, paths: Sequence[str], image: int) -> Pict
 
 @in_style
 def gradient_norms(norms: Mapping[str, Mapping[str, float]]) -> Picture:
-    """The norm of the loss's gradient by each layer's weights, from the image to the head."""
+    """Draw the norm of the loss's gradient by each layer's weights, from the image to the head."""
     layers = list(next(iter(norms.values())))
     ends = "; ".join(
         f"{name}: {values[layers[0]]:.2g} at {layers[0]}, {values[layers[-1]]:.2g} at {layers[-1]}"

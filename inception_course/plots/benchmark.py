@@ -17,7 +17,7 @@ CURVES = {
 
 @in_style
 def bench(result: Benchmark) -> Picture:
-    """Ratios of speed, where the time of a step goes, and what an image costs at other sizes."""
+    """Draw ratios of speed, where the time of a step goes, and what an image costs."""
     ratios = measured_ratios(result)
     shares = {
         f"{each.recipe.image_size} pixels, width {each.quantities['width']:g}": each.shares
@@ -50,7 +50,7 @@ def bench(result: Benchmark) -> Picture:
 
 
 def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
-    """How many times as fast as d2l, by what is compared."""
+    """Return how many times as fast as d2l the course is, by what is compared."""
     ratios = {f"images/s at {race.image_size} pixels": race.ratios for race in result.races}
     if result.d2l_seconds:
         for goal in result.goals:
@@ -65,7 +65,7 @@ def times(ratio: float) -> str:
 
 
 def draw_ratios(axes: Axes, ratios: dict[str, list[float]]) -> None:
-    """Bars from 1, which is as fast as d2l, on a scale where twice as fast is one length."""
+    """Draw bars from 1, which is as fast as d2l, on a scale where twice as fast is one length."""
     axes.set_title("how many times as fast as d2l")
     if not ratios:
         axes.text(0.5, 0.5, "d2l is not installed", ha="center", va="center")
@@ -108,6 +108,6 @@ def draw_cost(axes: Axes, result: Benchmark, quantity: str) -> None:
 
 
 def milliseconds(timing: Timing) -> tuple[float, float, float]:
-    """What an image takes in the fastest, the median and the slowest round."""
+    """Return what an image takes in the fastest, the median and the slowest round."""
     times = sorted(1e3 / rate for rate in timing.images_per_second)
     return times[0], median(times), times[-1]

@@ -47,7 +47,7 @@ class Stage(NamedTuple):
 
 @in_style
 def network(model: Network) -> Picture:
-    """Every convolution and pooling of `model`, drawn from the modules themselves.
+    """Draw every convolution and pooling of `model`, from the modules themselves.
 
     The number in a box is its channels. The branches of a block lie below one another.
     """
@@ -84,7 +84,7 @@ def branches_of(module: nn.Module) -> list[list[tuple[str, str]]]:
 
 
 def boxes(module: nn.Module) -> Iterable[tuple[str, str]]:
-    """The kind and the label of each box of a chain of modules."""
+    """Yield the kind and the label of each box of a chain of modules."""
     if isinstance(module, nn.Conv2d):
         height, width = module.kernel_size
         yield f"{height}x{width}", str(module.out_channels)
@@ -100,7 +100,7 @@ def boxes(module: nn.Module) -> Iterable[tuple[str, str]]:
 
 
 def break_lines(stages: Iterable[Stage]) -> Iterable[list[Stage]]:
-    """Groups of stages that fit side by side."""
+    """Yield groups of stages that fit side by side."""
     line: list[Stage] = []
     used = 0.0
     for stage in stages:

@@ -33,7 +33,7 @@ OUTLINES = tuple({key: line[key] for key in ("color", "linestyle")} for line in 
 
 
 def scenery(height: int, width: int) -> Tensor:
-    """A drawn landscape, uint8 [3, H, W], unlike its mirror image: sun, mountain and house."""
+    """Return a landscape, uint8 [3, H, W], unlike its mirror image: sun, mountain and house."""
     down, right = torch.meshgrid(
         torch.linspace(0, 1, height), torch.linspace(0, width / height, width), indexing="ij"
     )
@@ -57,7 +57,7 @@ def scenery(height: int, width: int) -> Tensor:
 
 @in_style
 def squares(image: Tensor, protocol: Protocol) -> Picture:
-    """An image [C, H, W], 0 to 255, at every scale of `protocol`, with the squares cut from it."""
+    """Draw an image [C, H, W], 0 to 255, at each scale, and the squares cut from it."""
     height, width = image.shape[1:]
     ends = ("left", "right") if width > height else ("top", "bottom")
     names = {0: ends[0], 0.5: "center", 1: ends[1]}
@@ -90,7 +90,7 @@ def squares(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
-    """The last square of the first scale, and the views of it: where they lie, and as shown."""
+    """Draw the last square of the first scale, and its views: where they lie, and as shown."""
     found = [(view, crop[0]) for view, crop in crops(image[None], protocol)]
     of_scale = [each for each in found if each[0].scale == protocol.scales[0]]
     of_square = [each for each in of_scale if each[0].square == of_scale[-1][0].square]
@@ -125,7 +125,7 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
-    """All views of an image, a row for each square of each scale.
+    """Draw all views of an image, a row for each square of each scale.
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
     """
@@ -151,7 +151,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
 
 
 def _framed(image: Tensor, protocol: Protocol, scale: int) -> Tensor:
-    """The image with its margin, resized."""
+    """Return the image with its margin, resized."""
     across, down = protocol.margin
     image = torch.nn.functional.pad(image[None].float(), (across, across, down, down))
     height, width = image.shape[2:]
@@ -159,7 +159,7 @@ def _framed(image: Tensor, protocol: Protocol, scale: int) -> Tensor:
 
 
 def _show(axes: Axes, image: Tensor) -> None:
-    """An image [C, H, W], 0 to 255: gray ones dark on white, as everywhere in the course."""
+    """Draw an image [C, H, W], 0 to 255: a gray one dark on white, as everywhere in the course."""
     pixels = image.clamp(0, 255).round().to(torch.uint8)
     if len(pixels) == 1:
         axes.imshow(255 - pixels[0].numpy(), **GRAYSCALE)
@@ -174,7 +174,7 @@ def _frame(axes: Axes, outline: Style) -> None:
 
 
 def _outline(axes: Axes, box: Box, outline: Style, inset: float) -> None:
-    """A frame just inside `box`, so that neighbors stay apart."""
+    """Draw a frame just inside `box`, so that neighbors stay apart."""
     left, top, right, bottom = box
     corner = left + inset / 2, top + inset / 2
     size = right - left - inset - 1, bottom - top - inset - 1
@@ -183,7 +183,7 @@ def _outline(axes: Axes, box: Box, outline: Style, inset: float) -> None:
 
 @in_style
 def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) -> Picture:
-    """Printed tables as bars: for each name, number, and whether to point it out."""
+    """Draw printed tables as bars; each row is a name, a number, and whether to point it out."""
     printed = "; ".join(
         f"{name}: " + ", ".join(f"{team} {value:g}" for team, value, _ in rows)
         for name, rows in tables.items()
@@ -203,9 +203,9 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
 
 @in_style
 def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Picture:
-    """The paper's Table 3 and ours, by recipe: error against crops, with one network and with all.
+    """Draw the paper's Table 3 and ours: error against crops, with one network and with all.
 
-    Bars at one network reach from the best to the worst of them.
+    `ours` holds a table for each recipe; its bars reach from the best to the worst network.
     """
     cheapest, dearest = (pick(printed, key=lambda row: row.cost) for pick in (min, max))
     ends = [
@@ -257,7 +257,7 @@ def _counted(count: int, noun: str) -> str:
 
 @in_style
 def by_networks(table: Table) -> Picture:
-    """Error and calibration error against the number of networks, a line for each number of views.
+    """Draw error and calibration error against the number of networks, a line per number of views.
 
     The error's bands reach from the best to the worst choice of that many networks.
     """
@@ -288,7 +288,7 @@ def by_networks(table: Table) -> Picture:
 
 @in_style
 def reliability(judged: Mapping[str, Calibration]) -> Picture:
-    """How often answers are right, against how sure they were given; below, how many there are.
+    """Draw how often answers are right, against how sure they were, and how many there are.
 
     A point is a bin, the larger the more answers it holds.
     """

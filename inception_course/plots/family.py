@@ -48,7 +48,7 @@ FAMILY = (
 
 @in_style
 def family_tree() -> Picture:
-    """The networks of the course, what came from what, what each costs and how often it errs."""
+    """Draw which network came from which, what each costs and how often it errs."""
     members = "; ".join(
         f"{member.name} {member.year}"
         + (f" from {' and '.join(member.parents)}" if member.parents else "")

@@ -31,7 +31,7 @@ WINDOWS = ("1x1", "3x3", "5x5")
 
 @in_style
 def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
-    """The length of the weight vector after every step, a line for each rule."""
+    """Draw the length of the weight vector after every step, a line for each rule."""
     ends = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
     figure = Picture(9, 4.4, f"length of the weights per step: {ends}")
     axes = figure.subplots()
@@ -43,7 +43,7 @@ def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def filters(rows: Mapping[str, Tensor]) -> Picture:
-    """Rows of square filters, [count, size * size] each; signs are chosen so that rows agree."""
+    """Draw rows of filters, [count, size * size] each; signs are chosen so that rows agree."""
     first = next(iter(rows.values()))
     count, side = len(first), int(first.shape[1] ** 0.5)
     agree = min(cosine_similarity(values, first).abs().min().item() for values in rows.values())
@@ -67,7 +67,7 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def wiring(recovery: Recovery, units: int = 9) -> Picture:
-    """The first hidden units and what they excite: found, missed, and taken for it by mistake."""
+    """Draw what the first hidden units excite: found, missed, or taken for it by mistake."""
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
     for unit, mine in enumerate(truth):
         overlap = (recovery.found & mine).sum(axis=1)
@@ -120,7 +120,7 @@ def phase_transition(
     critical: float,
     enough: float,
 ) -> Picture:
-    """The part of the hidden units recovered exactly, against rho * d and the number of samples.
+    """Draw the part of the hidden units recovered exactly, against rho * d and number of samples.
 
     The sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
     condition holds, `enough` the order of the number of samples that it asks for.
@@ -158,7 +158,7 @@ def phase_transition(
 
 @in_style
 def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Picture:
-    """Mean |r| between the center and each ring around it, and what chance alone would show."""
+    """Draw mean |r| between the center and each ring around it, and what chance would show."""
     ends = "; ".join(
         f"{name} from {curve[0]:.2f} at the same position to {curve[-1]:.2f} on ring "
         f"{len(curve) - 1}"
@@ -177,7 +177,7 @@ def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Pictu
 
 @in_style
 def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray) -> Picture:
-    """|r| between the channels of a layer, as they come and in the order of their groups."""
+    """Draw |r| between the channels of a layer, as they come and in the order of their groups."""
     sizes = np.bincount(groups)[1:]
     figure = Picture(
         11.5,
@@ -205,7 +205,7 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
 
 @in_style
 def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> Picture:
-    """Which part of the strongest partners the three windows contain, per layer, beside chance."""
+    """Draw which part of the strongest partners the windows contain, per layer, and chance."""
     parts = "; ".join(
         f"{name} {', '.join(f'{value:.2f}' for value in values)}"
         for name, values in covered.items()
@@ -231,7 +231,7 @@ def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor])
 def width_predictions(
     table: Mapping[str, Tensor], predicted: Mapping[str, Mapping[str, Tensor]]
 ) -> Picture:
-    """The shares of 1x1, 3x3 and 5x5 per block: the table's, and as each reading would choose."""
+    """Draw the shares of 1x1, 3x3 and 5x5 per block: the table's, and those of each reading."""
     distances = {
         reading: np.mean(
             [0.5 * (shares[block] - table[block]).abs().sum().item() for block in table]
@@ -260,7 +260,7 @@ def width_predictions(
 
 @in_style
 def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Picture:
-    """The part of zero activations and of near-zero weights, layer by layer."""
+    """Draw the part of zero activations and of near-zero weights, layer by layer."""
     figure = Picture(
         12,
         4.6,
@@ -282,7 +282,7 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Pic
 
 @in_style
 def break_even(times: Sequence[ProductTimes]) -> Picture:
-    """How many times faster than dense a sparse product is, against the density, per size."""
+    """Draw how many times faster than dense a sparse product is, against the density, per size."""
     gains = "; ".join(
         f"size {t.size}: CSR breaks even at density {t.break_even('CSR'):.2f}, and at density "
         f"{t.densities[0]:g} is {t.gain('CSR')[0]:.0f} times faster than dense"
@@ -313,7 +313,7 @@ def break_even(times: Sequence[ProductTimes]) -> Picture:
 
 @in_style
 def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
-    """Where a matrix is not zero, as it comes and with the rows and columns of each block together.
+    """Draw where a matrix is not zero, as it comes and in the order of the blocks.
 
     Every block takes its rows and columns with it; they are part of the same matrix.
     """
@@ -340,7 +340,7 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
 
 @in_style
 def islands(matrix: np.ndarray, boxes: Sequence[tuple[slice, slice]]) -> Picture:
-    """A small matrix with its numbers, and a frame around each part that is not zero."""
+    """Draw a small matrix with its numbers, and a frame around each part that is not zero."""
     height, width = matrix.shape
     figure = Picture(
         0.62 * width,

@@ -12,7 +12,7 @@ from .style import BLUE, GRAYSCALE, VERMILION, Picture, bars, grid, in_style
 
 @in_style
 def image(pixels: Tensor, name: str) -> Picture:
-    """One image, `uint8 [H, W]`, large."""
+    """Draw one image, `uint8 [H, W]`, large."""
     figure = Picture(3.4, 3.4, f"an image of the class {name}")
     grid(figure, [(name, 255 - pixels)], 1, **GRAYSCALE)
     return figure
@@ -20,7 +20,7 @@ def image(pixels: Tensor, name: str) -> Picture:
 
 @in_style
 def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
-    """A grid with `per_class` images of each class, a row a class."""
+    """Draw `per_class` images of each class, a row for each class."""
     images, labels = dataset.tensors
     figure = Picture(
         0.95 * per_class + 2,
@@ -40,7 +40,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
 
 @in_style
 def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
-    """Images per class in each data set, as bars."""
+    """Draw the number of images per class in each data set, as bars."""
     counts = {
         name: torch.bincount(dataset.tensors[1], minlength=len(CLASSES)).tolist()
         for name, dataset in datasets.items()
@@ -59,7 +59,7 @@ def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
 
 @in_style
 def pixels(dataset: TensorDataset) -> Picture:
-    """How often each gray value occurs, and the mean image."""
+    """Draw how often each gray value occurs, and the mean image."""
     images = dataset.tensors[0].float() / 255
     mean, spread, black = images.mean(), images.std(), (images == 0).float().mean()
     figure = Picture(
@@ -82,7 +82,7 @@ def pixels(dataset: TensorDataset) -> Picture:
 
 @in_style
 def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
-    """The confusion matrix, row by row in per cent of the images of that class."""
+    """Draw the confusion matrix, row by row in per cent of the images of that class."""
     share = cells / cells.sum(dim=1, keepdim=True)
     wrong = share - torch.diag(share.diag())
     true, called = divmod(int(wrong.argmax()), len(names))
@@ -107,7 +107,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
 
 @in_style
 def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture:
-    """The wrong answers that were given with the most confidence."""
+    """Draw the wrong answers that were given with the most confidence."""
     images, labels = dataset.tensors
     confidence, called = logits.softmax(dim=1).max(dim=1)
     wrong = (called != labels).nonzero()[:, 0]

@@ -31,7 +31,7 @@ COUNTED = {  # what can be drawn -> its words, and its unit for the axis
 
 @in_style
 def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> Picture:
-    """A bar for each layer with weights, a panel for each network, on one scale.
+    """Draw a bar for each layer with weights, in a panel for each network, on one scale.
 
     `quantity` is "parameters" or "multiply_adds".
     """
@@ -73,10 +73,10 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
 
 @in_style
 def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Picture:
-    """Values of neighboring channels at one position, before a normalization and what is left.
+    """Draw values of neighboring channels at one position, and what a normalization leaves of them.
 
-    Each pair is one panel: `[C]` before and `[C]` after. `ceiling` is the largest share that the
-    normalization can leave of a value, drawn as a line.
+    Each pair is one row of panels: `[C]` before and `[C]` after. `ceiling` is the largest share
+    that the normalization can leave of a value, drawn as a line.
     """
     figure = Picture(13, 3.6 * len(rows))
     shares = []
@@ -104,7 +104,7 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> P
 
 @in_style
 def gallery(images: Mapping[str, Tensor], description: str) -> Picture:
-    """Pictures `[H, W]` side by side, each under its name, black to white over its own range."""
+    """Draw pictures `[H, W]` under their names, each from black to white over its own range."""
     columns = min(6, len(images))
     figure = Picture(2.15 * columns, 2.6 * -(-len(images) // columns), description)
     grid(figure, list(images.items()), columns, cmap="gray", interpolation="nearest")
@@ -113,7 +113,7 @@ def gallery(images: Mapping[str, Tensor], description: str) -> Picture:
 
 @in_style
 def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Picture:
-    """What one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
+    """Draw what one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
 
     `answers` maps each stride, 1 among them, to a map `[h, w]` of the same window. Below the maps
     stand the answers along one column of pixels, `column`.
@@ -144,7 +144,7 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Pictu
 
 
 def peaks(values: Tensor) -> int:
-    """How many values are larger than both neighbors and than a tenth of the largest."""
+    """Count the values that are larger than both neighbors and than a tenth of the largest."""
     inner = values[1:-1]
     tops = (inner > values[:-2]) & (inner >= values[2:]) & (inner > values.max() / 10)
     return int(tops.sum())
@@ -152,7 +152,7 @@ def peaks(values: Tensor) -> int:
 
 @in_style
 def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
-    """The share of images whose class stays the same, against a shift by 0, 1, 2, ... pixels."""
+    """Draw the share of images that keep their class, against a shift by 0, 1, 2, ... pixels."""
     ends = "; ".join(f"{name} {shares[-1]:.0%}" for name, shares in same.items())
     far = max(map(len, same.values())) - 1
     figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {ends}")
@@ -178,7 +178,7 @@ def strongest(
     side: int,
     count: int = 6,
 ) -> Picture:
-    """The images that excite each channel most, and where: a row a channel.
+    """Draw the images that excite each channel most, and where, in a row for each channel.
 
     `images` `[N, 1, H, W]`, `maps` `[N, C, h, w]`. The first position of a map looks at pixel
     `first`, counted from 0 in both directions, and its neighbor `stride` pixels on. The map is

@@ -30,7 +30,7 @@ NEAR = 2  # beyond it the sigmoid is saturating
 def sigmoid_input(
     mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0
 ) -> Picture:
-    """Normally distributed inputs of a sigmoid, as they come and after batch normalization."""
+    """Draw normally distributed inputs of a sigmoid, as they come and after batch normalization."""
     before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
     shares = [1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR) for inputs in (before, after)]
     figure = Picture(
@@ -66,7 +66,7 @@ def sigmoid_input(
 
 @in_style
 def standardized(samples: Mapping[str, Tensor]) -> Picture:
-    """Histograms of distributions that all have mean 0 and variance 1, and the share in [-2, 2]."""
+    """Draw distributions that all have mean 0 and variance 1, and their share in [-2, 2]."""
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
     shares = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
     figure = Picture(
@@ -84,9 +84,9 @@ def standardized(samples: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def percentile_bands(result: Result, layer: str, statistic: str = "percentiles") -> Picture:
-    """The paper's Figure 1: accuracy, and the percentiles of a unit's input, over the steps.
+    """Draw the paper's Figure 1: accuracy, and percentiles of a unit's input, over the steps.
 
-    For two variants, of the first seed; `statistic` holds three percentiles of `layer`.
+    The first seed of each variant is drawn; `statistic` holds three percentiles of `layer`.
     """
     pairs = [(name, result.of(name)[0]) for name in result.variants]
     ends = [f"{name} reaches {training.last:.2f}" for name, training in pairs]
@@ -123,7 +123,7 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
 
 @in_style
 def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True) -> Picture:
-    """A quantity in every layer from the first to the last, a line for each network."""
+    """Draw a quantity in every layer from the first to the last, a line for each network."""
     ends = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
     figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {ends}")
     axes = figure.subplots()
@@ -138,7 +138,7 @@ def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool 
 
 @in_style
 def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Picture:
-    """Accuracy against the number of hidden layers; every seed a mark, the mean a line.
+    """Draw accuracy against the number of hidden layers: a mark for each seed, a line of the means.
 
     `results` holds, for each kind of network, accuracies over the seeds by depth.
     """
@@ -157,7 +157,7 @@ def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> P
 
 @in_style
 def accuracy_by_step(result: Result) -> Picture:
-    """Validation accuracy against steps: the mean over the seeds, and their range as a band."""
+    """Draw validation accuracy against steps: the mean over the seeds, and their range."""
     bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
     ends = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
     figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {ends}")
@@ -178,7 +178,7 @@ def accuracy_by_step(result: Result) -> Picture:
 
 @in_style
 def correlations(matrices: Mapping[str, Tensor]) -> Picture:
-    """Correlation of every pair of features, each a [D, D] matrix with ones on its diagonal."""
+    """Draw the correlation of every pair of features, given as [D, D] matrices."""
 
     means = "; ".join(
         f"{name} {matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs().mean():.2f}"
@@ -200,9 +200,9 @@ def along_the_step(
     losses: Mapping[str, Sequence[Sequence[float]]],
     changes: Mapping[str, Sequence[Sequence[float]]],
 ) -> Picture:
-    """Range of the loss, and largest change of the gradient, along the direction of a step.
+    """Draw the range of the loss and the largest change of the gradient along a step's direction.
 
-    For each network a row for each point of the training, a value for each length of the step.
+    Each network has a row for each point of the training, with a value for each step length.
     """
     spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
     peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}

@@ -28,7 +28,7 @@ from .style import (
 
 @in_style
 def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
-    """What each branch of a block costs in multiply-adds, and what share of the channels it gives.
+    """Draw what each branch of a block costs in multiply-adds, and what channels it gives.
 
     `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
     used once at every position.
@@ -74,7 +74,7 @@ def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
 def with_and_without(
     costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes]
 ) -> Picture:
-    """Each block with and without its reductions: multiply-adds, and time on this machine.
+    """Draw multiply-adds and time of each block, with and without its reductions.
 
     `costs` holds the multiply-adds of a block with and without.
     """
@@ -106,7 +106,7 @@ def with_and_without(
 
 @in_style
 def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
-    """The channels after each block, a line for each way of building them."""
+    """Draw the channels after each block, a line for each way of building them."""
     ends = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
     figure = Picture(10, 4.4, f"channels before the first and after each block: {ends}")
     axes = figure.subplots()
@@ -122,7 +122,7 @@ def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -
 
 @in_style
 def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
-    """A map [H, W] of values from 0 to 255, and what two orders of the same steps make of it."""
+    """Draw a map [H, W], 0 to 255, and what two orders of the same steps make of it."""
     maps = {"the map": given, **answers}
     first, second = answers.values()
     differ = (first - second).abs().gt(1e-4).float().mean().item()
@@ -138,7 +138,7 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
-    """Singular values [C], and the variance that the best k channels hold, for kinds of data.
+    """Draw singular values [C] of kinds of data, and the variance that the best k channels hold.
 
     `marks` names numbers of channels to point at.
     """
@@ -178,7 +178,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
 
 @in_style
 def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
-    """Validation accuracy against the width of the reductions: a point a seed, lines of means."""
+    """Draw validation accuracy against the width of the reductions: each seed, and the means."""
     widths = list(dict.fromkeys(each.width for each in trained))
     labels = {width: "no reduction" if width is None else str(width) for width in widths}
     series = {

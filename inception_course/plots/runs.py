@@ -13,7 +13,7 @@ from .style import BLACK, BLUE, MARKED, Picture, grid, in_style, integers, legen
 
 @in_style
 def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
-    """Loss and accuracy per epoch, while training and on the validation data."""
+    """Draw loss and accuracy per epoch, while training and on the validation data."""
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
     ends = "; ".join(
         f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
@@ -25,7 +25,7 @@ def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
 
 @in_style
 def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
-    """The figure of `learning_curves`, also for runs that are not finished."""
+    """Draw the figure of `learning_curves`, also for runs that are not finished."""
     figure = Picture(13, 4.8, description)
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for (name, epochs), style in styled(runs.items(), MARKED):
@@ -43,7 +43,7 @@ def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Pictu
 
 @in_style
 def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
-    """Validation accuracy over the time spent, epoch by epoch, and test accuracy at the end.
+    """Draw validation accuracy over the time spent, and test accuracy at the end.
 
     `marks` are test accuracies to pass.
     """
@@ -81,7 +81,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
 
 @in_style
 def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
-    """The validation accuracy at the end of each repetition of a run, a row for each recipe."""
+    """Draw the last validation accuracy of each repetition of a run, a row for each recipe."""
     ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
     ranges = "; ".join(
         f"{name} {min(values):.3f} to {max(values):.3f} over {len(values)} seeds"
@@ -100,7 +100,7 @@ def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
 
 @in_style
 def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
-    """The learning rate as a part of its highest value, over at most `epochs` passes."""
+    """Draw the learning rate as a part of its highest value, over at most `epochs` passes."""
     curves = {}
     for recipe in recipes:
         if recipe.name in curves:
@@ -125,7 +125,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
 
 @in_style
 def first_layer(weights: Tensor) -> Picture:
-    """The filters of a first layer that sees one channel, `[N, 1, side, side]`."""
+    """Draw the filters of a first layer that sees one channel, `[N, 1, side, side]`."""
     filters = weights[:, 0].detach().float().numpy()
     balance = abs(filters.sum(axis=(1, 2))) / abs(filters).sum(axis=(1, 2))
     columns = min(8, len(filters))

@@ -90,12 +90,12 @@ class Picture(Figure):
         return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{source}">'
 
     def bundle(self) -> tuple[dict, dict]:
-        """What a notebook stores: the picture, and its description as text and as `alt`."""
+        """Return what a notebook stores: the picture, and its description as text and as `alt`."""
         picture = {"image/png": base64.b64encode(self.png()).decode()}
         return picture | {"text/plain": self.description}, {"image/png": {"alt": self.description}}
 
     def show(self):
-        """Display the picture and its sentence; gives the picture's handle, for redrawing.
+        """Display the picture and its sentence; return the picture's handle, for redrawing.
 
         JupyterLab leaves `alt` out of the page, so the sentence also stands below the picture. An
         <img> of HTML would keep it, but not everywhere that shows stored notebooks.
@@ -122,7 +122,7 @@ class Note:
 
 
 def describe(figure: Figure) -> str:
-    """What a screen reader says in place of the figure."""
+    """Return what a screen reader says in place of the figure."""
     if description := getattr(figure, "description", ""):
         return description
     titles = (axes.get_title() for axes in figure.axes)
@@ -186,7 +186,7 @@ def bars(
 
 
 def emphasis(pointed_out: Iterable[bool]) -> Style:
-    """The style of single bars, some of which are pointed out."""
+    """Return the style of single bars, some of which are pointed out."""
     chosen = [FILLS[bool(each)] for each in pointed_out]
     return {key: [fill[key] for fill in chosen] for key in chosen[0]} | {"edgecolor": "white"}
 
