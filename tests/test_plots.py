@@ -295,10 +295,10 @@ def test_every_figure_is_tested(figures):
 def test_every_figure_is_a_picture_with_a_sentence(figures, pngs):
     for name, figure in figures.items():
         assert pngs[name].startswith(b"\x89PNG"), name
-        assert len(plots.describe(figure)) > 20, name
+        assert len(figure.description) > 20, name
     content, metadata = figures["seeds"].bundle()
     assert base64.b64decode(content["image/png"]) == pngs["seeds"]
-    sentence = plots.describe(figures["seeds"])
+    sentence = figures["seeds"].description
     assert content["text/plain"] == sentence == metadata["image/png"]["alt"]
 
 
@@ -564,15 +564,15 @@ def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
 
 
 def test_the_figures_of_hebb_say_what_was_measured(figures):
-    said = {name: plots.describe(figure) for name, figure in figures.items()}
-    assert "Hebb ends at 5; Oja ends at 1" in said["rule_lengths"]
-    assert "0.95 at rho d = 0.02, 0.10 at rho d = 0.4" in said["phase_transition"]
-    assert "0.05 at 100 samples" in said["phase_transition"]
-    assert "equal 0.00" in said["width_predictions"]
-    assert "50% to 60%" in said["zeros"]
-    assert "breaks even at density 0.32" in said["break_even"]
-    assert "into 4 blocks, which are 25.0%" in said["dense_blocks"]
-    assert "5 values that are not zero, in 1 frames of 5x5" in said["islands"]
+    descriptions = {name: figure.description for name, figure in figures.items()}
+    assert "Hebb ends at 5; Oja ends at 1" in descriptions["rule_lengths"]
+    assert "0.95 at rho d = 0.02, 0.10 at rho d = 0.4" in descriptions["phase_transition"]
+    assert "0.05 at 100 samples" in descriptions["phase_transition"]
+    assert "equal 0.00" in descriptions["width_predictions"]
+    assert "50% to 60%" in descriptions["zeros"]
+    assert "breaks even at density 0.32" in descriptions["break_even"]
+    assert "into 4 blocks, which are 25.0%" in descriptions["dense_blocks"]
+    assert "5 values that are not zero, in 1 frames of 5x5" in descriptions["islands"]
 
 
 def test_a_wiring_tells_found_from_missed_from_wrong():
@@ -582,7 +582,7 @@ def test_a_wiring_tells_found_from_missed_from_wrong():
     found[2, 0] = True  # wrong
     match = np.array([0, -1, -1])
     recovery = hebbian.Recovery(truth, found, match, 1.0, 1.0, 0.0)
-    assert "8 found, 1 missed, 1 wrong" in plots.describe(plots.wiring(recovery, units=3))
+    assert "8 found, 1 missed, 1 wrong" in plots.wiring(recovery, units=3).description
 
 
 def test_colors_differ_in_gray():
@@ -599,21 +599,19 @@ def test_nothing_global_changes(figures):
 
 
 def test_sentences_tell_what_is_drawn(figures):
-    assert "0.875" in plots.describe(figures["learning_curves"])
-    assert "20 each" in plots.describe(figures["class_balance"])
-    assert "15 mistakes" not in plots.describe(figures["mistakes"])  # twelve are shown
-    assert "12 mistakes" in plots.describe(figures["mistakes"])
-    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in plots.describe(figures["network"])
-    assert "1x1 267, 3x3 587, 5x5 907" in plots.describe(figures["receptive_fields"])
-    assert "params: 1 of 2 rows agree" in plots.describe(figures["against_paper"])
-    assert "GoogLeNet 2014 from NiN" in plots.describe(figures["family_tree"])
-    assert "6.67 % with 7 and 144; made: 10.00% with 1" in plots.describe(
-        figures["crops_and_networks"]
-    )
-    assert "10 views 8.00% to 5.00%" in plots.describe(figures["by_networks"])
-    assert "wrong in 3 of them" in plots.describe(figures["mosaic"])
-    assert "3 of 91, 3 of 103" in plots.describe(figures["squares"])
-    assert "expected calibration error 0.400" in plots.describe(figures["reliability"])
+    assert "0.875" in figures["learning_curves"].description
+    assert "20 each" in figures["class_balance"].description
+    assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
+    assert "12 mistakes" in figures["mistakes"].description
+    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in figures["network"].description
+    assert "1x1 267, 3x3 587, 5x5 907" in figures["receptive_fields"].description
+    assert "params: 1 of 2 rows agree" in figures["against_paper"].description
+    assert "GoogLeNet 2014 from NiN" in figures["family_tree"].description
+    assert "6.67 % with 7 and 144; made: 10.00% with 1" in figures["crops_and_networks"].description
+    assert "10 views 8.00% to 5.00%" in figures["by_networks"].description
+    assert "wrong in 3 of them" in figures["mosaic"].description
+    assert "3 of 91, 3 of 103" in figures["squares"].description
+    assert "expected calibration error 0.400" in figures["reliability"].description
 
 
 def test_the_drawn_landscape_is_unlike_its_mirror_image():
@@ -623,14 +621,17 @@ def test_the_drawn_landscape_is_unlike_its_mirror_image():
 
 
 def test_the_figures_of_runs_say_what_was_recorded(figures):
-    said = {name: plots.describe(figure) for name, figure in figures.items()}
+    descriptions = {name: figure.description for name, figure in figures.items()}
     ends = "ends at 0.875 after 0.1 minutes"
-    assert f"made {ends} with test accuracy 0.872, which passes the higher mark" in said["race"]
-    assert said["race"].endswith(f"again {ends}")
-    assert "made 0.875 to 0.875 over 2 seeds" in said["seeds"]
-    assert "modern is at 0.00 of its highest rate after epoch 6" in said["schedules"]
-    assert "made is at 0.10 of its highest rate after epoch 451" in said["schedules"]
-    assert "in 0 of them" in said["first_layer"]
+    assert (
+        f"made {ends} with test accuracy 0.872, which passes the higher mark"
+        in descriptions["race"]
+    )
+    assert descriptions["race"].endswith(f"again {ends}")
+    assert "made 0.875 to 0.875 over 2 seeds" in descriptions["seeds"]
+    assert "modern is at 0.00 of its highest rate after epoch 6" in descriptions["schedules"]
+    assert "made is at 0.10 of its highest rate after epoch 451" in descriptions["schedules"]
+    assert "in 0 of them" in descriptions["first_layer"]
 
 
 def test_every_repeated_recipe_has_its_marks():
@@ -639,15 +640,20 @@ def test_every_repeated_recipe_has_its_marks():
 
 
 def test_the_figures_of_reductions_say_what_was_counted_and_measured(figures):
-    said = {name: plots.describe(figure) for name, figure in figures.items()}
-    assert "163,696 parameters, 128.0 M multiply-adds, 256 channels" in said["block_shares"]
-    assert "3x3 79.0% of the multiply-adds and 50.0% of the channels" in said["block_shares"]
-    assert "2.67 times the multiply-adds" in said["with_and_without"]
-    assert "2.67 times the time" in said["with_and_without"]
-    assert "naive 192 to 416; paper 192 to 256" in said["channels_along"]
-    assert "3 seeds: whole block 0.810 at 1 to 0.810 at no reduction" in said["accuracy_by_width"]
-    assert "1 of 12 channels (5x5 reduction) hold" in said["spectra"]
-    assert "differ at" in said["two_orders"]
+    descriptions = {name: figure.description for name, figure in figures.items()}
+    assert "163,696 parameters, 128.0 M multiply-adds, 256 channels" in descriptions["block_shares"]
+    assert (
+        "3x3 79.0% of the multiply-adds and 50.0% of the channels" in descriptions["block_shares"]
+    )
+    assert "2.67 times the multiply-adds" in descriptions["with_and_without"]
+    assert "2.67 times the time" in descriptions["with_and_without"]
+    assert "naive 192 to 416; paper 192 to 256" in descriptions["channels_along"]
+    assert (
+        "3 seeds: whole block 0.810 at 1 to 0.810 at no reduction"
+        in descriptions["accuracy_by_width"]
+    )
+    assert "1 of 12 channels (5x5 reduction) hold" in descriptions["spectra"]
+    assert "differ at" in descriptions["two_orders"]
 
 
 def test_the_figures_of_reductions_have_units_and_a_second_channel(figures):
@@ -664,14 +670,14 @@ def test_the_figures_of_reductions_have_units_and_a_second_channel(figures):
 
 
 def test_the_figure_of_a_benchmark_says_what_was_measured(figures):
-    said = plots.describe(figures["bench"])
-    assert "images/s at 96 pixels 3.0 times" in said
-    assert "images/s at 224 pixels 2.8 times" in said
+    description = figures["bench"].description
+    assert "images/s at 96 pixels 3.0 times" in description
+    assert "images/s at 224 pixels 2.8 times" in description
     # 600,000 images at 90 a second, in 600 s
-    assert "modern, recorded time to 0.937 11 times" in said
-    assert "quick, time to 0.937" not in said  # never reached
-    assert "at 28 pixels, width 0.25 most of a step, 56%, is convolution backward" in said
-    assert "28 pixels takes 1.5 ms, one of 96 pixels 9 ms" in said
+    assert "modern, recorded time to 0.937 11 times" in description
+    assert "quick, time to 0.937" not in description  # never reached
+    assert "at 28 pixels, width 0.25 most of a step, 56%, is convolution backward" in description
+    assert "28 pixels takes 1.5 ms, one of 96 pixels 9 ms" in description
     left_out = replace(BENCH, races=(), goals=())
     texts = [text.get_text() for text in plots.bench(left_out).findobj(matplotlib.text.Text)]
     assert "d2l is not installed" in texts
@@ -682,19 +688,13 @@ def test_the_figure_of_a_benchmark_says_what_was_measured(figures):
 def test_confusion_names_the_most_frequent_mistake():
     cells = torch.eye(10, dtype=torch.long) * 10
     cells[6, 0] = 5
-    assert "Shirt called T-shirt/top, 33%" in plots.describe(plots.confusion(cells))
+    assert "Shirt called T-shirt/top, 33%" in plots.confusion(cells).description
 
 
 def test_no_mistakes_is_a_figure_as_well():
     sample = data.fashion_mnist("val", sample=10)
     logits = torch.nn.functional.one_hot(sample.tensors[1], 10).float()
-    assert "no mistake" in plots.describe(plots.mistakes(sample, logits))
-
-
-def test_a_foreign_figure_is_described_by_its_titles():
-    figure = matplotlib.figure.Figure()
-    figure.subplots().set_title("loss against step")
-    assert plots.describe(figure) == "Figure: loss against step"
+    assert "no mistake" in plots.mistakes(sample, logits).description
 
 
 COUNTED = [member for member in family.FAMILY if member.parameters is not None]
@@ -727,15 +727,15 @@ def test_a_count_agrees_with_print_when_rounded_or_cut(counted, printed, agreed)
 
 
 def test_batch_norm_figures_say_what_they_show(figures):
-    assert "77% of them outside" in plots.describe(figures["sigmoid_input"])
-    assert "coin 100.00%" in plots.describe(figures["standardized"])
-    assert "plain reaches 0.70, BN reaches 0.90" in plots.describe(figures["percentile_bands"])
-    assert "unit3 get: plain 2.5, BN 2.5" in plots.describe(figures["percentile_bands"])
-    assert "plain 0.550; BN 0.900" in plots.describe(figures["accuracy_by_step"])
-    assert "plain 0.75 at 1, 0.10 at 6" in plots.describe(figures["accuracy_by_depth"])
-    assert "plain 1e-06 to 0.001" in plots.describe(figures["by_layer"])
-    assert "before 1.00; after 0.00" in plots.describe(figures["correlations"])
-    assert "plain loss 1.5, gradient 4.5" in plots.describe(figures["along_the_step"])
+    assert "77% of them outside" in figures["sigmoid_input"].description
+    assert "coin 100.00%" in figures["standardized"].description
+    assert "plain reaches 0.70, BN reaches 0.90" in figures["percentile_bands"].description
+    assert "unit3 get: plain 2.5, BN 2.5" in figures["percentile_bands"].description
+    assert "plain 0.550; BN 0.900" in figures["accuracy_by_step"].description
+    assert "plain 0.75 at 1, 0.10 at 6" in figures["accuracy_by_depth"].description
+    assert "plain 1e-06 to 0.001" in figures["by_layer"].description
+    assert "before 1.00; after 0.00" in figures["correlations"].description
+    assert "plain loss 1.5, gradient 4.5" in figures["along_the_step"].description
 
 
 def test_the_sliders_ends_can_be_drawn():
@@ -746,8 +746,8 @@ def test_the_sliders_ends_can_be_drawn():
 def test_layer_bars_say_where_the_parameters_are(figures):
     table = COSTS["alexnet"]
     linear = sum(row.parameters for row in table if row.kind == "linear") / table.parameters
-    said = plots.describe(figures["layer_bars"])
-    assert f"alexnet has {table.parameters / 1e6:,.1f} million, {linear:.0%} of them" in said
+    description = figures["layer_bars"].description
+    assert f"alexnet has {table.parameters / 1e6:,.1f} million, {linear:.0%} of them" in description
     heights = [bar.get_height() * 1e6 for bar in figures["layer_bars"].axes[0].patches]
     assert sum(heights) == pytest.approx(table.parameters)
     assert len(heights) == 8
@@ -757,8 +757,8 @@ def test_layer_bars_say_where_the_parameters_are(figures):
 
 
 def test_stripes_of_six_pixels_are_miscounted_at_stride_four(figures):
-    said = plots.describe(figures["aliasing"])
-    assert "answers 3 times at stride 1; at stride 2 3 times, at stride 4 1 times" in said
+    description = figures["aliasing"].description
+    assert "answers 3 times at stride 1; at stride 2 3 times, at stride 4 1 times" in description
 
 
 def test_the_frame_surrounds_the_brightest_spot(figures):
@@ -768,5 +768,5 @@ def test_the_frame_surrounds_the_brightest_spot(figures):
 
 
 def test_channel_rows_tell_what_is_left_of_active_channels(figures):
-    assert "row, 0.250 of each" in plots.describe(figures["channel_rows"])
-    assert "one 50%; other 25%" in plots.describe(figures["shift_curves"])
+    assert "row, 0.250 of each" in figures["channel_rows"].description
+    assert "one 50%; other 25%" in figures["shift_curves"].description

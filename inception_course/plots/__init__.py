@@ -50,6 +50,6 @@ from .one_by_one import (
     with_and_without,
 )
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
-from .style import Note, Picture, describe
+from .style import Note, Picture
 
 __all__ = [name for name, value in list(vars().items()) if callable(value)]

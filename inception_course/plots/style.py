@@ -1,9 +1,9 @@
 """What every figure of the course is: a picture with its sentence, in colors all can tell apart.
 
-A figure shows itself in a notebook, with its description as text for those who do not see it;
-`describe` gives the same sentence. The colors are Okabe and Ito's, which color-blind readers can
-tell apart, and lines and bars differ in more than color. Figures are drawn in the course's own
-settings, whatever the reader's are, and leave those as they were.
+A figure shows itself in a notebook, with its description as text for those who do not see it. The
+colors are Okabe and Ito's, which color-blind readers can tell apart, and lines and bars differ in
+more than color. Figures are drawn in the course's own settings, whatever the reader's are, and
+leave those as they were.
 """
 
 import base64
@@ -119,14 +119,6 @@ class Note:
 
     def __repr__(self) -> str:
         return self.text
-
-
-def describe(figure: Figure) -> str:
-    """Return what a screen reader says in place of the figure."""
-    if description := getattr(figure, "description", ""):
-        return description
-    titles = (axes.get_title() for axes in figure.axes)
-    return "Figure: " + "; ".join(title for title in titles if title)
 
 
 def styled(series: Iterable[T], table: Sequence[Style] = LINES) -> Iterator[tuple[T, Style]]:
