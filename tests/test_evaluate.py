@@ -376,3 +376,21 @@ def test_calibration_refuses_logits():
         evaluate.calibration(torch.randn(5, 10), torch.zeros(5).long())
     with pytest.raises(ValueError, match="bins"):
         evaluate.calibration(torch.eye(3), torch.arange(3), bins=0)
+
+
+def test_temperature_finds_how_much_too_sure_a_network_is():
+    probabilities, labels = drawn(20_000)
+    for factor in (0.5, 1.0, 3.0):
+        logits = factor * probabilities.log()
+        found = evaluate.temperature(logits, labels)
+        assert found == pytest.approx(factor, rel=0.03)
+        cooled = evaluate.calibration((logits / found).softmax(dim=1), labels)
+        assert abs(cooled.overconfidence) < 0.01
+        losses = [nn.functional.cross_entropy(logits / t, labels) for t in (found, 0.95 * found)]
+        assert losses[0] < losses[1]
+
+
+def test_temperature_stays_within_its_bounds():
+    right, wrong = torch.arange(4), torch.tensor([1, 0, 3, 2])
+    assert evaluate.temperature(torch.eye(4), right) == pytest.approx(0.05, rel=0.01)
+    assert evaluate.temperature(torch.eye(4), wrong) == pytest.approx(20, rel=0.01)
