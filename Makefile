@@ -24,8 +24,9 @@ D2L := $(shell sed -n 's/^\(d2l==[0-9.]*\).*/\1/p' requirements.txt)
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
 
-lab: $(READY) ## set up the environment and open the course in JupyterLab
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m jupyterlab notebooks/00_start_here.ipynb $(LABFLAGS)
+lab: $(READY) ## set up the environment and open working copies of the lectures in JupyterLab
+	$(RUN) tools/copies.py
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(RUN) -m jupyterlab my_notebooks/00_start_here.ipynb $(LABFLAGS)
 
 copies: $(READY) ## make copies of the notebooks to work in, in my_notebooks
 	$(RUN) tools/copies.py
@@ -49,13 +50,16 @@ notebooks: $(READY) ## run every notebook again and store what it shows
 	$(RUN) tools/execute.py notebooks/*.ipynb
 
 slides: $(DOCS) ## make the slides of every lecture, in build/slides
-	$(RUN) tools/slides.py build/slides
+	$(RUN) tools/slides.py build/slides $(NB)
 
-site: $(DOCS) ## make the web edition, in build/site
+site: $(DOCS) ## make the web edition: build/site, with a book to take along, and all of it as build/site.zip
 	$(RUN) -m sphinx -b html -c docs -W -q . build/site
+	$(RUN) -m sphinx -b epub -c docs -W -q . build/epub
+	cp build/epub/*.epub build/site/
+	cd build && ../$(RUN) -m zipfile -c site.zip site
 
-assignment: $(DOCS) ## make an assignment for nbgrader: make assignment LECTURE=03
-	$(RUN) tools/assignment.py $(LECTURE) build/class
+assignment: $(DOCS) ## make an assignment for nbgrader: make assignment NB=03
+	$(RUN) tools/assignment.py "$(NB)" build/class
 
 clean: ## remove the environment and caches; results and data stay
 	rm -rf $(VENV) .venv-oldest build *.egg-info

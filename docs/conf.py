@@ -11,7 +11,7 @@ project = "The Inception Course"
 author = "The Inception Course authors"
 extensions = ["myst_nb"]
 root_doc = "README"
-include_patterns = ["README.md", "docs/*.md", "notebooks/*.ipynb"]
+include_patterns = ["README.md", "C*.md", "docs/*.md", "notebooks/*.ipynb"]
 nb_execution_mode = "off"
 nb_merge_streams = True
 nb_ipywidgets_js = {}
@@ -47,7 +47,7 @@ def add_contents(app, name, source):
     if name == "README":
         source[0] += (
             "\n```{toctree}\n:hidden:\n:glob:\n:caption: Lectures\nnotebooks/*\n```\n"
-            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Help\ndocs/*\n```\n"
+            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Help\ndocs/*\nCONTRIBUTING\nCHANGELOG\n```\n"
         )
 
 

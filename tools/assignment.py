@@ -60,7 +60,9 @@ def write(path, folder):
 
 
 def main(number, folder):
-    path = next((path for path in lectures.paths() if path.name.startswith(number)), None)
+    path = next(
+        (each for each in lectures.paths() if number and each.name.startswith(number)), None
+    )
     if path is None:
         names = ", ".join(path.stem for path in lectures.paths())
         sys.exit(f"no lecture begins with {number!r}: there are {names}")
