@@ -7,7 +7,9 @@ import importlib
 import json
 import lzma
 import math
+import random
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -317,14 +319,34 @@ def dotted(name):
         lambda name: f"{name}.GZ",
         lambda name: f"{name}/{name}",  # as Kaggle's archive is unpacked
         lambda name: f"{dotted(name)}/{dotted(name)}",
+        lambda name: f"raw/{dotted(name)}/{dotted(name)}.GZ",
+        lambda name: f"fashion-mnist/data/fashion/{name}.gz",  # Zalando's repository
+        lambda name: f"{name} (1).gz",  # a browser's second download
+        lambda name: name.replace("-", "_"),
+        str.upper,
     ],
 )
 def test_the_usual_spellings_of_the_files_are_found(spelling, tiny, tmp_path):
     for name, content in tiny.items():
         path = tmp_path / spelling(name)
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.write_bytes(gzip.compress(content) if path.suffix.lower() == ".gz" else content)
     assert len(data.fashion_mnist("train", root=tmp_path)) == 60
+    assert data.find(tmp_path).kind == "root"
+
+
+def test_a_damaged_file_beside_a_good_one_does_no_harm(tiny, tmp_path):
+    place(tiny, tmp_path)
+    place(tiny, tmp_path / "FashionMNIST" / "raw", packed=False)
+    damage(tmp_path / "train-images-idx3-ubyte.gz")
+    assert len(data.fashion_mnist("train", root=tmp_path)) == 60
+
+
+def test_a_folder_that_holds_itself_is_searched_once(tiny, tmp_path):
+    (tmp_path / "raw").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="holds no train-images"):
+        data.find(tmp_path)
+    place(tiny, tmp_path)
     assert data.find(tmp_path).kind == "root"
 
 
@@ -415,6 +437,65 @@ def test_damaged_clothing_is_not_taken_for_digits():
     assert not fashion._is_digits(data.to_idx(images[:, 0]))
     assert not fashion._is_digits(data.to_idx(labels.byte()))
     assert not any(map(fashion._is_digits, (b"", b"\0\0\x08\x03", b"\0\0\x08\x01", b"<html>")))
+
+
+DAMAGES = ("flip", "zeros", "cut", "swap", "insert")
+
+
+def damaged(content, kind, draw):
+    """The bytes with one damage at a random place."""
+    content, at = bytearray(content), draw.randrange(len(content))
+    if kind == "flip":
+        content[at] ^= 1 << draw.randrange(8)
+    elif kind == "zeros":
+        content[at : at + 40] = bytes(len(content[at : at + 40]))
+    elif kind == "cut":
+        del content[at:]
+    elif kind == "swap":
+        content[at:] = content[at:][::-1]
+    else:
+        content[at:at] = draw.randbytes(5)
+    return bytes(content)
+
+
+def refusal(right, **options):
+    """What is said of damaged test images; None if they are read as they are all the same."""
+    try:
+        read = data.fashion_mnist("test", **options).tensors
+    except DataError as error:
+        return str(error)
+    assert all(map(torch.equal, read, right))
+    return None
+
+
+def test_no_damaged_file_is_read_as_something_else(tiny, tmp_path):
+    draw, refused = random.Random(0), 0
+    right = data.fashion_mnist("test", root=place(tiny, tmp_path / "right")).tensors
+    for number in range(300):
+        folder = place(tiny, tmp_path / "root", packed=number % 3)
+        path = draw.choice(sorted(folder.glob("t10k*")))
+        path.write_bytes(damaged(path.read_bytes(), DAMAGES[number % 5], draw))
+        if message := refusal(right, root=folder):
+            refused += 1
+            assert str(path) in message
+        shutil.rmtree(folder)
+    assert refused > 250
+
+
+def test_no_damaged_sample_is_read_as_something_else(tmp_path, monkeypatch):
+    draw, refused = random.Random(1), 0
+    right = data.fashion_mnist("test", sample=20).tensors
+    files = ("sample.json", "test-labels-idx1-ubyte.xz", "test-images-idx3-ubyte.xz")
+    monkeypatch.setattr(fashion, "SAMPLE", tmp_path)
+    for number in range(60):
+        for name in files:
+            shutil.copy(Path(fashion.__file__).with_name("sample") / name, tmp_path)
+        path = tmp_path / draw.choice(files)
+        path.write_bytes(damaged(path.read_bytes(), DAMAGES[number % 5], draw))
+        if message := refusal(right, sample=20):
+            refused += 1
+            assert "install it again" in message
+    assert refused > 40
 
 
 # Downloading
@@ -538,6 +619,7 @@ FETCH = """
 import json, sys
 from inception_course import data
 folder, source, hashes = sys.argv[1:]
+fashion = sys.modules["inception_course.data.fashion_mnist"]
 fashion.SHA256 = json.loads(hashes)
 fashion.fetch(folder, [source], progress=False)
 """

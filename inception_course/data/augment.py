@@ -1,4 +1,4 @@
-"""Random changes to a batch of images, as bytes, that draw from a generator of their own.
+"""Change a batch of images at random: bytes in and out, drawn from a generator of their own.
 
 torchvision's transforms draw once for a whole batch; these draw for each image.
 """
@@ -29,31 +29,32 @@ class Translate:
     pixels: int
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
-        count, channels, height, width = images.shape
-        reach = 2 * self.pixels + 1
-        down, right = torch.randint(reach, (2, count, 1), generator=generator).to(images.device)
-        rows = down + torch.arange(height, device=images.device)  # [B, H]
-        columns = right + torch.arange(width, device=images.device)  # [B, W]
+        count, _, height, width = images.shape
+        tops, lefts = torch.randint(2 * self.pixels + 1, (2, count), generator=generator).tolist()
         padded = F.pad(images, [self.pixels] * 4)
-        image, channel = torch.arange(count)[:, None, None, None], torch.arange(channels)
-        return padded[image, channel[:, None, None], rows[:, None, :, None], columns[:, None, None]]
+        return torch.stack(
+            [
+                image[:, top : top + height, left : left + width]
+                for image, top, left in zip(padded, tops, lefts, strict=True)
+            ]
+        )
 
 
 @dataclass(frozen=True)
 class Cutout:
-    """Blacken a square of `pixels` at a random place in each image (cutout, DeVries 2017)."""
+    """Blacken a square of `pixels` at a random place in each image (DeVries and Taylor 2017)."""
 
     pixels: int
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         count, _, height, width = images.shape
         # The square may hang over the border, so that no pixel is safer than another.
-        top = torch.randint(1 - self.pixels, height, (count, 1), generator=generator)
-        left = torch.randint(1 - self.pixels, width, (count, 1), generator=generator)
-        down, right = torch.arange(height) - top, torch.arange(width) - left  # [B, H], [B, W]
-        rows, columns = ((x >= 0) & (x < self.pixels) for x in (down, right))
-        square = (rows[:, :, None] & columns[:, None, :])[:, None]  # [B, 1, H, W]
-        return images.masked_fill(square.to(images.device), 0)
+        tops = torch.randint(1 - self.pixels, height, (count,), generator=generator).tolist()
+        lefts = torch.randint(1 - self.pixels, width, (count,), generator=generator).tolist()
+        images = images.clone()
+        for image, top, left in zip(images, tops, lefts, strict=True):
+            image[:, max(top, 0) : top + self.pixels, max(left, 0) : left + self.pixels] = 0
+        return images
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class RandomResizedCrop:
         return resize_boxes(images, boxes)
 
     def boxes(self, count: int, height: int, width: int, generator: Generator) -> Tensor:
-        """The top, left, height and width of `count` patches, in pixels and parts: [count, 4]."""
+        """Draw top, left, height and width of `count` patches, in pixels and parts: [count, 4]."""
         share, shape, down, right = torch.rand(4, count, generator=generator)
         narrow, wide = self.aspect
         low, high = self.area
@@ -104,9 +105,9 @@ def resize_boxes(images: Tensor, boxes: Tensor) -> Tensor:
 
 
 def _between(size: int, starts: Tensor, lengths: Tensor) -> Tensor:
-    """How much each old pixel (column) counts in each new one (row): [B, size, size].
+    """Return how much each old pixel (column) counts in each new one (row): [B, size, size].
 
-    Linear interpolation: a pixel's weight falls from 1 where it is to 0 at its neighbors.
+    This is linear interpolation: a pixel's weight falls from 1 where it is to 0 at its neighbors.
     """
     pixels = torch.arange(size, device=starts.device)
     starts, lengths = starts[:, None], lengths[:, None]
@@ -116,7 +117,7 @@ def _between(size: int, starts: Tensor, lengths: Tensor) -> Tensor:
 
 
 class Compose(tuple[Augment, ...]):
-    """Augmentations applied in order: Compose((RandomFlip(), Translate(2)))."""
+    """Apply augmentations in order: Compose((RandomFlip(), Translate(2)))."""
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         for augment in self:

@@ -1,7 +1,7 @@
-"""Whole batches at once: normalized, augmented, resized, and seeded so that a run can resume."""
+"""Make whole batches at once: normalized, augmented, resized, seeded so that a run can resume."""
 
-import itertools
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -34,18 +34,18 @@ class Loader(Iterable[tuple[Tensor, Tensor]]):
         return len(self._bounds) - 1
 
     def _begin(self) -> tuple[Generator, list[Tensor], int]:
-        """The next pass: its generator, the rows of each batch, and the number to start at."""
+        """Begin a pass: return its generator, the rows of each batch, and where to start."""
         # torch's generator takes 32 bits of a seed; the product keeps (seed, epoch) pairs apart.
         generator = Generator().manual_seed((self.seed * 1_000_003 + self.epoch) % 2**32)
         start, self.start = self.start, 0
         self.epoch += 1
         count = self._bounds[-1]
         order = torch.randperm(count, generator=generator) if self.shuffle else torch.arange(count)
-        return generator, [order[a:b] for a, b in itertools.pairwise(self._bounds)], start
+        return generator, [order[a:b] for a, b in pairwise(self._bounds)], start
 
 
 class Batches(Loader):
-    """Normalized batches: `float32 [B, C, H, W]` images and `int64 [B]` labels.
+    """Gives normalized batches: `float32 [B, C, H, W]` images and `int64 [B]` labels.
 
     Pixels become (pixel / 255 - MEAN) / STD, in every channel alike. `augment` changes the bytes
     at their own size; then the whole batch is resized to `size` pixels square (bilinear,
@@ -77,19 +77,19 @@ class Batches(Loader):
         super().__init__(count, batch_size, shuffle=shuffle, seed=seed, min_last=min_last)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        return self._one_pass(*self._begin())
+        return self._one_pass(*self._begin())  # begun now, not when the first batch is taken
 
     def _one_pass(
         self, generator: Generator, batches: list[Tensor], start: int
     ) -> Iterator[tuple[Tensor, Tensor]]:
         for number, rows in enumerate(batches):
-            images = self.images[rows]
+            images, labels = self.images[rows], self.labels[rows]
             if self.augment:  # skipped batches draw as well, so that the next ones stay the same
                 images = self.augment(images, generator)
             if number >= start:
-                yield self._prepare(images.to(self.device)), self.labels[rows].to(self.device)
+                yield self._normalize(images.to(self.device)), labels.to(self.device)
 
-    def _prepare(self, images: Tensor) -> Tensor:
+    def _normalize(self, images: Tensor) -> Tensor:
         # Normalizing is linear, so it is done while the images are small.
         images = images.float().mul_(1 / (255 * STD)).sub_(MEAN / STD)
         if self.size is None or images.shape[2:] == (self.size, self.size):
@@ -99,7 +99,7 @@ class Batches(Loader):
 
 @runtime_checkable
 class LazyDataset(Protocol):
-    """A dataset that is read while a network trains, such as `folders.Pictures`."""
+    """Describes a dataset that is read while a network trains, such as `folders.Pictures`."""
 
     @property
     def labels(self) -> Tensor: ...
@@ -113,29 +113,29 @@ Dataset = TensorDataset | LazyDataset
 
 
 def loader(dataset: Dataset, batch_size: int, **options: Any) -> Loader:
-    """The batches of a dataset, in memory or not; the options are those of `Batches`."""
+    """Return the batches of a dataset, in memory or not; the options are those of `Batches`."""
     if isinstance(dataset, LazyDataset):
         return dataset.batches(batch_size, **options)
     return Batches(dataset, batch_size, **options)
 
 
 def subset(dataset: Dataset, rows: Tensor) -> Dataset:
-    """The given rows of a dataset."""
+    """Return the given rows of a dataset."""
     if isinstance(dataset, TensorDataset):
         return TensorDataset(*(tensor[rows] for tensor in dataset.tensors))
     return dataset.subset(rows)
 
 
 def targets(dataset: Dataset) -> Tensor:
-    """The class of every image of a dataset, `int64 [N]`."""
+    """Return the class of every image of a dataset, `int64 [N]`."""
     return dataset.tensors[1] if isinstance(dataset, TensorDataset) else dataset.labels
 
 
 def _require_images_and_labels(dataset: TensorDataset) -> None:
     tensors: tuple[Tensor, ...] = getattr(dataset, "tensors", ())
-    given = ", ".join(f"{str(t.dtype)[6:]} {list(t.shape)}" for t in tensors)
-    ranks_and_types = [(t.dim(), t.dtype) for t in tensors]
-    if ranks_and_types != [(4, torch.uint8), (1, torch.int64)] or not len(tensors[1]):
+    kinds = [(t.dtype, t.dim()) for t in tensors]
+    if kinds != [(torch.uint8, 4), (torch.int64, 1)] or not len(tensors[1]):
+        given = ", ".join(f"{str(t.dtype)[6:]} {list(t.shape)}" for t in tensors)
         raise ValueError(
             "expected a TensorDataset of uint8 [N, C, H, W] images and int64 [N] labels, N > 0; "
             f"given {type(dataset).__name__} of {given or 'no tensors'}"

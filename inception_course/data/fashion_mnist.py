@@ -1,4 +1,4 @@
-"""Fashion-MNIST: found or downloaded, verified, and split.
+"""Find or download Fashion-MNIST, verify it, and split it.
 
 The data is 70,000 gray images of 28x28 pixels in 10 classes (Xiao, Rasul and Vollgraf 2017,
 https://arxiv.org/abs/1708.07747). It is small enough to live in memory as bytes, so no
@@ -11,10 +11,11 @@ import hashlib
 import json
 import lzma
 import os
+import re
 import struct
 import time
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,16 +55,18 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
+# Folders below the one that is named in which people have the files: torchvision's, Zalando's.
+FOLDERS = ("raw", "fashion", "fashionmnist", "data")
 TIMEOUT = (5, 10)  # seconds to connect, and between two pieces of the answer
 PAUSES = (0, 1, 3)  # seconds before each attempt at a source
 
 
 class DataError(Exception):
-    """A data file is missing, damaged or not Fashion-MNIST; names the file and the way out."""
+    """Says that data is missing, damaged or of another kind; names the file and the way out."""
 
 
 class DataSource(NamedTuple):
-    """A folder with the data, and why it was chosen.
+    """Names a folder with the data, and why it was chosen.
 
     `kind` is "root" (named by argument), "environment" (by $INCEPTION_COURSE_DATA), "cache"
     (the user's), "system" (Debian's package), or "download": not there yet, to be fetched.
@@ -76,7 +79,7 @@ class DataSource(NamedTuple):
 def fashion_mnist(
     split: str, *, sample: int | None = None, root: str | os.PathLike[str] | None = None
 ) -> TensorDataset:
-    """Images `uint8 [N, 1, 28, 28]` and labels `int64 [N]` of one split.
+    """Return images `uint8 [N, 1, 28, 28]` and labels `int64 [N]` of one split.
 
     "train" (55,000) and "val" (5,000) part the official training set, see `split_indices`; "test"
     is the official 10,000. `sample=N` gives the first N of the packaged sample, which is balanced
@@ -99,7 +102,7 @@ def fashion_mnist(
 
 
 def split_indices(split: str) -> Tensor:
-    """Which images of the official training (or test) file make up a split, `int64 [N]`."""
+    """Return which images of the official training (or test) file make up a split, `int64 [N]`."""
     sizes = [SIZES["train"], SIZES["val"]]
     order = torch.randperm(sum(sizes), generator=Generator().manual_seed(2014))
     train, val = order.split(sizes)
@@ -107,11 +110,12 @@ def split_indices(split: str) -> Tensor:
 
 
 def find(root: str | os.PathLike[str] | None = None) -> DataSource:
-    """Where all four files are, read and verified, without downloading anything.
+    """Find where all four files are, read and verified, without downloading anything.
 
     Looks in `root`, else in $INCEPTION_COURSE_DATA; a folder named in either way is the only one
     looked at. Else in the user's cache, then in the system's copy. The files may be packed (.gz)
-    or not, and lie in the folder itself or where torchvision, Kaggle and others put them below it.
+    or not, may be spelled `train-images.idx3-ubyte` or in capitals, and lie in the folder itself or
+    where torchvision, Zalando and Kaggle put them below it.
 
     Raises DataError if a folder was named and is not usable.
     """
@@ -123,14 +127,14 @@ def _cache() -> Path:
 
 
 def file_names(part: str) -> tuple[str, str]:
-    """The names of the images' and the labels' file, unpacked, of "train" or "t10k" (test)."""
+    """Return the names of the images' and labels' file, unpacked, of "train" or "t10k" (test)."""
     return f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
 
 
 def _open(
     names: Iterable[str], root: str | os.PathLike[str] | None
 ) -> tuple[DataSource, list[bytes]]:
-    """The first source whose files are good, and what they hold."""
+    """Return the first source whose files are good, and what they hold."""
     setting = ""
     if root is not None:
         sources, setting = [DataSource("root", Path(root).expanduser())], f"root={str(root)!r}"
@@ -151,32 +155,32 @@ def _open(
 
 
 def _load(folder: Path, name: str) -> bytes:
-    """Verified contents of one of the four files, unpacked."""
+    """Return the verified contents of one of the four files, unpacked."""
+    errors = []
     try:
-        path = _locate(folder, name)
-        if path is None:
-            raise DataError(_missing(folder, name))
-        return _verified(path.read_bytes(), SHA256[name], path)
+        for path in _spelled(folder, name):
+            try:
+                return _verified(path.read_bytes(), SHA256[name], path)
+            except DataError as error:
+                errors.append(error)
+        raise errors[0] if errors else DataError(_missing(folder, name))
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error}") from error
 
 
-def _locate(folder: Path, name: str) -> Path | None:
-    for place in (folder, folder / "raw", folder / "FashionMNIST" / "raw"):
-        for path in _spelled(place, name):
-            # Kaggle puts each file into a folder of the same name.
-            for file in (path, *_spelled(path, name)):
-                if file.is_file():
-                    return file
-    return None
+def _spelled(folder: Path, name: str, depth: int = 4) -> Iterator[Path]:
+    """Yield the files that have this name, however people spell it; the course's spelling first."""
+    paths = folder.iterdir() if folder.is_dir() and depth else ()
+    for path in sorted(paths, key=lambda path: (path.name != f"{name}.gz", path.name)):
+        letters = _letters(path.name)
+        if letters.startswith(_letters(name)) and path.is_file():
+            yield path
+        elif letters in (*FOLDERS, _letters(name)):  # Kaggle puts a file into a folder of its name
+            yield from _spelled(path, name, depth - 1)
 
 
-def _spelled(folder: Path, name: str) -> list[Path]:
-    """What a folder has under this name, packed or not, with a dot for a dash, or in capitals."""
-    paths = folder.iterdir() if folder.is_dir() else ()
-    same = [p for p in paths if p.name.lower().replace(".", "-").removesuffix("-gz") == name]
-    # The file that `fetch` writes comes first, since others may be damaged.
-    return sorted(same, key=lambda path: (path.name != f"{name}.gz", path.name))
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _missing(folder: Path, name: str) -> str:
@@ -191,7 +195,7 @@ def _missing(folder: Path, name: str) -> str:
 
 
 def _verified(content: bytes, sha256: str, origin: Path | str) -> bytes:
-    """`content` unpacked, if it then is what it should be; `origin` is for the error."""
+    """Unpack `content`, and check that it then is what it should be; `origin` is for the error."""
     try:  # told by the first bytes, since some browsers unpack a .gz and keep its name
         if content.startswith(b"\x1f\x8b"):
             content = gzip.decompress(content)
@@ -210,7 +214,7 @@ def _verified(content: bytes, sha256: str, origin: Path | str) -> bytes:
 
 
 def _is_digits(content: bytes) -> bool:
-    """MNIST's first ten labels are known, and its images darker: mean 0.13; clothing has 0.29."""
+    """Tell MNIST by its first ten labels, and its images by their mean: 0.13; clothing has 0.29."""
     if content.startswith(b"\0\0\x08\x01"):
         return content[8:18] in (b"\5\0\4\1\x09\2\1\3\1\4", b"\7\2\1\0\4\1\4\x09\5\x09")
     if not content.startswith(b"\0\0\x08\x03") or len(content) < 1_000 * 28 * 28:
@@ -251,7 +255,7 @@ def fetch(
             try:
                 _load(folder, name)
             except DataError:
-                if destination is not None and _locate(folder, name):
+                if destination is not None and any(_spelled(folder, name)):
                     raise
                 missing.append(name)
         folder.mkdir(parents=True, exist_ok=True)
@@ -277,7 +281,7 @@ def fetch(
 
 
 def _download(source: str, name: str, progress: bool) -> bytes:
-    """One .gz, held in memory (26 MB at most) until it is known to be good."""
+    """Download one .gz, held in memory (26 MB at most) until it is known to be good."""
     for pause in PAUSES:
         time.sleep(pause)
         try:
@@ -318,20 +322,19 @@ def _packaged(split: str, count: int, root: str | os.PathLike[str] | None) -> Te
         sha256 = json.loads((SAMPLE / "sample.json").read_text("utf-8"))["sha256"]
         paths = {name: SAMPLE / f"{name}.xz" for name in file_names(split)}
         files = [_verified(path.read_bytes(), sha256[n], path) for n, path in paths.items()]
-    except (OSError, ValueError, KeyError, DataError) as error:
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
         raise DataError(f"the packaged sample is damaged, install it again: {error}") from error
     images, labels = (from_idx(file)[:count] for file in files)
     return TensorDataset(images.unsqueeze(1), labels.long())
 
 
 def sample_positions(labels: Tensor, count: int) -> Tensor:
-    """Positions in `labels` of a sample that is balanced in every prefix, `int64 [count]`.
+    """Return the positions in `labels` of a sample that is balanced in every prefix, `int64`.
 
     Every ten are the next image of each class, in shuffled order.
     """
     rounds, classes = count // len(CLASSES), range(len(CLASSES))
     next_of_each = torch.stack([(labels == c).nonzero()[:rounds, 0] for c in classes], dim=1)
-    # [rounds, 10]
     order = torch.rand(next_of_each.shape, generator=Generator().manual_seed(2014)).argsort(dim=1)
     return next_of_each.gather(1, order).flatten()
 
