@@ -53,8 +53,8 @@ slides: $(DOCS) ## make the slides of every lecture, in build/slides
 	$(RUN) tools/slides.py build/slides $(NB)
 
 site: $(DOCS) ## make the web edition: build/site, with a book to take along, and all of it as build/site.zip
-	$(RUN) -m sphinx -b html -c docs -W -q . build/site
-	$(RUN) -m sphinx -b epub -c docs -W -q . build/epub
+	$(RUN) -m sphinx -b html -c docs -d build/doctrees -W -q . build/site
+	$(RUN) -m sphinx -b epub -c docs -d build/doctrees -W -q . build/epub
 	cp build/epub/*.epub build/site/
 	cd build && ../$(RUN) -m zipfile -c site.zip site
 

@@ -8,7 +8,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 import lectures
 
 project = "The Inception Course"
-author = "The Inception Course authors"
+author = copyright = "The Inception Course authors"
+version = "2"
 extensions = ["myst_nb"]
 root_doc = "README"
 include_patterns = ["README.md", "C*.md", "docs/*.md", "notebooks/*.ipynb"]
@@ -47,7 +48,7 @@ def add_contents(app, name, source):
     if name == "README":
         source[0] += (
             "\n```{toctree}\n:hidden:\n:glob:\n:caption: Lectures\nnotebooks/*\n```\n"
-            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Help\ndocs/*\nCONTRIBUTING\nCHANGELOG\n```\n"
+            "\n```{toctree}\n:hidden:\n:glob:\n:caption: Help\ndocs/*\nC*\n```\n"
         )
 
 

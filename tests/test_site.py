@@ -22,8 +22,20 @@ pytestmark = pytest.mark.needs("sphinx")
 
 
 def build(builder, folder):
+    arguments = [
+        "-b",
+        builder,
+        "-c",
+        "docs",
+        "-d",
+        folder / "pages",
+        "-W",
+        "-q",
+        ".",
+        folder / "site",
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-b", builder, "-c", "docs", "-W", "-q", ".", folder],
+        [sys.executable, "-m", "sphinx", *map(str, arguments)],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -36,7 +48,7 @@ def build(builder, folder):
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     build("html", folder)
-    return folder
+    return folder / "site"
 
 
 def descriptions(path):
@@ -75,7 +87,7 @@ def test_no_check_is_shown(site):
 
 def test_the_book_for_a_reader_of_books_is_made(tmp_path):
     build("epub", tmp_path)
-    assert list(tmp_path.glob("*.epub"))
+    assert list((tmp_path / "site").glob("*.epub"))
 
 
 @pytest.fixture(scope="module")
