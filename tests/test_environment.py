@@ -61,7 +61,7 @@ def test_the_pythons_are_the_same_everywhere():
 
 def test_a_default_python_is_named_alike_everywhere():
     named = {
-        "README.md": ("python3.13 -m venv", "py -3.13 -m venv"),
+        "docs/install.md": ("python3.13 -m venv", "py -3.13 -m venv"),
         "environment.yml": ("python=3.13",),
         "Makefile": ("PYTHON=python3.13",),
         "inception_course/lessons/python_version.py": ("PYTHON=python3.13", "py -3.13"),
