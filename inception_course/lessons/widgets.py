@@ -1,11 +1,12 @@
 """What moves in a notebook: the explorers with sliders, and curves that grow while training.
 
 Everything here has a static twin in `plots`; without ipywidgets, or outside a notebook, it says so
-in a sentence and the lesson goes on.
+in a sentence and the lesson continues.
 """
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import length_hint
 
 from torch.utils.data import TensorDataset
 
@@ -129,14 +130,17 @@ class LiveCurves:
     """Curves that grow while `fit` trains, in one place of the notebook.
 
         live = widgets.LiveCurves(recipe)
-        run = train.fit(model, train_set, val_set, recipe, on_epoch_end=live, progress=live.progress)
+        run = train.fit(
+            model, train_set, val_set, recipe, on_epoch_end=live, progress=live.progress
+        )
 
     Redraws once per epoch and says in between how far it is, at most twice a second. Outside a
     notebook it prints a line per epoch.
     """
 
     def __init__(self, recipe: Recipe):
-        self.recipe, self.epochs = recipe, []
+        self.recipe = recipe
+        self.epochs: list[Epoch] = []
         self.started = time.perf_counter()
         self._picture = self._line = None
         if in_kernel():
@@ -152,7 +156,7 @@ class LiveCurves:
             yield batch
             now = time.perf_counter()
             if now - told > SECONDS_BETWEEN_UPDATES:
-                done = len(self.epochs) + (number + 1) / len(batches)
+                done = len(self.epochs) + (number + 1) / max(number + 1, length_hint(batches))
                 left = (now - self.started) * (self.recipe.epochs / done - 1)
                 self._say(
                     f"epoch {len(self.epochs) + 1} of {self.recipe.epochs}, {left:.0f} s left"

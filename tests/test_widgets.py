@@ -128,7 +128,7 @@ def test_a_real_run_can_be_watched(capsys):
     from helpers import TINY, dots, small_net
 
     live = widgets.LiveCurves(TINY)
-    run = train.fit(small_net(), dots(), dots(32), TINY, watch=live, progress=live.progress)
+    run = train.fit(small_net(), dots(), dots(32), TINY, on_epoch_end=live, progress=live.progress)
     assert tuple(live.epochs) == run.epochs
     assert capsys.readouterr().out.count("\n") == len(run.epochs)
     assert plots.learning_curves(run)
