@@ -170,7 +170,8 @@ def _show(axes: Axes, image: Tensor) -> None:
 
 
 def _frame(axes: Axes, outline: Style) -> None:
-    axes.spines[:].set(**{"visible": True, "linewidth": 3} | outline)
+    for spine in axes.spines.values():  # not spines[:].set, which matplotlib 3.7 does not know
+        spine.set(**{"visible": True, "linewidth": 3} | outline)
 
 
 def _outline(axes: Axes, box: Box, outline: Style, inset: float) -> None:
