@@ -1,16 +1,20 @@
-"""data/folders.py: a reader's own pictures, from files of all kinds to a trained network."""
+"""A reader's own pictures, from folders and files of all kinds to a trained network."""
 
 import os
+import random
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from torch import nn
 
 from inception_course import data, evaluate, train
@@ -21,6 +25,7 @@ from inception_course.data import (
     RandomResizedCrop,
     Translate,
     folders,
+    pictures,
 )
 from inception_course.train import checkpoint
 
@@ -56,6 +61,14 @@ def draw(path, color, seed, size=None):
         image.convert("CMYK").save(path)
     else:
         image.save(path)
+
+
+def save(image, path):
+    """As PNG with its path in a comment: files of the same pixels and of different bytes."""
+    comment = PngImagePlugin.PngInfo()
+    comment.add_text("path", str(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, pnginfo=comment)
 
 
 def fill(folder, count, seed):
@@ -138,9 +151,9 @@ def test_an_undivided_folder_is_cut_into_three_parts_of_every_class(undivided):
 
 
 def test_three_pictures_of_a_class_are_enough_and_other_files_do_no_harm(tmp_path):
-    for name in ("cat", "dog"):
+    for gray, name in ((60, "cat"), (90, "dog")):
         for number in range(3):
-            draw(tmp_path / name / "below" / f"{number}.png", (90, 90, 90), number)
+            draw(tmp_path / name / "below" / f"{number}.png", (gray, gray, gray), number)
     (tmp_path / "cat" / "notes.txt").write_text("not a picture")
     (tmp_path / "cat" / "._0.png").write_bytes(b"what macOS leaves beside a file")
     draw(tmp_path / "cat" / ".ipynb_checkpoints" / "0-checkpoint.png", (90, 90, 90), 0)
@@ -153,6 +166,150 @@ def test_three_pictures_of_a_class_are_enough_and_other_files_do_no_harm(tmp_pat
 def test_a_class_may_be_called_train(undivided):
     (undivided / "red").rename(undivided / "train")
     assert folders.open_folder(undivided, "val").classes == ("blue", "green", "train")
+
+
+HIDDEN = [
+    ".ipynb_checkpoints",  # Jupyter's copies
+    "__MACOSX",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    "@eaDir",
+    ".cache/deep",
+]
+
+
+@pytest.mark.parametrize("place", ["", "red", "red/deep"])
+@pytest.mark.parametrize("name", HIDDEN)
+def test_hidden_folders_and_those_of_systems_never_count(name, place, undivided):
+    before = [folders.open_folder(undivided, split).paths for split in folders.PURPOSE]
+    told = folders.describe(undivided)
+    for number in range(3):
+        draw(undivided / place / name / f"{number}.png", (200, 40, 40), 999 + number)
+    (undivided / place / "Thumbs.db").write_bytes(b"of Windows")
+    assert [folders.open_folder(undivided, split).paths for split in folders.PURPOSE] == before
+    assert folders.describe(undivided) == told
+
+
+def test_a_hidden_folder_around_the_pictures_does_no_harm(tmp_path):
+    fill(tmp_path / ".cache" / "pictures", 4, seed=0)
+    assert len(folders.open_folder(tmp_path / ".cache" / "pictures", "train")) == 6
+
+
+def test_folders_behind_links_count_once(undivided, tmp_path):
+    (undivided / "red").rename(tmp_path / "elsewhere")
+    (undivided / "red").symlink_to(tmp_path / "elsewhere")
+    (undivided / "blue" / "all").symlink_to(undivided)
+    assert [len(folders.open_folder(undivided, split)) for split in folders.PURPOSE] == [48, 6, 6]
+
+
+# What is said before a training
+
+
+def test_classes_and_counts_of_each_split_are_described(undivided_once, divided_once):
+    assert folders.describe(undivided_once).splitlines() == [
+        f"Pictures in {undivided_once}:",
+        "  class    train     val    test",
+        "  blue        16       2       2",
+        "  green       16       2       2",
+        "  red         16       2       2",
+        "  in all      48       6       6",
+    ]
+    assert folders.describe(divided_once).splitlines()[1:3] == [
+        "  class    train     val",
+        "  blue        12       6",
+    ]
+
+
+def test_many_classes_are_not_described_endlessly(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "SHOWN", 2)
+    fill(tmp_path, 3, seed=0)
+    assert folders.describe(tmp_path).splitlines()[3:] == [
+        "  green            1       1       1",
+        "  and 1 more",
+        "  in all           3       3       3",
+    ]
+
+
+def test_files_that_are_left_out_are_counted_by_ending_and_named(undivided):
+    for number in range(30):
+        (undivided / "red" / f"{number:02}.HEIC").write_bytes(bytes([number]))
+    (undivided / "red" / "notes.txt").write_text("not a picture")
+    (undivided / "README").write_text("not a picture either")
+    draw(undivided / "loose.png", (0, 0, 0), 5)
+    *table, unread, loose = folders.describe(undivided).splitlines()
+    assert table[-1] == "  in all      48       6       6"
+    assert unread == (
+        "Not read: 30 .heic (red/00.HEIC, red/01.HEIC, red/02.HEIC, red/03.HEIC, red/04.HEIC and "
+        "25 more), 1 without an ending (README), 1 .txt (red/notes.txt). Save pictures as JPEG or "
+        "PNG."
+    )
+    assert loose.startswith("In no folder of a class: 1 (loose.png). Move")
+
+
+def test_whatever_ending_pillow_reads_counts(tmp_path):
+    for name in COLORS:
+        for number, ending in enumerate(("jpg", "jfif", "JPE", "gif", "bmp", "webp", "tif", "ppm")):
+            image = Image.new("RGB", (9, 9 + number), COLORS[name])
+            (tmp_path / name).mkdir(exist_ok=True)
+            kind = "JPEG" if ending in ("jfif", "JPE") else None
+            image.save(tmp_path / name / f"{number}.{ending}", kind)
+    assert folders.describe(tmp_path).splitlines()[-1] == "  in all      18       3       3"
+    for split in folders.PURPOSE:
+        folders.open_folder(tmp_path, split)
+
+
+# No picture is in two splits
+
+
+def every_file(folder):
+    return [path for split in folders.PURPOSE for path in folders.open_folder(folder, split).paths]
+
+
+def test_of_a_picture_and_its_copies_one_is_used(undivided):
+    for number in range(6):
+        shutil.copy(undivided / "red" / "01-b.png", undivided / "red" / f"copy {number}.png")
+    used = every_file(undivided)
+    assert len(used) == 60
+    assert len({path.read_bytes() for path in used}) == 60
+    told = folders.describe(undivided).splitlines()[-1]
+    assert told.startswith(
+        "Not used, since another one has the same bytes: 6 (red/copy 0.png is red/01-b.png, "
+    )
+    assert "and 1 more" in told
+
+
+def test_a_picture_to_validate_or_test_with_is_not_learned_from(divided):
+    for name in COLORS:
+        draw(divided / "test" / name / "own.png", COLORS[name], 99)
+    shutil.copy(divided / "val" / "red" / "00-a.jpg", divided / "train" / "red" / "again.jpg")
+    shutil.copy(divided / "train" / "red" / "00-a.jpg", divided / "test" / "red" / "again.jpg")
+    shutil.copy(divided / "val" / "red" / "02-palette.png", divided / "test" / "red" / "more.png")
+    lengths = {split: len(folders.open_folder(divided, split)) for split in folders.PURPOSE}
+    assert lengths == {"train": 36 - 1, "val": 18 - 1, "test": 3 + 2}
+    assert len({path.read_bytes() for path in every_file(divided)}) == 35 + 17 + 5
+    told = folders.describe(divided).splitlines()[-1]
+    for copy in (
+        "train/red/again.jpg is val/red/00-a.jpg",
+        "train/red/00-a.jpg is test/red/again.jpg",
+        "val/red/02-palette.png is test/red/more.png",
+    ):
+        assert copy in told
+
+
+def test_a_reader_may_repeat_a_picture_within_a_split(divided):
+    shutil.copy(divided / "train" / "red" / "01-b.png", divided / "train" / "red" / "more.png")
+    assert len(folders.open_folder(divided, "train")) == 37
+
+
+def test_a_picture_in_two_classes_is_in_none(undivided):
+    shutil.copy(undivided / "red" / "01-b.png", undivided / "blue" / "wrong.png")
+    used = every_file(undivided)
+    assert len(used) == 59
+    assert not {"wrong.png"} & {path.name for path in used}
+    assert undivided / "red" / "01-b.png" not in used
+    told = folders.describe(undivided)
+    assert "blue/wrong.png is red/01-b.png, red/01-b.png is blue/wrong.png" in told
+    assert "remove the one in the wrong class" in told
 
 
 # Mistakes
@@ -174,7 +331,7 @@ def test_half_a_file_is_found_before_training(name, undivided):
     assert len(found) == 1
     assert str(undivided / "green" / name) in found[0]
     assert found[0].startswith("1 of ")
-    assert found[0].endswith("Replace these files or remove them.")
+    assert found[0].endswith("Replace the file or remove it.")
 
 
 def test_what_is_no_picture_is_named_but_not_endlessly(divided):
@@ -209,12 +366,17 @@ def remove(folder):
         ("undivided", lambda f: (f / "pink").mkdir(), "train", r"pink has no pictures.*\.jpg"),
         ("undivided", remove, "train", "there is no folder"),
         ("undivided", lambda f: [remove(f / n) for n in COLORS], "train", "has 0 folders: give"),
-        ("undivided", lambda f: [remove(f / n) for n in ("red", "blue")], "val", "has 1 folders"),
+        (
+            "undivided",
+            lambda f: [remove(f / n) for n in ("red", "blue")],
+            "val",
+            "has 1 folder: give",
+        ),
         (
             "undivided",
             lambda f: draw(f / "pink" / "one.png", (250, 150, 150), 0),
             "train",
-            "pink has 1 pictures, and a class needs at least 3: one each to learn from, to",
+            "pink has 1 picture, and a class needs at least 3: one each to learn from, to",
         ),
     ],
 )
@@ -223,6 +385,97 @@ def test_a_folder_that_will_not_do_is_told_why(layout, change, split, message, r
     change(folder)
     with pytest.raises(DataError, match=message):
         folders.open_folder(folder, split)
+
+
+def layout(folder, *places):
+    """Folders with three pictures each."""
+    for number, place in enumerate(places):
+        for i in range(3):
+            draw(folder / place / f"{i}.png", (90, 90, 90), 10 * number + i, size=(8, 8))
+
+
+def product(outer, inner):
+    return [f"{one}/{two}" for one in outer for two in inner]
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        (
+            product(["Training", "Testing"], ["cat", "dog"]),
+            "has the folders Testing, Training. .* train, val and, if you like, test, .*: rename "
+            "Testing to val, Training to train",
+        ),
+        (
+            product(["Train", "Val", "Test"], ["cat", "dog"]),
+            "rename Test to test, Train to train, Val to val",
+        ),
+        (product(["train", "validation"], ["cat", "dog"]), "rename validation to val"),
+        (product(["train", "test"], ["cat", "dog"]), "no folder val: make one like train"),
+        (product(["seg_train", "seg_test"], ["cat", "dog"]), "rename seg_test to val, seg_train"),
+        (["train", "test1"], "in each of them a folder for each class: rename test1 to val"),
+        (["train", "val"], "train has 0 folders: give each class a folder of its own"),
+        (
+            product(["fold 0", "fold 1"], ["cat", "dog"]),
+            "has the folders fold 0, fold 1, and each of them has cat, dog. If the classes are "
+            "cat, dog, name .* train, val and test. If they are fold 0, fold 1, move",
+        ),
+        (product(["cat", "dog"], ["train", "test"]), "each of them has test, train"),
+        (product(["pictures"], ["cat", "dog"]), r"one folder, pictures, .* name \S+/pictures inst"),
+        (product(["data"], product(["train", "val"], ["cat", "dog"])), "name .*/data instead"),
+        (["cat"], "has 1 folder: give each class"),
+        ([""], "has 0 folders: give each class"),
+    ],
+)
+def test_another_layout_is_refused_with_the_one_found_and_the_one_needed(places, message, tmp_path):
+    layout(tmp_path / "mine", *places)
+    (tmp_path / "mine" / "__MACOSX").mkdir()
+    for ask in (folders.describe, lambda folder: folders.open_folder(folder, "train")):
+        with pytest.raises(DataError, match=message):
+            ask(tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("places", "classes"),
+    [
+        (["cat/indoors", "dog/indoors"], ("cat", "dog")),
+        (["cat/indoors", "cat/outdoors", "dog"], ("cat", "dog")),
+        (["steam train", "diesel train"], ("diesel train", "steam train")),
+        (["trainers", "valley"], ("trainers", "valley")),
+        (["train", "bus"], ("bus", "train")),
+    ],
+)
+def test_classes_may_have_folders_below_and_names_like_splits(places, classes, tmp_path):
+    layout(tmp_path, *places)
+    assert folders.open_folder(tmp_path, "train").classes == classes
+
+
+def test_a_test_folder_of_another_kind_does_not_stop_a_training(divided):
+    draw(divided / "test" / "unknown" / "1.png", (1, 2, 3), 4)
+    assert len(folders.open_folder(divided, "train")) == 36
+    assert "In no folder of a class: 1 (test/unknown/1.png)" in folders.describe(divided)
+    with pytest.raises(DataError, match=r"test/unknown is of a class that .*train does not have"):
+        folders.open_folder(divided, "test")
+
+
+def test_a_class_without_pictures_is_told_what_it_has_instead(undivided):
+    for number in range(12):
+        (undivided / "pink").mkdir(exist_ok=True)
+        (undivided / "pink" / f"{number}.heic").touch()
+    with pytest.raises(
+        DataError, match=r"pink has no pictures to use:\nNot read: 12 \.heic .*JPEG"
+    ):
+        folders.open_folder(undivided, "train")
+    for number in range(2):
+        draw(undivided / "pink" / f"{number}.png", (9, 9, 9), number)
+    with pytest.raises(DataError, match=r"pink has 2 pictures, and .*\nNot read: 12 \.heic .*JPEG"):
+        folders.open_folder(undivided, "train")
+
+
+def test_what_cannot_be_looked_at_is_named(undivided):
+    (undivided / "red" / "gone.png").symlink_to(undivided / "nowhere.png")
+    with pytest.raises(DataError, match=r"gone\.png cannot be read: No such file.*Remove it"):
+        folders.open_folder(undivided, "train")
 
 
 def test_other_mistakes_are_refused(divided):
@@ -242,7 +495,7 @@ def test_every_kind_of_file_is_read_as_it_looks(tmp_path):
     color = (200, 100, 40)
     for name in FORMATS:
         draw(tmp_path / name, color, seed=1, size=(40, 30))
-        image = folders.read(tmp_path / name)
+        image = pictures.read(tmp_path / name)
         assert (image.mode, image.size) == ("RGB", (40, 30))
         mean = torch.tensor(list(image.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))))
         assert (mean - torch.tensor(color)).abs().max() < 12, name
@@ -256,12 +509,174 @@ def test_every_mode_becomes_red_green_and_blue(mode, tmp_path):
         image = Image.new("L", (5, 4), 64).convert(mode, dither=Image.Dither.NONE)
     image.save(tmp_path / "gray.png")
     expected = 0 if mode == "1" else 64
-    assert folders.read(tmp_path / "gray.png").getcolors() == [(20, (expected,) * 3)]
+    assert pictures.read(tmp_path / "gray.png").getcolors() == [(20, (expected,) * 3)]
+
+
+def deep(path, values, **tags):
+    """A gray TIFF of these values, float or integer, with tags that a camera's program sets."""
+    Image.fromarray(values).save(
+        path, tiffinfo={getattr(TiffImagePlugin, t): v for t, v in tags.items()}
+    )
+    return path
+
+
+RAMP = np.arange(256).reshape(16, 16)
+
+
+@pytest.mark.parametrize(
+    ("values", "tolerance"),
+    [
+        ((RAMP / 255).astype(np.float32), 0),
+        (RAMP.astype(np.float32), 0),
+        ((RAMP * 257).astype(np.float32), 0),
+        ((RAMP * 257).astype(np.uint16), 0),
+        ((RAMP * 257).astype(np.int32), 0),
+        (RAMP.astype(np.int32), 0),
+    ],
+    ids=["0 to 1", "0 to 255", "0 to 65535", "16 bits", "32 bits", "32 bits for 8"],
+)
+def test_gray_levels_are_read_as_the_file_holds_them(values, tolerance, tmp_path):
+    image = pictures.read(deep(tmp_path / "gray.tif", values))
+    assert np.array_equal(np.asarray(image), np.stack([RAMP] * 3, axis=2))
+
+
+def test_twelve_bits_in_a_file_are_twelve_bits(tmp_path):
+    packed = bytearray()
+    for first, second in zip(16 * RAMP.flat[::2], 16 * RAMP.flat[1::2], strict=True):
+        packed += int(first << 12 | second).to_bytes(3, "big")
+    entries = {256: 16, 257: 16, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 16, 279: len(packed)}
+    body = struct.pack("<2sHI", b"II", 42, 8 + len(packed)) + bytes(packed)
+    body += struct.pack("<H", len(entries))
+    body += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    (tmp_path / "gray.tif").write_bytes(body + bytes(4))
+    assert np.array_equal(np.asarray(pictures.read(tmp_path / "gray.tif"))[:, :, 0], RAMP)
+
+
+def invisible(values):
+    """A picture whose every pixel is transparent."""
+    image = Image.fromarray(np.stack([values] * 3, axis=2).astype(np.uint8))
+    image.putalpha(0)
+    return image
+
+
+LOST = {
+    "levels of 8 bits in 16.png": lambda: Image.fromarray(RAMP.astype(np.uint16)),
+    "levels of 8 bits in 16.tif": lambda: Image.fromarray(RAMP.astype(np.uint16)),
+    "a little more than 1.tif": lambda: Image.fromarray((RAMP / 250).astype(np.float32)),
+    "below 0.tif": lambda: Image.fromarray((RAMP / 127.5 - 1).astype(np.float32)),
+    "large.tif": lambda: Image.fromarray((RAMP * 2**20).astype(np.int32)),
+    "no number.tif": lambda: Image.fromarray(np.where(RAMP, 0.5, np.nan).astype(np.float32)),
+    "invisible.png": lambda: invisible(RAMP),
+    "white on clear.png": lambda: Image.merge(
+        "LA", (Image.new("L", (16, 16), 255), Image.fromarray(RAMP.astype(np.uint8)))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_picture_whose_levels_would_be_lost_is_refused_by_name(name, undivided):
+    path = undivided / "red" / name
+    LOST[name]().save(path)
+    found = []
+    for split in folders.PURPOSE:
+        try:
+            folders.open_folder(undivided, split)
+        except DataError as error:
+            found.append(str(error))
+    assert len(found) == 1
+    assert f"{path} cannot be read: it" in found[0]
+    assert "Save it with 8 bits" in found[0]
+    with pytest.raises(DataError, match="Save it with 8 bits"):
+        pictures.read(path)
+
+
+def test_colors_of_sixteen_bits_keep_their_upper_eight_or_are_refused(tmp_path):
+    def write(path, levels):
+        rows = np.zeros((4, 1 + 6 * 4), np.uint8)
+        rows[:, 1:] = np.stack([levels] * 3, axis=2).astype(">u2").reshape(4, 12).view(np.uint8)
+        chunks = [
+            (b"IHDR", struct.pack(">2I5B", 4, 4, 16, 2, 0, 0, 0)),
+            (b"IDAT", zlib.compress(rows.tobytes())),
+            (b"IEND", b""),
+        ]
+        path.write_bytes(
+            b"\x89PNG\r\n\x1a\n"
+            + b"".join(
+                struct.pack(">I", len(content))
+                + kind
+                + content
+                + struct.pack(">I", zlib.crc32(kind + content))
+                for kind, content in chunks
+            )
+        )
+        return path
+
+    ramp = np.arange(16).reshape(4, 4)
+    right = pictures.read(write(tmp_path / "right.png", 4096 * ramp))
+    assert np.array_equal(np.asarray(right)[:, :, 1], 16 * ramp)
+    with pytest.raises(DataError, match="comes out in one color"):
+        pictures.read(write(tmp_path / "dark.png", 16 * ramp))
+
+
+def test_a_picture_of_one_color_is_one(tmp_path):
+    for mode in ("L", "RGB", "RGBA", "P", "I;16", "F", "CMYK"):
+        Image.new(mode, (5, 4), 1 if mode in ("F", "P") else 0).save(tmp_path / "plain.tif")
+        assert len(pictures.read(tmp_path / "plain.tif").getcolors()) == 1
+        assert pictures.problem(tmp_path / "plain.tif") is None
+
+
+def test_a_picture_of_too_many_pixels_is_told_to_become_smaller(undivided, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    draw(undivided / "red" / "poster.png", (9, 9, 9), 0, size=(101, 100))
+    problem = pictures.problem(undivided / "red" / "poster.png")
+    assert "poster.png cannot be read: it has more than 10,000 pixels. Make it small" in problem
+
+
+def damaged(content, draw):
+    content, at = bytearray(content), draw.randrange(len(content))
+    kind = draw.randrange(4)
+    if kind == 0:
+        content[at] ^= 1 << draw.randrange(8)
+    elif kind == 1:
+        content[at : at + 20] = bytes(len(content[at : at + 20]))
+    elif kind == 2:
+        del content[at:]
+    else:
+        content[at:at] = draw.randbytes(5)
+    return bytes(content)
+
+
+def test_a_damaged_picture_is_refused_by_name_or_can_be_trained_on(tmp_path):
+    draw_damage, outcomes = random.Random(0), Counter()
+    names = ("a.jpg", "b.png", "palette.png", "cmyk.jpg", "c.webp", "d.tif", "e.gif", "f.bmp")
+    for name in names:
+        draw(tmp_path / "right" / name, (90, 160, 60), 0, size=(40, 30))
+    path = tmp_path / "damaged"
+    for number in range(400):
+        name = names[number % len(names)]
+        right = (tmp_path / "right" / name).read_bytes()
+        path = tmp_path / f"damaged-{name}"
+        path.write_bytes(damaged(right, draw_damage))
+        problem = pictures.problem(path)
+        outcomes[problem is None, name[-3:]] += 1
+        if problem:
+            assert str(path) in problem
+            assert problem.endswith(("the file or remove it.", "pixels a side.", "transparency."))
+            continue
+        dataset = pictures.Pictures((path, path), torch.tensor([0, 1]), ("a", "b"))
+        for augment in (None, AUGMENT):
+            ((images, _),) = dataset.batches(2, size=8, augment=augment)
+            assert images.isfinite().all()
+        if name.endswith("png"):  # the format that has checksums
+            whole = pictures.read(tmp_path / "right" / name)
+            assert pictures.read(path).tobytes() == whole.tobytes()
+    assert outcomes[False, "png"] > 60
+    assert outcomes[True, "jpg"] > 10
 
 
 def test_transparent_places_are_white(tmp_path):
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert folders.read(tmp_path / "clear.png").getcolors() == [(16, (255, 255, 255))]
+    assert pictures.read(tmp_path / "clear.png").getcolors() == [(16, (255, 255, 255))]
 
 
 def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
@@ -270,7 +685,7 @@ def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held upright: the left side is on top
     image.save(tmp_path / "upright.jpg", exif=exif)
-    turned = folders.read(tmp_path / "upright.jpg")
+    turned = pictures.read(tmp_path / "upright.jpg")
     assert turned.size == (20, 40)
     assert min(turned.getpixel((10, 5))) > 240
     assert max(turned.getpixel((10, 35))) < 15
@@ -278,9 +693,9 @@ def test_a_photograph_is_turned_as_the_camera_says(tmp_path):
 
 def test_a_large_photograph_is_read_small_but_never_too_small(tmp_path):
     draw(tmp_path / "large.jpg", (90, 160, 90), 0, size=(900, 640))
-    sizes = {least: folders.read(tmp_path / "large.jpg", least).size for least in (80, 81, 641)}
+    sizes = {least: pictures.read(tmp_path / "large.jpg", least).size for least in (80, 81, 641)}
     assert sizes == {80: (113, 80), 81: (225, 160), 641: (900, 640)}
-    assert folders.read(tmp_path / "large.jpg").size == (900, 640)
+    assert pictures.read(tmp_path / "large.jpg").size == (900, 640)
 
 
 # Batches
@@ -303,12 +718,12 @@ def test_without_augmentation_the_largest_square_in_the_middle_is_seen(tmp_path)
         )
         for number in range(3):
             (tmp_path / name).mkdir(exist_ok=True)
-            image.save(tmp_path / name / f"{number}.png")
+            save(image, tmp_path / name / f"{number}.png")
     dataset = folders.open_folder(tmp_path, "val")
     ((images, labels),) = dataset.batches(2, size=10)
     assert images.shape == (2, 3, 10, 10)
     assert (images.dtype, labels.dtype) == (torch.float32, torch.int64)
-    mean, std = torch.tensor(folders.MEAN), torch.tensor(folders.STD)
+    mean, std = torch.tensor(pictures.MEAN), torch.tensor(pictures.STD)
     expected = (torch.tensor([0, 0.2, 1]) - mean) / std
     inside = images[:, :, 1:-1, 1:-1]  # the border blends with what is beside it
     torch.testing.assert_close(inside, expected[:, None, None].expand(2, 3, 8, 8))
@@ -329,13 +744,13 @@ def test_a_crop_looks_at_a_part_and_at_another_one_in_every_pass(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         for number in range(3):
-            Image.fromarray(ramp.numpy()).save(tmp_path / name / f"{number}.png")
+            save(Image.fromarray(ramp.numpy()), tmp_path / name / f"{number}.png")
     dataset = folders.open_folder(tmp_path, "train")
     batches = dataset.batches(2, size=20, augment=Compose((RandomResizedCrop(),)), shuffle=True)
     seen = []
     for _ in range(20):
         ((images, _),) = batches
-        pixels = 255 * (images[:, 0] * folders.STD[0] + folders.MEAN[0])
+        pixels = 255 * (images[:, 0] * pictures.STD[0] + pictures.MEAN[0])
         seen += [tuple(row.round().int().tolist()) for row in pixels[:, 10, [0, -1]]]
     spans = torch.tensor([last - first for first, last in seen]) / 238  # of 20 centers, 19/20
     assert len(set(seen)) > 30
@@ -386,6 +801,37 @@ def test_two_passes_at_the_same_time_do_not_interfere(val_set):
     pairs = list(zip(together, together, strict=True))
     assert identical([one for one, _ in pairs], first)
     assert identical([two for _, two in pairs], second)
+
+
+READING = """
+import os, signal, sys
+import torch
+from inception_course.data import folders
+
+def main():
+    torch.multiprocessing.set_start_method("spawn")
+    signal.signal(signal.SIGINT, lambda *_: print("stop asked for"))
+    batches = iter(folders.open_folder(sys.argv[1], "val", workers=1).batches(4, size=8))
+    next(batches)
+    os.killpg(0, signal.SIGINT)
+    print(sum(len(labels) for _, labels in batches))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_reads_on_after_ctrl_c_which_reaches_it_too(divided, tmp_path):
+    (tmp_path / "reading.py").write_text(READING)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "reading.py", divided],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        start_new_session=True,
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (["stop asked for", "14"], "")
 
 
 # Training

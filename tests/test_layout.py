@@ -64,7 +64,7 @@ def level(module):
 
 
 def test_imports_are_found():
-    assert {("machine",), ("data", "augment"), ("data", "batches")} <= GRAPH["data", "folders"]
+    assert {("machine",), ("data", "pictures")} <= GRAPH["data", "folders"]
     assert {("data",), ("train", "processes"), ("train", "recipes")} <= GRAPH["train", "session"]
     assert {("plots",), ("studies", "bench"), ("train",)} <= GRAPH["__main__",]  # within functions
     assert set.union(*LEVELS) == {module[0] if module else "" for module in MODULES}
