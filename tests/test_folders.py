@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image, PngImagePlugin, TiffImagePlugin
+from PIL import Image, PngImagePlugin
 from torch import nn
 
 from inception_course import data, evaluate, train
@@ -512,43 +512,47 @@ def test_every_mode_becomes_red_green_and_blue(mode, tmp_path):
     assert pictures.read(tmp_path / "gray.png").getcolors() == [(20, (expected,) * 3)]
 
 
-def deep(path, values, **tags):
-    """A gray TIFF of these values, float or integer, with tags that a camera's program sets."""
-    Image.fromarray(values).save(
-        path, tiffinfo={getattr(TiffImagePlugin, t): v for t, v in tags.items()}
-    )
-    return path
-
-
 RAMP = np.arange(256).reshape(16, 16)
 
 
 @pytest.mark.parametrize(
-    ("values", "tolerance"),
+    "values",
     [
-        ((RAMP / 255).astype(np.float32), 0),
-        (RAMP.astype(np.float32), 0),
-        ((RAMP * 257).astype(np.float32), 0),
-        ((RAMP * 257).astype(np.uint16), 0),
-        ((RAMP * 257).astype(np.int32), 0),
-        (RAMP.astype(np.int32), 0),
+        (RAMP / 255).astype(np.float32),
+        RAMP.astype(np.float32),
+        (RAMP * 257).astype(np.float32),
+        (RAMP * 257).astype(np.uint16),
+        (RAMP * 257).astype(np.int32),
+        RAMP.astype(np.int32),
     ],
     ids=["0 to 1", "0 to 255", "0 to 65535", "16 bits", "32 bits", "32 bits for 8"],
 )
-def test_gray_levels_are_read_as_the_file_holds_them(values, tolerance, tmp_path):
-    image = pictures.read(deep(tmp_path / "gray.tif", values))
+def test_gray_levels_are_read_as_the_file_holds_them(values, tmp_path):
+    Image.fromarray(values).save(tmp_path / "gray.tif")
+    image = pictures.read(tmp_path / "gray.tif")
     assert np.array_equal(np.asarray(image), np.stack([RAMP] * 3, axis=2))
 
 
-def test_twelve_bits_in_a_file_are_twelve_bits(tmp_path):
-    packed = bytearray()
-    for first, second in zip(16 * RAMP.flat[::2], 16 * RAMP.flat[1::2], strict=True):
-        packed += int(first << 12 | second).to_bytes(3, "big")
-    entries = {256: 16, 257: 16, 258: 12, 259: 1, 262: 1, 273: 8, 277: 1, 278: 16, 279: len(packed)}
-    body = struct.pack("<2sHI", b"II", 42, 8 + len(packed)) + bytes(packed)
-    body += struct.pack("<H", len(entries))
-    body += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
-    (tmp_path / "gray.tif").write_bytes(body + bytes(4))
+def twelve_bits(values):
+    pairs = zip(values.flat[::2], values.flat[1::2], strict=True)
+    return b"".join(int(first << 12 | second).to_bytes(3, "big") for first, second in pairs)
+
+
+@pytest.mark.parametrize(
+    ("bits", "content", "tags"),
+    [
+        (12, twelve_bits(16 * RAMP), {}),
+        (16, (128 * RAMP).astype("<i2").tobytes(), {339: 2}),  # signed
+        (16, (257 * (255 - RAMP)).astype("<u2").tobytes(), {262: 0}),  # white is zero
+    ],
+)
+def test_a_tiff_is_read_by_its_tags(bits, content, tags, tmp_path):
+    entries = {256: 16, 257: 16, 258: bits, 259: 1, 262: 1, 273: 8, 277: 1, 278: 16}
+    entries |= {279: len(content), **tags}
+    file = struct.pack("<2sHI", b"II", 42, 8 + len(content)) + content
+    file += struct.pack("<H", len(entries))
+    file += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    (tmp_path / "gray.tif").write_bytes(file + bytes(4))
     assert np.array_equal(np.asarray(pictures.read(tmp_path / "gray.tif"))[:, :, 0], RAMP)
 
 
@@ -623,6 +627,18 @@ def test_a_picture_of_one_color_is_one(tmp_path):
         Image.new(mode, (5, 4), 1 if mode in ("F", "P") else 0).save(tmp_path / "plain.tif")
         assert len(pictures.read(tmp_path / "plain.tif").getcolors()) == 1
         assert pictures.problem(tmp_path / "plain.tif") is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 900), (900, 1), (2, 3)])
+def test_a_picture_of_any_shape_can_be_trained_on(size, tmp_path):
+    for number, mode in enumerate(("1", "L", "LA", "RGB", "RGBA", "P", "CMYK", "I;16", "F")):
+        path = tmp_path / f"{number}.tif"
+        Image.new(mode, size).save(path)
+        assert pictures.problem(path) is None
+        dataset = pictures.Pictures((path, path), torch.tensor([0, 1]), ("a", "b"))
+        for augment in (None, AUGMENT):
+            ((images, _),) = dataset.batches(2, size=8, augment=augment)
+            assert images.shape == (2, 3, 8, 8)
 
 
 def test_a_picture_of_too_many_pixels_is_told_to_become_smaller(undivided, monkeypatch):

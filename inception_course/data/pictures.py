@@ -22,7 +22,8 @@ from .fashion_mnist import DataError
 # The pixels of ImageNet have these, scaled to 0..1, red, green and blue, as torchvision's networks
 # take them: near enough to most photographs, and the same for every folder.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-BITS, FORMAT, SIGNED = 258, 339, 2  # two tags of TIFF, and a value of the second
+BITS, WHITE, FORMAT = 258, 262, 339  # tags of TIFF
+WHITE_IS_ZERO, SIGNED = 0, 2  # values of the last two
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +214,8 @@ def _in_eight_bits(path: Path, image: Image.Image, tags: Any) -> Image.Image:
             f"{path} cannot be read: its levels go from {low:g} to {high:g} of {limit}, and would "
             "come out in one color. Save it with 8 bits, from black to white."
         )
+    if tags.get(WHITE) == WHITE_IS_ZERO:
+        levels = 255 - levels
     return Image.fromarray(levels.astype(np.uint8))
 
 
