@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from . import data, machine
 from . import train as training
+from .data import folders
 from .lessons import doctor
 from .train import checkpoint, processes
 
@@ -109,6 +110,8 @@ def train(
         fail(f"there is no run in {folder} to resume: name its folder with --out")
     say = typer.echo if processes.is_first() else lambda text: None
 
+    if images:
+        say(folders.describe(images))
     val_count = sample and min(sample, data.SAMPLE_SIZES["val"])
     train_set = open_split("train", sample, root, images, workers)
     val_set = open_split("val", val_count, root, images, workers)
@@ -277,7 +280,7 @@ def study(
 
 @app.command()
 def crops(
-    folders: Annotated[list[Path], typer.Argument(help="Folders of runs, one or more.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, one or more.")],
     out: Annotated[Path, typer.Option(help="The record; an unfinished one is resumed.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
     images: Annotated[int | None, typer.Option(help="The first N images of the split.")] = None,
@@ -302,7 +305,7 @@ def crops(
         fail(f"--images must be 1 to {len(dataset)}, not {images}")
     dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))
     table = ensembles.measure(
-        folders,
+        runs,
         dataset,
         f"{split}, packaged sample" if sample else split,
         out,
@@ -318,7 +321,7 @@ def crops(
             f"{row.models:6} {row.crops:5} {row.cost:5} {row.error:7.2%} {change:>18}  "
             f"{row.calibration_error:.3f}"
         )
-    if len(table.rows) < len(folders) * len(table.settings["protocols"]):
+    if len(table.rows) < len(runs) * len(table.settings["protocols"]):
         typer.echo(f"Not finished: run the same command again to resume {out}.")
         raise typer.Exit(1)
 
@@ -399,8 +402,6 @@ def open_split(
         return data.fashion_mnist(split, sample=sample, root=root)
     if sample or root:
         fail("--images takes the place of Fashion-MNIST: leave out --sample and --root")
-    from .data import folders
-
     return folders.open_folder(images, split, workers=workers)
 
 
