@@ -3,15 +3,37 @@
     from inception_course.lessons.exercises import ch00
     ch00.q1.check(0.25)
 
-A check never raises and never changes anything, so that the notebook runs on whatever is answered.
+Each is a table: the answer, and for every known mistake what is said to it. There are four kinds,
+`Number`, `Choice`, `Code` and `Open`. A check never raises and never changes anything, so that the
+notebook runs on whatever is answered.
 """
 
 import inspect
+import math
 import textwrap
-from collections.abc import Callable
-from dataclasses import dataclass
-from numbers import Real
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
+
+import torch
+from torch import Tensor
+
+from .answers import (
+    alike,
+    content,
+    difference,
+    holdings,
+    mismatch,
+    named,
+    number,
+    plain,
+    same,
+    unwrap,
+    what,
+)
+
+UNITS = {1_000: "thousands", 1_024: "K of 1,024", 1_000_000: "millions", 0.01: "per cent"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +60,44 @@ class Solution:
         return f"{self.text}\n\n{textwrap.dedent(inspect.getsource(self.answer))}".rstrip()
 
 
+@dataclass(eq=False)
 class Exercise:
     """A question with a check.
 
-    `examine` gets an answer and returns what is wrong with it, in a sentence that teaches, or None
-    if it is right. `hints` are given one after the other, ever more explicit.
+    `hints` are given one after the other, ever more explicit; the last one is not the answer.
+    `because` explains the `answer`.
     """
 
-    def __init__(
-        self, examine: Callable[[Any], str | None], hints: tuple[str, ...], solution: Solution
-    ):
-        self._examine, self._hints, self._solution = examine, hints, solution
-        self._given = 0
+    answer: Any
+    _: KW_ONLY
+    hints: Sequence[str]
+    because: str
+    _given: int = field(default=0, init=False)
+
+    def examine(self, answer: Any) -> str | None:
+        """Return what is wrong with an answer, in a sentence that teaches; None if it is right."""
+        raise NotImplementedError
+
+    def known(self) -> Iterator[tuple[Any, str]]:
+        """Go through the wrong answers of the table, each with what is said to it."""
+        yield from getattr(self, "wrong", {}).items()
 
     def check(self, answer: Any) -> Verdict:
         if answer is ... or is_empty(answer):
             return Verdict(False, "Not answered yet: put your answer in place of the three dots.")
         try:
-            wrong = self._examine(answer)
-        except Exception as error:  # of the learner's code, or of an answer of another kind
-            wrong = f"your answer raised {type(error).__name__}: {error}"
+            wrong = self.examine(answer)
+        except Exception as error:  # of an answer that does something when it is looked at
+            wrong = f"this cannot be read as an answer: {error}"
         return Verdict(False, f"Not yet: {wrong}") if wrong else Verdict(True, "Right.")
 
     def hint(self) -> Verdict:
-        """The next hint; after the last one, the last one again."""
-        self._given = min(self._given + 1, len(self._hints))
-        return Verdict(False, f"Hint {self._given}: {self._hints[self._given - 1]}")
+        """Give the next hint; after the last one, the last one again."""
+        self._given = min(self._given + 1, len(self.hints))
+        return Verdict(False, f"Hint {self._given}: {self.hints[self._given - 1]}")
 
     def solution(self) -> Solution:
-        return self._solution
+        return Solution(self.answer, self.because)
 
 
 def is_empty(function: Any) -> bool:
@@ -85,27 +116,234 @@ def is_empty(function: Any) -> bool:
     )
 
 
-# What `examine` functions are made of
+@dataclass(eq=False)
+class Number(Exercise):
+    """A question for a number; `wrong` has a mistake, or several in a tuple, and what is said.
+
+    A fraction may be rounded to two digits; a whole number must be equal, unless there is a
+    `tolerance`. Nothing outside `between` is right.
+    """
+
+    wrong: Mapping[float | tuple[float, ...], str]
+    otherwise: str
+    _: KW_ONLY
+    tolerance: float = 0.0
+    between: tuple[float, float] = (-math.inf, math.inf)
+
+    def known(self) -> Iterator[tuple[Any, str]]:
+        for values, message in self.wrong.items():
+            for value in values if isinstance(values, tuple) else [values]:
+                yield value, message
+
+    def examine(self, answer: Any) -> str | None:
+        given, (low, high) = number(answer), self.between
+        if given is None:
+            return f"this question wants a number, and you gave {what(answer)}."
+        if alike(given, self.answer, self.tolerance) and low <= given <= high:
+            return None
+        for value, message in self.known():
+            if alike(given, value):
+                return message
+        if not low <= given <= high:
+            return f"what is asked for lies between {low:g} and {high:g}."
+        return (self.answer and self._slip(given)) or self.otherwise
+
+    def _slip(self, given: float) -> str | None:
+        """Recognize the right number in another unit, of another sign, upside down, or rounded."""
+        for size, unit in UNITS.items():
+            if alike(given, self.answer / size):
+                return f"you seem to count in {unit}; give the number itself."
+        if alike(given, -self.answer):
+            return "the size is right, and the sign is not."
+        if alike(given, 1 / self.answer):
+            return "that is the inverse: you divide the other way round."
+        if math.isclose(given, self.answer, rel_tol=0.01):
+            return "that is close; give it without rounding on the way."
+        return None
 
 
-def number(answer: Any) -> float:
-    """`answer` as a float; raises `TypeError` for anything that is not one real number."""
-    if hasattr(answer, "item") and getattr(answer, "ndim", None) == 0:
-        answer = answer.item()
-    if isinstance(answer, bool) or not isinstance(answer, Real):
-        raise TypeError(f"this question wants a number, and got {answer!r}")
-    return float(answer)
+@dataclass(eq=False)
+class Choice(Exercise):
+    """A question with options: the right one, and for each wrong one what is said to it.
+
+    The reader may write an option as the text does, or as a longer or shorter form of the same
+    word; `also` has other words for an option.
+    """
+
+    wrong: Mapping[str, str]
+    _: KW_ONLY
+    also: Mapping[str, str] = field(default_factory=dict)
+
+    def examine(self, answer: Any) -> str | None:
+        options = sorted([self.answer, *self.wrong])
+        chosen = self._chosen(unwrap(answer), options)
+        if chosen is None:
+            listed = f"{', '.join(map(repr, options[:-1]))} or {options[-1]!r}"
+            return f"choose one of {listed}; you gave {what(answer)}."
+        return self.wrong.get(chosen)
+
+    def _chosen(self, answer: Any, options: list[str]) -> str | None:
+        text = plain(answer.replace("-", " ")) if isinstance(answer, str) else ""
+        text, value = self.also.get(text, text), number(answer)
+        if text in options:
+            return text
+        fitting = [
+            each
+            for each in options
+            if _one_word(text, each) or (value is not None and value == number(each))
+        ]
+        return fitting[0] if len(fitting) == 1 else None
 
 
-def written(function: Any) -> Callable:
-    """`function` if it is one, and not just three dots; raises `TypeError` otherwise."""
-    if not callable(function):
-        raise TypeError(f"this question wants a function, and got {function!r}")
-    return function
+def _one_word(text: str, option: str) -> bool:
+    """Whether one is the beginning of the other, as val of validation; conv2d is not conv2."""
+    short, long = sorted((text, option), key=len)
+    rest = long.removeprefix(short)
+    return len(short) > 2 and short[-1].isalpha() and rest != long and rest.isalpha()
 
 
-def choice(answer: Any, options: dict[str, str | None]) -> str | None:
-    """What `options` says to the answer: None for the right one, the mistake for the others."""
-    if not isinstance(answer, str) or answer.strip().lower() not in options:
-        raise TypeError(f"choose one of {', '.join(map(repr, options))}; got {answer!r}")
-    return options[answer.strip().lower()]
+class OtherKind(Exception):
+    """What a function returns cannot be compared with what it should return."""
+
+
+@dataclass(eq=False)
+class Code(Exercise):
+    """A question for a function: it must do what `answer` does in all `cases`.
+
+    `cases` makes tuples of arguments, which should differ in shape, layout and values; they are
+    drawn from torch's generator with a fixed seed, in the reader's default precision. `wrong` has
+    functions that go wrong in a known way. `outcome` turns what a function returns (and its
+    arguments, where it works `in_place`) into what is compared; `returns` names the kind it needs.
+    """
+
+    cases: Callable[[], Iterable[tuple]]
+    wrong: Mapping[Callable, str]
+    otherwise: str
+    _: KW_ONLY
+    returns: str = "a tensor"
+    outcome: Callable[..., Any] = lambda result, *arguments: result
+    in_place: bool = False
+
+    def examine(self, answer: Any) -> str | None:
+        if not callable(answer):
+            return f"give your function itself, by its name; you gave {what(answer)}."
+        if arity := self._arity(answer):
+            return arity
+        wants, _ = self._run(self.answer)
+        results, changed = self._run(answer)
+        equal = list(map(same, results, wants))
+        if changed:
+            lead = "the values are right, but your" if all(equal) else "your"
+            return f"{lead} function changed `{changed}`, which it was given: return a new one."
+        if all(equal):
+            return None
+        at = equal.index(False)
+        result, want, inputs = results[at], wants[at], self._inputs(at)
+        misfit = mismatch(result, want)
+        example = f" With {inputs}: {difference(result, want)}." if not misfit else ""
+        for mistake, message in self.wrong.items():
+            known, _ = self._run(mistake)
+            if all(map(same, results, known)) and not isinstance(known[at], Exception):
+                return message if isinstance(want, Tensor) else message + example
+        if isinstance(result, OtherKind):
+            return str(result)
+        if isinstance(result, Exception):
+            return f"{_stopped(result)} It was given {inputs}."
+        if result is None:
+            return "your function returns nothing: add a return statement."
+        lead = f"right for {self._inputs(0)}, and wrong for another input: " if at else ""
+        return lead + (misfit or self.otherwise + example)
+
+    @property
+    def _names(self) -> list[str]:
+        return list(inspect.signature(self.answer).parameters)
+
+    def _arity(self, function: Callable) -> str | None:
+        try:
+            signature = inspect.signature(function)
+        except ValueError:  # a function that is written in C
+            return None
+        try:
+            signature.bind(*self._names)
+        except TypeError:
+            takes = f"takes {len(signature.parameters)} argument(s)"
+            names = ", ".join(self._names)
+            return f"your function {takes}, the exercise gives it {len(self._names)}: {names}."
+        return None
+
+    def _drawn(self) -> list[tuple]:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            return list(self.cases())
+
+    def _inputs(self, at: int) -> str:
+        return ", ".join(map(named, self._names, self._drawn()[at]))
+
+    def _run(self, function: Callable) -> tuple[list, str | None]:
+        """Return what comes of each case, and the name of an argument that was changed."""
+        results, changed = [], None
+        for arguments in self._drawn():
+            held = [list(holdings(value)) for value in arguments]
+            before = [list(map(content, each)) for each in held]
+            with torch.random.fork_rng([]):
+                results.append(self._result(function, arguments))
+            after = [list(map(content, each)) for each in held]
+            if before != after and not self.in_place:
+                changed = self._names[list(map(list.__eq__, before, after)).index(False)]
+        return results, changed
+
+    def _result(self, function: Callable, arguments: tuple) -> Any:
+        try:
+            result = function(*arguments)
+        except Exception as error:
+            return error
+        try:
+            return (
+                None if result is None and not self.in_place else self.outcome(result, *arguments)
+            )
+        except Exception:
+            return OtherKind(f"{self.returns} is wanted, and this is {what(result)}.")
+
+
+def _stopped(error: Exception) -> str:
+    """Say at which line of the reader's function an error came up."""
+    lines = [
+        frame.line
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and "site-packages" not in frame.filename
+    ]
+    where = f" at `{lines[0]}`" if any(lines) else ""
+    reason = str(error).partition("\n")[0]
+    return f"your function stops{where}: {reason} ({type(error).__name__})."
+
+
+@dataclass(eq=False)
+class Open(Exercise):
+    """A question with many right answers: change an experiment so that its result is like this.
+
+    The reader gives the result, or a function of no arguments that makes it. `read` turns it into
+    what is measured, or into None where it is not what the question `wants`. A property is a
+    measure, when that is right, and what is said (of the measure) where it is not.
+    """
+
+    wants: str
+    properties: Sequence[tuple[Callable[[Any], Any], Callable[[Any], bool], str]]
+    _: KW_ONLY
+    read: Callable[[Any], Any] = lambda result: result
+
+    def examine(self, answer: Any) -> str | None:
+        result = answer
+        if inspect.isroutine(answer):
+            try:
+                result = answer()
+            except Exception as error:
+                return _stopped(error)
+        result = self.read(result)
+        for measure, holds, otherwise in self.properties:
+            try:
+                measured = measure(result)
+            except (AttributeError, LookupError, TypeError):
+                return f"this question wants {self.wants}; you gave {what(answer)}."
+            if not holds(measured):
+                return otherwise.format(measured)
+        return None

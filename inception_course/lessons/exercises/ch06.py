@@ -6,186 +6,174 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from . import Exercise, Solution, choice, number, written
+from . import Choice, Code, Number
 
-
-def _check_chance(answer):
-    given = number(answer)
-    if math.isclose(given, math.log(10), abs_tol=0.005):
-        return None
-    if math.isclose(given, math.log2(10), abs_tol=0.01):
-        return "that is in bits; torch's cross-entropy takes the natural logarithm."
-    if math.isclose(given, 1, abs_tol=0.005):
-        return "that is the logarithm to base 10; torch's cross-entropy takes the natural one."
-    if math.isclose(given, 0.1, abs_tol=0.005):
-        return "that is the probability of the right class; the loss is minus its logarithm."
-    return "the loss is minus the logarithm of the probability that the right class gets."
-
-
-q1 = Exercise(
-    _check_chance,
-    (
+q1 = Number(
+    math.log(10),
+    {
+        math.log2(10): "that is in bits; torch's cross-entropy takes the natural logarithm.",
+        1: "that is the logarithm to base 10; torch's cross-entropy takes the natural one.",
+        0.1: "that is the probability of the right class; the loss is minus its logarithm.",
+        0.9: "that is the probability of the wrong classes; the loss asks for the right one's.",
+        -math.log(10): "the logarithm of a probability is negative: the loss is minus that.",
+        math.log(10) / 10: "the loss counts the right class alone, not a mean over the classes.",
+    },
+    "the loss is minus the logarithm of the probability that the right class gets.",
+    tolerance=0.005,
+    hints=(
         "A network that knows nothing gives each of the ten classes the probability 1/10.",
-        "Cross-entropy is -log(p) of the right class, with the natural logarithm: -log(1/10).",
+        "Cross-entropy is -log(p) of the right class, with the natural logarithm.",
     ),
-    Solution(math.log(10), "ln(10) = 2.303. A loss that stays there has learned nothing."),
+    because="ln(10) = 2.303. A loss that stays there has learned nothing.",
 )
 
 
-def _step(model, optimizer, images, labels):
+def step(model, optimizer, images, labels):
     loss = F.cross_entropy(model(images), labels)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
 
 
-def _check_step(function):
-    function = written(function)
-    want, start = _weights_after(_step)
-    got, _ = _weights_after(function)
-    if torch.allclose(got, want, atol=1e-6):
-        return None
-    if torch.equal(got, start):
-        return "the weights did not change: are backward() and optimizer.step() both called?"
-    for wrong, message in (
-        (_step_accumulating, "gradients of the first step are still there in the second."),
-        (_step_softmax, "F.cross_entropy wants logits: it applies the softmax itself."),
-        (_step_sum, "take the mean over the images, or the step grows with the batch."),
-        (_step_late_zero, "zero_grad() between backward() and step() throws the gradient away."),
-    ):
-        if torch.allclose(got, _weights_after(wrong)[0], atol=1e-6):
-            return message
-    return "two steps end at other weights than forward, loss, backward, step do."
+def _nets():
+    for inputs, classes, images, momentum in ((4, 3, 8, 0.0), (5, 2, 3, 0.9)):
+        model, labels = nn.Linear(inputs, classes), torch.arange(images) % classes
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=momentum)
+        step(model, optimizer, torch.randn(images, inputs), labels)  # leaves its gradients
+        yield model, optimizer, torch.randn(images, inputs), labels
 
 
-def _weights_after(step):
-    """A small net's weights after two steps, and before."""
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(8, 4, generator=generator)
-    labels = torch.arange(8) % 3
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = nn.Linear(4, 3)
-    start = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    for _ in range(2):
-        step(model, optimizer, images, labels)
-    return nn.utils.parameters_to_vector(model.parameters()).detach(), start
+def _weights(_, model, *others):
+    return nn.utils.parameters_to_vector(model.parameters())
 
 
-def _step_accumulating(model, optimizer, images, labels):
+def _accumulating(model, optimizer, images, labels):
     F.cross_entropy(model(images), labels).backward()
     optimizer.step()
 
 
-def _step_softmax(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images).softmax(dim=1), labels)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+def _on(loss):
+    def wrong(model, optimizer, images, labels):
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+
+    return wrong
 
 
-def _step_sum(model, optimizer, images, labels):
-    loss = F.cross_entropy(model(images), labels, reduction="sum")
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
+def _twice(*arguments):
+    step(*arguments)
+    step(*arguments)
 
 
-def _step_late_zero(model, optimizer, images, labels):
-    F.cross_entropy(model(images), labels).backward()
-    optimizer.zero_grad()
-    optimizer.step()
-
-
-q2 = Exercise(
-    _check_step,
-    (
+q2 = Code(
+    step,
+    _nets,
+    {
+        lambda model, optimizer, images, labels: model(
+            images
+        ): "the weights did not change: are backward() and optimizer.step() "
+        "both called, with no zero_grad() between them?",
+        _accumulating: "gradients of the step before are still there: call zero_grad().",
+        lambda model, optimizer, images, labels: (
+            optimizer.step()
+        ): "step() uses the gradients that are there: call backward() before it.",
+        _on(lambda logits, labels: F.cross_entropy(logits.softmax(dim=1), labels)): (
+            "F.cross_entropy wants logits: it applies the softmax itself."
+        ),
+        _on(lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")): (
+            "take the mean over the images, or the step grows with the batch."
+        ),
+        _on(lambda logits, labels: -F.cross_entropy(logits, labels)): (
+            "that makes the loss larger: the optimizer goes down by itself."
+        ),
+        _twice: "the weights are to change once, and they change twice.",
+    },
+    "a step ends at other weights than forward, loss, backward, step do.",
+    outcome=_weights,
+    in_place=True,
+    hints=(
         "Four things happen: forward, loss, backward, step. What is left over from last time?",
-        "loss = F.cross_entropy(model(images), labels), then zero_grad, backward, step.",
+        "The loss is F.cross_entropy(model(images), labels). When must the old gradients go?",
     ),
-    Solution(_step, "Forward, loss, backward, step; the old gradient goes before the new one."),
+    because="Forward, loss, backward, step; the old gradient goes before the new one.",
 )
 
-
-def _check_steps(answer):
-    given = number(answer)
-    if given == 4690:
-        return None
-    if given == 469:
-        return "that is one epoch."
-    if math.isclose(given, 4687.5) or given == 4687:
-        return "the last batch of an epoch is smaller, but it is a step too: round up per epoch."
-    if given == 4680:
-        return "the last, smaller batch of each epoch counts as well."
-    if given == 600_000:
-        return "that is how many images are seen; 128 of them make one step."
-    return "divide the images of an epoch by the batch size, round up, and take ten epochs."
-
-
-q3 = Exercise(
-    _check_steps,
-    (
+q3 = Number(
+    4690,
+    {
+        469: "that is one epoch.",
+        (4687.5, 4687, 4688): "the last batch of an epoch is smaller, but it is a step too: round "
+        "up per epoch.",
+        (468, 468.75): "that is one epoch, and its last batch is a step, too.",
+        4680: "the last, smaller batch of each epoch counts as well.",
+        600_000: "that is how many images are seen; 128 of them make one step.",
+        (60_000, 1280): "batches of 128 images: how many of them are an epoch?",
+    },
+    "divide the images of an epoch by the batch size, round up, and take ten epochs.",
+    hints=(
         "How many batches of 128 are there in 60,000 images, the last one smaller?",
-        "60,000 / 128 = 468.75, so 469 batches in an epoch.",
+        "60,000 / 128 = 468.75. How many steps are that in one epoch, and in ten?",
     ),
-    Solution(4690, "469 batches in each of 10 epochs: 4,690 steps."),
+    because="469 batches in each of 10 epochs: 4,690 steps.",
 )
 
-
-def _check_confused(answer):
-    return choice(
-        answer,
-        {
-            "shirt": None,
-            "sandal": "shoes are confused with shoes, but look at the diagonal: which is palest?",
-            "bag": "bags are among the easiest: look at the diagonal of the matrix.",
-            "trouser": "trousers are the easiest class: look for the palest cell of the diagonal.",
-            "ankle boot": "some boots are called sneakers, but one class does far worse.",
-        },
-    )
-
-
-q4 = Exercise(
-    _check_confused,
-    (
+q4 = Choice(
+    "shirt",
+    {
+        "sandal": "shoes are confused with shoes, but look at the diagonal: which is palest?",
+        "bag": "bags are among the easiest: look at the diagonal of the matrix.",
+        "trouser": "trousers are the easiest class: look for the palest cell of the diagonal.",
+        "ankle boot": "some boots are called sneakers, but one class does far worse.",
+    },
+    hints=(
         "A class that is answered well has a dark cell on the diagonal.",
         "The palest cell of the diagonal is in one of the rows with sleeves.",
     ),
-    Solution("shirt", "'shirt': it is called T-shirt/top, pullover, coat and dress."),
+    because="'shirt': it is called T-shirt/top, pullover, coat and dress.",
 )
 
 
-def _mean_accuracy(batches):
+def mean_accuracy(batches):
     correct = sum((logits.argmax(dim=1) == labels).sum().item() for logits, labels in batches)
     return correct / sum(len(labels) for _, labels in batches)
 
 
-def _check_mean_accuracy(function):
+def _answered():
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
     answers = torch.tensor([0, 1, 2, 0, 2, 0, 1])  # 4 right in the first 4, 0 in the last 3
-    logits = F.one_hot(answers, 3).float()
-    batches = [(logits[:4], labels[:4]), (logits[4:], labels[4:])]
-    given = written(function)(batches)
-    if given is None:
-        return "your function returns nothing: add a return statement."
-    given = number(given)
-    if math.isclose(given, 4 / 7, abs_tol=1e-6):
-        return None
-    if math.isclose(given, 0.5, abs_tol=1e-6):
-        return "a mean of batch means weighs an image in a short batch more than one in a long one."
-    if math.isclose(given, 4, abs_tol=1e-6):
-        return "that is how many are right; divide by how many there are."
-    if math.isclose(given, 0, abs_tol=1e-6):
-        return "that looks like the last batch alone: sum over all of them."
-    return f"4 of 7 answers are right in a small example, and you return {given:.4g}."
+    logits = F.one_hot(answers, 3) - 2.0  # none is above zero
+    yield ([(logits[:4], labels[:4]), (logits[4:], labels[4:])],)
+    yield ([(torch.randn(n, 5), torch.arange(n) % 5) for n in (16, 1, 9)],)
 
 
-q5 = Exercise(
-    _check_mean_accuracy,
-    (
+def _shares(batches):
+    return [(logits.argmax(1) == labels).float().mean().item() for logits, labels in batches]
+
+
+q5 = Code(
+    mean_accuracy,
+    _answered,
+    {
+        lambda batches: sum(_shares(batches)) / len(batches): (
+            "a mean of batch means weighs an image in a short batch more than one in a long one."
+        ),
+        lambda batches: mean_accuracy(batches) * sum(len(labels) for _, labels in batches): (
+            "that is how many are right; divide by how many there are."
+        ),
+        lambda batches: _shares(batches)[-1]: (
+            "that looks like the last batch alone: sum over all of them."
+        ),
+        lambda batches: _shares(batches)[0]: "that is the first batch: sum over all of them.",
+        lambda batches: 100 * mean_accuracy(batches): (
+            "that is per cent; an accuracy is a fraction between 0 and 1."
+        ),
+        lambda batches: 1 - mean_accuracy(batches): "that is the share of errors.",
+    },
+    "it is the part of all images whose largest logit is that of their label.",
+    hints=(
         "Batches need not be equally long. What should weigh the same: batches or images?",
-        "Sum the right answers, sum the images, divide once at the end.",
+        "Count the right answers of all batches, and the images of all batches.",
     ),
-    Solution(_mean_accuracy, "Count images, not batches:"),
+    because="Count images, not batches:",
 )

@@ -1,0 +1,256 @@
+"""Answers of readers that the tables of the exercises do not hold.
+
+Wrong ones stand with a part of what is said to each, right ones are written in another way than the
+solution.
+"""
+
+import copy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from inception_course.lessons.exercises import ch03, ch05, ch07
+
+
+def nothing(*arguments):
+    forgotten = len(arguments)  # noqa: F841 - computed, and not returned
+
+
+def too_few(images):
+    return images
+
+
+def misspelled(*arguments):
+    return arguments[0].flot()
+
+
+def normalized_in_place(images, mean, std):
+    images.sub_(1)
+    return (images.float() / 255 - mean) / std
+
+
+def convolved(maps, weight, bias):
+    return F.conv2d(maps, weight[:, :, None, None], bias)
+
+
+def popping(chain):
+    field = 1
+    while chain:
+        window, stride = chain.pop()
+        field = (field - 1) * stride + window
+    return field
+
+
+def always_3a(*row):
+    return 163_328 * len(row) // 7
+
+
+def centered_in_place(x, gamma, beta, eps):
+    x -= x.mean(dim=0)
+    return gamma * x / torch.sqrt(x.square().mean(dim=0) + eps) + beta
+
+
+def batch_norm(x, gamma, beta, eps):
+    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+
+
+def folded_in_place(linear, norm):
+    with torch.no_grad():
+        linear.weight.mul_((norm.weight / torch.sqrt(norm.running_var + norm.eps))[:, None])
+    return linear
+
+
+def wiping_the_norm(linear, norm):
+    folded = ch05.fold(linear, norm)
+    norm.reset_running_stats()
+    return folded
+
+
+def leaving_eval(linear, norm):
+    norm.train()
+    return ch05.fold(linear, norm)
+
+
+def folded_in_double(linear, norm):
+    """Copy into double precision whatever the layer was."""
+    linear, norm = copy.deepcopy(linear).double(), copy.deepcopy(norm).double()
+    folded = ch05.fold(linear, norm).double()
+    folded.weight.data = (
+        linear.weight * (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None]
+    )
+    return folded
+
+
+def boxes_off_by_a_fraction(square, size):
+    return [(left + 0.9, *others) for left, *others in ch07.five_boxes(square, size)]
+
+
+def for_this_square_alone(square, size):
+    return ch07.five_boxes((64, 0, 320, 256), 224)
+
+
+def step_set_to_none(model, optimizer, images, labels):
+    for parameter in model.parameters():
+        parameter.grad = None
+    loss = nn.CrossEntropyLoss()(model(images), labels)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
+def joined_in_a_loop(x, branches):
+    outputs = branches[0](x)
+    for branch in branches[1:]:
+        outputs = torch.cat((outputs, branch(x)), 1)
+    return outputs
+
+
+WRONG = {
+    "ch00.q1": [("20", "per cent"), (-0.2, "between 0 and 1"), ("a fifth", "wants a number")],
+    "ch00.q2": [
+        (normalized_in_place, "changed `images`"),
+        (lambda images, mean, std: images, "holds whole numbers"),
+        (lambda images, mean, std: (images / 255 - mean).flatten() / std, "the shape [1, 1, 16"),
+        (nothing, "returns nothing"),
+        (too_few, "takes 1 argument, the exercise gives it 3: images, mean, std"),
+        (misspelled, "`return arguments[0].flot()`: 'Tensor' object has no attribute"),
+        (torch.zeros(3), "by its name"),
+    ],
+    "ch00.q3": [(2, "divide"), ("11.5 %", "inverse"), (871, "per cent")],
+    "ch00.q4": [("all", "choose one of 'test', 'train' or 'val'"), (3, "you gave 3"), ("", "''")],
+    "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
+    "ch01.q2": [(nothing, "returns nothing"), (lambda chain: "wide", "a number is wanted")],
+    "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
+    "ch01.q4": [(10, "rows 0"), (1 / 12, "inverse")],
+    "ch01.q5": [(nothing, "returns nothing"), (lambda image: image, "image, crop")],
+    "ch02.q1": [
+        (lambda weights, inputs, rate: weights.add_(rate), "changed `weights`"),
+        (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
+        (lambda weights, inputs, rate: weights / weights.norm(), "differ"),
+        (nothing, "returns nothing"),
+    ],
+    "ch02.q2": [(130, "rho d"), (401, "between 0 and 400"), (-1, "between")],
+    "ch02.q3": [("0.2", "choose one of"), ("1 in 40", "choose")],
+    "ch02.q4": [(32, "all of its entries"), (18.432, "thousands"), (18_400, "close")],
+    "ch02.q5": [
+        ((18, 84, 108), "contains the 3x3"),
+        ((18, 66, 24), "108 of 120"),
+        ((40, 40, 40), "ignore the curve"),
+        ("20, 27, 73", "part of 120 / 0.9"),
+        (torch.tensor([10, 10, 10]), "sum to 30"),
+        ((20, 100), "three widths"),
+        (20, "three numbers in a tuple; you gave 20"),
+    ],
+    "ch03.q1": [
+        (lambda maps, weight, bias: maps @ weight.T, "stops at"),
+        (lambda maps, weight, bias: convolved(maps, weight, bias).tolist(), "this is a list of 2"),
+        (nothing, "returns nothing"),
+    ],
+    "ch03.q2": [(1, "channels in x"), (15.872, "thousands")],
+    "ch03.q3": [
+        (always_3a, "right for c_in 192, one 64"),
+        (nothing, "returns nothing"),
+        (lambda *row: ch03.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
+    ],
+    "ch03.q4": [("all", "choose"), ("3", "choose")],
+    "ch03.q5": [(2, "choose"), ("none", "choose")],
+    "ch04.q1": [
+        (lambda x, branches: [branch(x) for branch in branches], "a tensor is wanted"),
+        (nothing, "returns nothing"),
+        (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
+    ],
+    "ch04.q2": [(840, "add what"), (0.528, "thousands")],
+    "ch04.q3": [(847, "in K"), (867, "thousands"), (1_000, "sum")],
+    "ch04.q4": [("5c", "choose"), (4, "choose")],
+    "ch04.q5": [
+        (lambda main, aux, labels: main, "a number is wanted"),
+        (nothing, "returns nothing"),
+    ],
+    "ch05.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
+    "ch05.q2": [
+        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3]"),
+        (lambda *arguments: ch05.normalize(*arguments).tolist(), "a tensor is wanted"),
+        (centered_in_place, "the values are right, but your function changed `x`"),
+        (nothing, "returns nothing"),
+    ],
+    "ch05.q3": [
+        (lambda linear, norm: nn.Sequential(linear, norm), "one nn.Linear is wanted"),
+        (folded_in_place, "changed `linear`"),
+        (wiping_the_norm, "changed `norm`"),
+        (leaving_eval, "changed `norm`"),
+        (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
+        (nothing, "returns nothing"),
+    ],
+    "ch05.q4": [(100, "dotted"), (5.5, "dotted")],
+    "ch05.q5": [("no", "choose"), ("batch", "choose")],
+    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
+    "ch06.q2": [
+        (lambda model, optimizer, images, labels: model(images).sum().backward(), "did not change"),
+        (lambda model, optimizer: optimizer.step(), "model, optimizer, images, labels"),
+    ],
+    "ch06.q3": [(4.69, "thousands"), (5000, "round up")],
+    "ch06.q4": [("hat", "choose"), ("T-shirt", "choose")],
+    "ch06.q5": [(nothing, "returns nothing"), (lambda batches: 0.5, "largest logit")],
+    "ch07.q1": [(12, "which factor"), (-48, "sign")],
+    "ch07.q2": [
+        (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
+        (for_this_square_alone, "wrong for another input"),
+        (lambda square, size: 5, "boxes, each of four numbers, is wanted, and this is 5"),
+        (nothing, "returns nothing"),
+    ],
+    "ch07.q3": [
+        (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds fractions"),
+        (lambda logits: torch.zeros(4, 1).long(), "the shape [4], and yours [4, 1]"),
+        (nothing, "returns nothing"),
+    ],
+    "ch07.q4": [(1, "images x networks x views"), (2.8, "images")],
+    "ch07.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],
+}  # fmt: skip
+
+RIGHT = {
+    "ch00.q1": ["20%", "20 %", "1/5", "1 in 5", "0,2"],
+    "ch00.q2": [
+        lambda images, mean, std: (images / 255.0).sub(mean).div(std),
+        lambda images, mean, std: images.double() / (255 * std) - mean / std,
+        lambda images, mean, std: (images.numpy() / 255 - mean) / std,
+    ],
+    "ch00.q3": [61.0 / 7.0, 8.7, "≈ 8.71"],
+    "ch00.q4": ["validation", "dev", "'VAL'."],
+    "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
+    "ch01.q2": [popping],
+    "ch02.q1": [
+        lambda weights, inputs, rate: (
+            weights
+            + rate * ((inputs @ weights) @ inputs - (inputs @ weights).norm() ** 2 * weights)
+            / len(inputs)
+        ),
+    ],
+    "ch02.q3": [0.25, "1/4", "25 %", "0.25"],
+    "ch02.q5": [[20, 73, 27], "20, 73, 27", "(20,73,27)", np.array([20.0, 73.3, 26.7])],
+    "ch03.q1": [
+        convolved,
+        lambda maps, weight, bias: (
+            torch.einsum("bchw,oc->bohw", maps, weight) + bias[:, None, None]
+        ),
+    ],
+    "ch03.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
+    "ch04.q1": [joined_in_a_loop],
+    "ch04.q5": [
+        lambda main, aux, labels: (
+            F.cross_entropy(main, labels)
+            + sum(0.3 * F.nll_loss(a.log_softmax(1), labels) for a in aux)
+        ).item(),
+    ],
+    "ch05.q2": [batch_norm],
+    "ch05.q3": [folded_in_double],
+    "ch05.q5": ["train", "Training"],
+    "ch06.q2": [step_set_to_none],
+    "ch06.q5": [
+        lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
+    ],
+    "ch07.q2": [lambda *given: torch.tensor(ch07.five_boxes(*given)).flip(0).tolist()],
+    "ch07.q3": [lambda logits: ch07.answer(logits).tolist()],
+    "ch07.q5": ["underconfident", "too-little", "too_little"],
+}  # fmt: skip
