@@ -1,5 +1,9 @@
-"""Records of measurements: frozen dataclasses of numbers, texts and tuples, as JSON and back."""
+"""Records of measurements: frozen dataclasses of numbers, texts and tuples, as JSON and back.
 
+A record ends with the SHA-256 of the rest: no damaged number is ever taken for a measured one.
+"""
+
+import hashlib
 import json
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -9,6 +13,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from .machine import write_atomically
 
 Record = TypeVar("Record")
+CHECKSUM = "sha256"
 
 
 def save(record: Any, path: Path) -> None:
@@ -26,7 +31,12 @@ def load(kind: type[Record], path: Path) -> Record:
 
 
 def to_json(record: Any) -> str:
-    return json.dumps(asdict(record), indent=1)
+    values = json.loads(json.dumps(asdict(record)))
+    return json.dumps(values | {CHECKSUM: _checksum(values)}, indent=1)
+
+
+def _checksum(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def from_json(kind: type[Record], text: str) -> Record:
@@ -35,7 +45,11 @@ def from_json(kind: type[Record], text: str) -> Record:
     Raises `ValueError` if `text` is not such a record.
     """
     try:
-        record: Record = _restored(kind, json.loads(text))
+        values = json.loads(text)
+        before = values.pop(CHECKSUM, None)  # the first edition's records have none
+        if before not in (None, _checksum(values)):
+            raise ValueError("it was changed, or is damaged: its SHA-256 is not what it was")
+        record: Record = _restored(kind, values)
     except (AttributeError, TypeError, ValueError) as error:
         name = getattr(kind, "title", f"a {kind.__name__.lower()}")
         raise ValueError(f"this is not the record of {name}: {error}") from error

@@ -1,5 +1,6 @@
 """What several test files share: a recipe, data and a network that train in a moment."""
 
+import random
 from dataclasses import replace
 
 import torch
@@ -71,3 +72,22 @@ def contents(folder):
 def recorded(folder):
     """The record that a run keeps in its folder."""
     return Run.from_json((folder / "run.json").read_text("utf-8"))
+
+
+def damaged(content, seed):
+    """The bytes with one bit flipped, a piece zeroed, two pieces swapped, or the end cut off."""
+    draw = random.Random(seed)
+    content = bytearray(content)
+    length = min(draw.choice((1, 16, 1000)), len(content) // 4)
+    one, two = sorted(draw.sample(range(len(content) - length), 2))
+    match seed % 4:
+        case 0:
+            content[one] ^= 1 << draw.randrange(8)
+        case 1:
+            content[one : one + length] = bytes(length)
+        case 2:
+            first, second = content[one : one + length], content[two : two + length]
+            content[one : one + length], content[two : two + length] = second, first
+        case 3:
+            del content[one:]
+    return bytes(content)

@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from helpers import (
     VAL,
     Explosive,
     contents,
+    damaged,
     dots,
     recorded,
     small_net,
@@ -479,23 +479,15 @@ def test_weights_come_back_with_their_network(tmp_path):
         checkpoint.load_weights(tmp_path / "other.pt")
 
 
-def damaged(content, seed):
-    """The bytes with one bit flipped, a piece zeroed, two pieces swapped, or the end cut off."""
-    draw = random.Random(seed)
-    content = bytearray(content)
-    length = draw.choice((1, 16, 1000))
-    one, two = sorted(draw.sample(range(len(content) - length), 2))
-    match seed % 4:
-        case 0:
-            content[one] ^= 1 << draw.randrange(8)
-        case 1:
-            content[one : one + length] = bytes(length)
-        case 2:
-            first, second = content[one : one + length], content[two : two + length]
-            content[one : one + length], content[two : two + length] = second, first
-        case 3:
-            del content[one:]
-    return bytes(content)
+def test_a_damaged_checkpoint_is_never_read_as_another(tmp_path, whole):
+    fit(small_net(), checkpoint=tmp_path)
+    path = tmp_path / FILES[0]
+    content = path.read_bytes()
+    for seed in range(400):
+        if (broken := damaged(content, seed)) != content:
+            path.write_bytes(broken)
+            with pytest.raises(CheckpointError):
+                checkpoint.read_state(path)
 
 
 def test_damaged_weights_are_refused_or_as_they_were(tmp_path):

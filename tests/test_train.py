@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from helpers import TINY, TRAIN, VAL, Explosive, dots, small_net, weights, without_times
+from helpers import TINY, TRAIN, VAL, Explosive, damaged, dots, small_net, weights, without_times
 from torch import nn
 
 from inception_course import data, models, train
@@ -208,6 +208,20 @@ def test_a_record_comes_back_from_json():
     assert train.Run.from_json(run.to_json()) == run
     assert run.best == max(run.epochs, key=lambda epoch: epoch.val_accuracy)
     assert json.loads(run.to_json())["environment"]["train_images"] == 64
+
+
+def test_a_damaged_record_is_refused_or_says_what_it_said():
+    run = train.Run((train.Epoch(1, 0.1, 1.0, 0.5, 1.0, 0.5, 2.0, 100.0),), TINY, {"classes": 4})
+    content = run.to_json().encode()
+    refused = 0
+    for seed in range(400):
+        try:
+            same = train.Run.from_json(damaged(content, seed).decode("utf-8"))
+        except ValueError:
+            refused += 1
+        else:
+            assert same == run
+    assert refused > 300
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"epochs": [{}]}', "[1]"])
