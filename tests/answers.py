@@ -14,18 +14,6 @@ from torch.nn import functional as F
 from inception_course.lessons.exercises import ch03, ch05, ch07
 
 
-def nothing(*arguments):
-    forgotten = len(arguments)  # noqa: F841 - computed, and not returned
-
-
-def too_few(images):
-    return images
-
-
-def misspelled(*arguments):
-    return arguments[0].flot()
-
-
 def normalized_in_place(images, mean, std):
     images.sub_(1)
     return (images.float() / 255 - mean) / std
@@ -113,23 +101,19 @@ WRONG = {
         (normalized_in_place, "changed `images`"),
         (lambda images, mean, std: images, "holds whole numbers"),
         (lambda images, mean, std: (images / 255 - mean).flatten() / std, "the shape [1, 1, 16"),
-        (nothing, "returns nothing"),
-        (too_few, "takes 1 argument, the exercise gives it 3: images, mean, std"),
-        (misspelled, "`return arguments[0].flot()`: 'Tensor' object has no attribute"),
         (torch.zeros(3), "by its name"),
     ],
     "ch00.q3": [(2, "divide"), ("11.5 %", "inverse"), (871, "per cent")],
     "ch00.q4": [("all", "choose one of 'test', 'train' or 'val'"), (3, "you gave 3"), ("", "''")],
     "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
-    "ch01.q2": [(nothing, "returns nothing"), (lambda chain: "wide", "a number is wanted")],
+    "ch01.q2": [(lambda chain: "wide", "a number is wanted")],
     "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
     "ch01.q4": [(10, "rows 0"), (1 / 12, "inverse")],
-    "ch01.q5": [(nothing, "returns nothing"), (lambda image: image, "image, crop")],
+    "ch01.q5": [(lambda image: image, "image, crop")],
     "ch02.q1": [
         (lambda weights, inputs, rate: weights.add_(rate), "changed `weights`"),
         (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
         (lambda weights, inputs, rate: weights / weights.norm(), "differ"),
-        (nothing, "returns nothing"),
     ],
     "ch02.q2": [(130, "rho d"), (401, "between 0 and 400"), (-1, "between")],
     "ch02.q3": [("0.2", "choose one of"), ("1 in 40", "choose")],
@@ -146,19 +130,16 @@ WRONG = {
     "ch03.q1": [
         (lambda maps, weight, bias: maps @ weight.T, "stops at"),
         (lambda maps, weight, bias: convolved(maps, weight, bias).tolist(), "this is a list of 2"),
-        (nothing, "returns nothing"),
     ],
     "ch03.q2": [(1, "channels in x"), (15.872, "thousands")],
     "ch03.q3": [
         (always_3a, "right for c_in 192, one 64"),
-        (nothing, "returns nothing"),
         (lambda *row: ch03.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
     ],
     "ch03.q4": [("all", "choose"), ("3", "choose")],
     "ch03.q5": [(2, "choose"), ("none", "choose")],
     "ch04.q1": [
         (lambda x, branches: [branch(x) for branch in branches], "a tensor is wanted"),
-        (nothing, "returns nothing"),
         (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
     ],
     "ch04.q2": [(840, "add what"), (0.528, "thousands")],
@@ -166,14 +147,12 @@ WRONG = {
     "ch04.q4": [("5c", "choose"), (4, "choose")],
     "ch04.q5": [
         (lambda main, aux, labels: main, "a number is wanted"),
-        (nothing, "returns nothing"),
     ],
     "ch05.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
     "ch05.q2": [
         (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3]"),
         (lambda *arguments: ch05.normalize(*arguments).tolist(), "a tensor is wanted"),
         (centered_in_place, "the values are right, but your function changed `x`"),
-        (nothing, "returns nothing"),
     ],
     "ch05.q3": [
         (lambda linear, norm: nn.Sequential(linear, norm), "one nn.Linear is wanted"),
@@ -181,29 +160,25 @@ WRONG = {
         (wiping_the_norm, "changed `norm`"),
         (leaving_eval, "changed `norm`"),
         (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
-        (nothing, "returns nothing"),
     ],
     "ch05.q4": [(100, "dotted"), (5.5, "dotted")],
     "ch05.q5": [("no", "choose"), ("batch", "choose")],
     "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
     "ch06.q2": [
         (lambda model, optimizer, images, labels: model(images).sum().backward(), "did not change"),
-        (lambda model, optimizer: optimizer.step(), "model, optimizer, images, labels"),
     ],
     "ch06.q3": [(4.69, "thousands"), (5000, "round up")],
     "ch06.q4": [("hat", "choose"), ("T-shirt", "choose")],
-    "ch06.q5": [(nothing, "returns nothing"), (lambda batches: 0.5, "largest logit")],
+    "ch06.q5": [(lambda batches: 0.5, "largest logit")],
     "ch07.q1": [(12, "which factor"), (-48, "sign")],
     "ch07.q2": [
         (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
         (for_this_square_alone, "wrong for another input"),
         (lambda square, size: 5, "boxes, each of four numbers, is wanted, and this is 5"),
-        (nothing, "returns nothing"),
     ],
     "ch07.q3": [
         (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds fractions"),
         (lambda logits: torch.zeros(4, 1).long(), "the shape [4], and yours [4, 1]"),
-        (nothing, "returns nothing"),
     ],
     "ch07.q4": [(1, "images x networks x views"), (2.8, "images")],
     "ch07.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],

@@ -241,10 +241,26 @@ def test_a_solution_in_code_shows_its_source():
     assert isinstance(ch06.q1.solution(), Solution)
 
 
-def test_the_learners_error_is_reported_with_its_line_not_raised():
-    verdict = EXERCISES["ch00.q2"].check(lambda images, mean, std: images.flot())
-    assert "AttributeError" in verdict.message
-    assert "images.flot()" in verdict.message
+@pytest.mark.parametrize("name", of(Code))
+def test_a_function_that_cannot_be_compared_is_told_in_words(name):
+    def nothing(*arguments):
+        forgotten = len(arguments)  # noqa: F841 - computed, and not returned
+
+    def misspelled(*arguments):
+        return arguments.lenght()
+
+    exercise = EXERCISES[name]
+    count = len(next(iter(exercise.cases())))
+    said = {
+        nothing: "did not change" if exercise.in_place else "returns nothing: add a return",
+        misspelled: "stops at `return arguments.lenght()`: 'tuple' object has no attribute",
+        lambda: 1: f"takes 0 arguments, the exercise gives it {count}: ",
+        lambda one, *, two: 1: "takes 2 arguments, the exercise gives it",
+        7: "give your function itself, by its name; you gave 7",
+    }
+    for answer, message in said.items():
+        assert message in exercise.check(answer).message
+    assert "(AttributeError)" in exercise.check(misspelled).message
 
 
 def test_an_example_says_what_should_come_and_what_does():

@@ -156,7 +156,7 @@ class Number(Exercise):
         if alike(given, -self.answer):
             return "the size is right, and the sign is not."
         if alike(given, 1 / self.answer):
-            return "that is the inverse: you divide the other way round."
+            return "that is the inverse of what is asked for."
         if math.isclose(given, self.answer, rel_tol=0.01):
             return "that is close; give it without rounding on the way."
         return None
@@ -266,9 +266,10 @@ class Code(Exercise):
         try:
             signature.bind(*self._names)
         except TypeError:
-            takes = f"takes {len(signature.parameters)} argument(s)"
-            names = ", ".join(self._names)
-            return f"your function {takes}, the exercise gives it {len(self._names)}: {names}."
+            count, names = len(signature.parameters), self._names
+            takes = f"takes {count} argument{'s' * (count != 1)}"
+            gives = f"the exercise gives it {len(names)}: {', '.join(names)}"
+            return f"your function {takes}, {gives}."
         return None
 
     def _drawn(self) -> list[tuple]:

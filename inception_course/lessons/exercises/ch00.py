@@ -37,18 +37,14 @@ q2 = Code(
         (torch.randint(0, 256, (3, 2, 7, 5), dtype=torch.uint8).transpose(2, 3), 0.6, 0.2),
     ),
     {
-        lambda images, mean, std: (images.float() - mean) / std: (
-            "mean and std are those of pixels between 0 and 1: divide by 255 first."
-        ),
-        lambda images, mean, std: images.float() / 255 - mean: (
-            "the mean is gone, but the spread is not 1 yet: divide by std."
-        ),
-        lambda images, mean, std: images.float() / 255 / std - mean: (
-            "subtract the mean first, then divide: the order matters."
-        ),
-        lambda images, mean, std: images.float() / 255 - mean / std: (
-            "only the mean is divided by std: put the difference in brackets."
-        ),
+        lambda images, mean, std: (images.float() - mean) / std: "mean and std are those of pixels "
+        "between 0 and 1: divide by 255 first.",
+        lambda images, mean, std: images.float() / 255 - mean: "the mean is gone, but the spread "
+        "is not 1 yet: divide by std.",
+        lambda images, mean, std: images.float() / 255 / std - mean: "subtract the mean first, "
+        "then divide: the order matters.",
+        lambda images, mean, std: images.float() / 255 - mean / std: "only the mean is divided by "
+        "std: put the difference in brackets.",
         lambda images, mean, std: (images - images.float().mean()) / images.float().std(): (
             "use the mean and std that are given: those of a few images are others."
         ),

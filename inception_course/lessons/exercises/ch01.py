@@ -64,17 +64,14 @@ q2 = Code(
         (list(ALEXNET),),
     ),
     {
-        lambda chain: 1 + sum(window - 1 for window, _ in chain): (
-            "after a stride a neighbor is several pixels away."
-        ),
+        lambda chain: 1 + sum(window - 1 for window, _ in chain): "after a stride a neighbor is "
+        "several pixels away.",
         lambda chain: sum(window for window, _ in chain): "the windows overlap.",
-        lambda chain: math.prod(window for window, _ in chain): (
-            "windows add up, they do not multiply."
-        ),
+        lambda chain: math.prod(window for window, _ in chain): "windows add up, they do not "
+        "multiply.",
         _own_stride_first: "a layer's stride counts for the layers after it.",
-        _backward_formula_forward: (
-            "this formula begins at the last layer: go through the chain from its end."
-        ),
+        _backward_formula_forward: "this formula begins at the last layer: go through the chain "
+        "from its end.",
     },
     "each window widens what is seen by its reach, in steps of the map that it slides over.",
     hints=(
@@ -127,18 +124,16 @@ q5 = Code(
     augmented,
     lambda: ((256, 224), (28, 24), (8, 8), (7, 1)),
     {
-        lambda image, crop: 2 * (image - crop) ** 2: (
-            "both ends count: a crop of 3 out of 4 pixels has two places."
-        ),
+        lambda image, crop: 2 * (image - crop) ** 2: "both ends count: a crop of 3 out of 4 pixels "
+        "has two places.",
         lambda image, crop: (image - crop + 1) ** 2: "each crop can be mirrored as well.",
         lambda image, crop: (image - crop) ** 2: (
             "both ends count, so that there is one place more a side; and each crop has a mirror "
             "image."
         ),
         lambda image, crop: 2 * (image - crop + 1): "a crop can move down and to the right.",
-        lambda image, crop: 4 * (image - crop + 1) ** 2: (
-            "a crop is mirrored left to right, and not upside down."
-        ),
+        lambda image, crop: 4 * (image - crop + 1) ** 2: "a crop is mirrored left to right, and "
+        "not upside down.",
         lambda image, crop: 2 * (image // crop) ** 2: "crops may overlap: move one by a pixel.",
     },
     "count the places of the left edge, those of the upper edge, and the mirror images.",

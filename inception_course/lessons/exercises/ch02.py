@@ -41,19 +41,16 @@ q1 = Code(
             "take the mean over the batch, or the step grows with the batch."
         ),
         _first_power: "the decay takes the square of the output, so that it is never negative.",
-        lambda weights, inputs, rate: oja_batch(weights, inputs, -rate): (
-            "growth is added and decay subtracted; yours is the other way round."
-        ),
-        lambda weights, inputs, rate: oja_batch(weights, inputs, rate) - weights: (
-            "that is the change of the weights; return the new weights."
-        ),
+        lambda weights, inputs, rate: oja_batch(weights, inputs, -rate): "growth is added and "
+        "decay subtracted; yours is the other way round.",
+        lambda weights, inputs, rate: oja_batch(weights, inputs, rate) - weights: "that is the "
+        "change of the weights; return the new weights.",
         lambda weights, inputs, rate: oja_batch(weights, inputs.mean(0, keepdim=True), rate): (
             "take the mean of the products, which is not the product of the means."
         ),
         _one_by_one: "all images of the batch meet the same weights: one step, not one per image.",
-        lambda *arguments: F.normalize(_plain(*arguments), dim=0): (
-            "that divides by the length; Oja's decay keeps it near 1 without a division."
-        ),
+        lambda *arguments: F.normalize(_plain(*arguments), dim=0): "that divides by the length; "
+        "Oja's decay keeps it near 1 without a division.",
     },
     "the new weights differ from those of Oja's rule.",
     hints=(

@@ -18,21 +18,17 @@ q1 = Code(
         (torch.randn(7, 2, 1, 3).permute(2, 3, 0, 1), torch.randn(3, 2).T, torch.randn(2)),
     ),
     {
-        lambda maps, weight, bias: one_by_one(maps, weight, 0): (
-            "the bias is missing: one number for each output channel, at every position."
-        ),
-        lambda *given: one_by_one(*given).permute(0, 2, 3, 1): (
-            "the channels are last: bring them back to dimension 1, as [B, c_out, H, W]."
-        ),
+        lambda maps, weight, bias: one_by_one(maps, weight, 0): "the bias is missing: one number "
+        "for each output channel, at every position.",
+        lambda *given: one_by_one(*given).permute(0, 2, 3, 1): "the channels are last: bring them "
+        "back to dimension 1, as [B, c_out, H, W].",
         lambda *given: (
             one_by_one(*given).permute(0, 2, 3, 1).reshape(one_by_one(*given).shape)
         ): "reshape mixes channels and positions; permute moves a dimension.",
-        lambda *given: one_by_one(*given).relu(): (
-            "there is an activation in it; the convolution itself is linear."
-        ),
-        lambda maps, weight, bias: F.linear(maps.mean(dim=(2, 3)), weight, bias): (
-            "that averages over the positions; a 1x1 convolution answers at each of them."
-        ),
+        lambda *given: one_by_one(*given).relu(): "there is an activation in it; the convolution "
+        "itself is linear.",
+        lambda maps, weight, bias: F.linear(maps.mean(dim=(2, 3)), weight, bias): "that averages "
+        "over the positions; a 1x1 convolution answers at each of them.",
     },
     "every output channel is a sum over input channels at one position, plus its bias.",
     hints=(

@@ -38,17 +38,14 @@ q1 = Code(
         _joined(0): "that stacks along the batch; channels are dimension 1.",
         _joined(2): "that stacks along the height; channels are dimension 1.",
         _joined(3): "that stacks along the width; channels are dimension 1.",
-        lambda x, branches: torch.stack([branch(x) for branch in branches], dim=1): (
-            "stack makes a new dimension; cat joins along one."
-        ),
-        lambda x, branches: sum(branch(x) for branch in branches): (
-            "adding the answers is a residual block; here they stand side by side."
-        ),
+        lambda x, branches: torch.stack([branch(x) for branch in branches], dim=1): "stack makes a "
+        "new dimension; cat joins along one.",
+        lambda x, branches: sum(branch(x) for branch in branches): "adding the answers is a "
+        "residual block; here they stand side by side.",
         _chained: "each branch looks at x itself, not at the answer of the branch before.",
         lambda x, branches: inception(x, branches[::-1]): "keep the branches in their order.",
-        lambda x, branches: inception(x, [nn.Identity(), *branches]): (
-            "x itself does not come out: only the answers of the branches do."
-        ),
+        lambda x, branches: inception(x, [nn.Identity(), *branches]): "x itself does not come out: "
+        "only the answers of the branches do.",
     },
     "the answers of the branches to x, joined along the channels, are something else.",
     hints=(
@@ -116,6 +113,12 @@ def total_loss(main, aux, labels):
     return F.cross_entropy(main, labels) + 0.3 * sum(F.cross_entropy(a, labels) for a in aux)
 
 
+def _weighted(main_part=1.0, part=0.3, of=F.cross_entropy):
+    return lambda main, aux, labels: (
+        main_part * of(main, labels) + part * sum(of(a, labels) for a in aux)
+    )
+
+
 q5 = Code(
     total_loss,
     lambda: (
@@ -123,28 +126,20 @@ q5 = Code(
         (torch.randn(7, 3).T, [torch.randn(3, 7)], torch.tensor([6, 0, 2])),
     ),
     {
-        lambda main, aux, labels: (
-            total_loss(main, aux, labels) + 0.7 * sum(F.cross_entropy(a, labels) for a in aux)
-        ): ("each auxiliary loss counts 0.3, not 1."),
-        lambda main, aux, labels: F.cross_entropy(main, labels): (
-            "the auxiliary losses are missing: they are added, 0.3 each."
+        _weighted(part=1): "each auxiliary loss counts 0.3, not 1.",
+        _weighted(part=0): "the auxiliary losses are missing: they are added, 0.3 each.",
+        _weighted(main_part=0.3): "the main loss counts in full; only the auxiliary ones 0.3.",
+        lambda main, aux, labels: _weighted(part=0.3 / len(aux))(main, aux, labels): (
+            "each auxiliary loss counts 0.3: add them, do not average them."
         ),
-        lambda main, aux, labels: (
-            total_loss(0 * main, [main, *aux], labels) - F.cross_entropy(0 * main, labels)
-        ): ("the main loss counts in full; only the auxiliary ones 0.3."),
-        lambda main, aux, labels: (
-            F.cross_entropy(main, labels)
-            + 0.3 * sum(F.cross_entropy(a, labels) for a in aux) / len(aux)
-        ): ("each auxiliary loss counts 0.3: add them, do not average them."),
-        lambda main, aux, labels: total_loss(
-            main.softmax(dim=1), [a.softmax(dim=1) for a in aux], labels
-        ): "F.cross_entropy wants logits: it applies the softmax itself.",
-        lambda main, aux, labels: F.cross_entropy(main + 0.3 * sum(aux), labels): (
-            "the losses are added, not the logits: each head gives an answer of its own."
+        _weighted(of=lambda logits, labels: F.cross_entropy(logits.softmax(dim=1), labels)): (
+            "F.cross_entropy wants logits: it applies the softmax itself."
         ),
-        lambda main, aux, labels: len(labels) * total_loss(main, aux, labels): (
-            "take the mean over the images, or the loss grows with the batch."
-        ),
+        _weighted(
+            of=lambda logits, y: F.cross_entropy(logits, y, reduction="sum")
+        ): "take the mean over the images, or the loss grows with the batch.",
+        lambda main, aux, labels: F.cross_entropy(main + 0.3 * sum(aux), labels): "the losses are "
+        "added, not the logits: each head gives an answer of its own.",
     },
     "it is the cross-entropy of `main`, and of each of `aux` times 0.3, added up.",
     hints=(

@@ -39,43 +39,38 @@ def _batches():
     yield torch.randn(2, 4).T, torch.randn(2), torch.randn(2), 0.3
 
 
-def _spread(x, correction=0, dim=0):
-    return x.std(dim=dim, correction=correction, keepdim=True)
+def _other(dim=0, correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
+    def wrong(x, gamma, beta, eps):
+        variance = x.var(dim=dim, correction=correction, keepdim=True)
+        return gamma * (x - x.mean(dim=dim, keepdim=True)) / spread(variance, eps) + beta
+
+    return wrong
+
+
+def _eps_outside(variance, eps):
+    return variance.sqrt() + eps
 
 
 q2 = Code(
     normalize,
     _batches,
     {
-        lambda x, gamma, beta, eps: (
-            gamma * (x - x.mean(dim=0)) / (_spread(x, 1) ** 2 + eps).sqrt() + beta
-        ): "the transform divides by m (correction=0); the unbiased variance, by m - 1, is for "
-        "inference.",
-        lambda x, gamma, beta, eps: (
-            gamma * normalize(x.T, torch.ones(len(x)), torch.zeros(len(x)), eps).T + beta
-        ): "each feature is normalized over the images: take dim=0.",
-        lambda x, gamma, beta, eps: (
-            gamma * (x - x.mean()) / (x.var(correction=0) + eps).sqrt() + beta
-        ): "each feature has a mean and a variance of its own: take dim=0, not the whole batch.",
-        lambda x, gamma, beta, eps: normalize(x, gamma, beta, 0.0): (
-            "eps is missing: add it to the variance."
-        ),
-        lambda x, gamma, beta, eps: gamma * (x - x.mean(dim=0)) / (_spread(x) + eps) + beta: (
-            "eps belongs to the variance, below the root, not to the standard deviation."
-        ),
-        lambda x, gamma, beta, eps: gamma * (x - x.mean(dim=0)) / (_spread(x, 1) + eps) + beta: (
-            "two things: divide by m (correction=0), and add eps to the variance, below the root."
-        ),
-        lambda x, gamma, beta, eps: gamma * (x - x.mean(dim=0)) / (_spread(x) ** 2 + eps) + beta: (
-            "divide by the square root of the variance."
-        ),
-        lambda x, gamma, beta, eps: normalize(x, beta, gamma, eps): (
-            "gamma and beta are swapped: gamma scales, beta shifts."
-        ),
+        _other(correction=1): "the transform divides by m (correction=0); the unbiased variance, "
+        "by m - 1, is for inference.",
+        _other(dim=1): "each feature is normalized over the images: take dim=0.",
+        _other(dim=(0, 1)): "each feature has a mean and a variance of its own: take dim=0.",
+        _other(spread=lambda variance, eps: variance.sqrt()): "eps is missing: add it to the "
+        "variance.",
+        _other(spread=_eps_outside): "eps belongs to the variance, below the root, not to the "
+        "standard deviation.",
+        _other(correction=1, spread=_eps_outside): "two things: divide by m (correction=0), and "
+        "add eps to the variance, below the root.",
+        _other(spread=torch.add): "divide by the square root of the variance.",
+        lambda x, gamma, beta, eps: normalize(x, beta, gamma, eps): "gamma and beta are swapped: "
+        "gamma scales, beta shifts.",
         lambda x, gamma, beta, eps: normalize(x, 1, 0, eps): "gamma and beta are missing.",
-        lambda x, gamma, beta, eps: gamma * normalize(x, 1, beta, eps): (
-            "scale first, then shift: beta is not scaled."
-        ),
+        lambda x, gamma, beta, eps: gamma * normalize(x, 1, beta, eps): "scale first, then shift: "
+        "beta is not scaled.",
     },
     "the values differ from Algorithm 1.",
     hints=(
@@ -112,63 +107,48 @@ def _affine(linear, *_):
     return torch.cat([linear.weight, bias[:, None]], dim=1)
 
 
-def _layer(weight, bias):
-    layer = nn.Linear(*weight.T.shape)
-    layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
-    return layer
+def _right(weight, bias, scale, mean, beta):
+    return scale * weight, scale * (bias - mean) + beta
 
 
-def _scale(norm, eps=None):
-    return norm.weight / (norm.running_var + (norm.eps if eps is None else eps)).sqrt()
+def _made(parts=_right, power=0.5, with_eps=True):
+    """Make a layer of `parts` of the two; all but the weights are columns."""
 
+    def wrong(linear, norm):
+        scale = norm.weight / (norm.running_var + with_eps * norm.eps) ** power
+        columns = (each[:, None] for each in (linear.bias, scale, norm.running_mean, norm.bias))
+        weight, bias = parts(linear.weight, *columns)
+        layer = nn.Linear(linear.in_features, linear.out_features)
+        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias[:, 0])
+        return layer
 
-def _folded(scale):
-    return lambda linear, norm: _layer(
-        scale(norm)[:, None] * linear.weight,
-        scale(norm) * (linear.bias - norm.running_mean) + norm.bias,
-    )
-
-
-def _with_bias(bias):
-    return lambda linear, norm: _layer(
-        _scale(norm)[:, None] * linear.weight, bias(linear.bias, _scale(norm), norm)
-    )
+    return wrong
 
 
 q3 = Code(
     fold,
     _pairs,
     {
-        lambda linear, norm: linear: (
-            "that is the linear layer as it was: scale its weights, shift its bias."
+        lambda linear, norm: linear: "that is the linear layer as it was: scale its weights, shift "
+        "its bias.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, b)): "the weights are right; the bias is "
+        "still the old one.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, scale * b + beta)): "the running mean is "
+        "not subtracted.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, beta - scale * mean)): "the linear "
+        "layer's own bias is lost.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, b - scale * mean + beta)): "the linear "
+        "layer's own bias is scaled as well.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, 0 * b)): "the new layer has no bias: the "
+        "shift of the two belongs there.",
+        _made(lambda w, b, scale, *shift: (scale.T * w, _right(w, b, scale, *shift)[1])): (
+            "scale the rows of the weights, one for each output: scale[:, None]."
         ),
-        _with_bias(lambda bias, scale, norm: bias): (
-            "the weights are right; the bias is still the old one."
-        ),
-        _with_bias(lambda bias, scale, norm: scale * bias + norm.bias): (
-            "the running mean is not subtracted."
-        ),
-        _with_bias(lambda bias, scale, norm: norm.bias - scale * norm.running_mean): (
-            "the linear layer's own bias is lost."
-        ),
-        _with_bias(lambda bias, scale, norm: bias - scale * norm.running_mean + norm.bias): (
-            "the linear layer's own bias is scaled as well."
-        ),
-        _with_bias(lambda bias, scale, norm: 0 * bias): (
-            "the new layer has no bias: the shift of the two belongs there."
-        ),
-        _folded(lambda norm: _scale(norm, eps=0)): (
-            "eps is missing: add it to the running variance."
-        ),
-        _folded(lambda norm: norm.weight / (norm.running_var + norm.eps)): (
-            "divide by the square root of the variance."
-        ),
-        lambda linear, norm: _layer(
-            _scale(norm) * linear.weight, fold(linear, norm).bias.detach()
-        ): "scale the rows of the weights, one for each output: scale[:, None].",
+        _made(with_eps=False): "eps is missing: add it to the running variance.",
+        _made(power=1): "divide by the square root of the variance.",
     },
-    "the new layer does not give what the two give one after the other, in eval mode. Its weights, "
-    "with the bias as last column:",
+    "the new layer does not give what the two give one after the other, in eval mode "
+    "(its weights, with the bias as last column).",
     returns="one nn.Linear",
     outcome=_affine,
     hints=(

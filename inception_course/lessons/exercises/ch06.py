@@ -84,9 +84,8 @@ q2 = Code(
         _on(lambda logits, labels: F.cross_entropy(logits, labels, reduction="sum")): (
             "take the mean over the images, or the step grows with the batch."
         ),
-        _on(lambda logits, labels: -F.cross_entropy(logits, labels)): (
-            "that makes the loss larger: the optimizer goes down by itself."
-        ),
+        _on(lambda logits, labels: -F.cross_entropy(logits, labels)): "that makes the loss larger: "
+        "the optimizer goes down by itself.",
         _twice: "the weights are to change once, and they change twice.",
     },
     "a step ends at other weights than forward, loss, backward, step do.",
@@ -155,19 +154,16 @@ q5 = Code(
     mean_accuracy,
     _answered,
     {
-        lambda batches: sum(_shares(batches)) / len(batches): (
-            "a mean of batch means weighs an image in a short batch more than one in a long one."
-        ),
+        lambda batches: sum(_shares(batches)) / len(batches): "a mean of batch means weighs an "
+        "image in a short batch more than one in a long one.",
         lambda batches: mean_accuracy(batches) * sum(len(labels) for _, labels in batches): (
             "that is how many are right; divide by how many there are."
         ),
-        lambda batches: _shares(batches)[-1]: (
-            "that looks like the last batch alone: sum over all of them."
-        ),
+        lambda batches: _shares(batches)[-1]: "that looks like the last batch alone: sum over all "
+        "of them.",
         lambda batches: _shares(batches)[0]: "that is the first batch: sum over all of them.",
-        lambda batches: 100 * mean_accuracy(batches): (
-            "that is per cent; an accuracy is a fraction between 0 and 1."
-        ),
+        lambda batches: 100 * mean_accuracy(batches): "that is per cent; an accuracy is a fraction "
+        "between 0 and 1.",
         lambda batches: 1 - mean_accuracy(batches): "that is the share of errors.",
     },
     "it is the part of all images whose largest logit is that of their label.",

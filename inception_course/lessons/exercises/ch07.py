@@ -56,9 +56,8 @@ q2 = Code(
     {
         _at_the_origin: "these lie in a square that starts at 0: add the place of this one.",
         lambda square, size: five_boxes(square, size)[:4]: "the center is missing.",
-        lambda square, size: [*five_boxes(square, size)[:4], square]: (
-            "the whole square is no crop: the fifth is a box of `size` pixels in the center."
-        ),
+        lambda square, size: [*five_boxes(square, size)[:4], square]: "the whole square is no "
+        "crop: the fifth is a box of `size` pixels in the center.",
         lambda square, size: five_boxes(square, size) * 2: "each box is wanted once.",
         lambda square, size: [(x, y, size, size) for x, y, *_ in five_boxes(square, size)]: (
             "a box ends at left + size and top + size: the last two are edges, not lengths."
@@ -69,7 +68,7 @@ q2 = Code(
         _off_the_edge: "these reach out of the square: a box at its right edge ends there.",
     },
     "each box is `size` pixels wide and high, (left, top, left + size, top + size), and none "
-    "reaches out of the square. All five, sorted:",
+    "reaches out of the square (all five, sorted).",
     returns="a list of boxes, each of four numbers,",
     outcome=_sorted,
     hints=(
@@ -99,25 +98,19 @@ q3 = Code(
     answer,
     _views,
     {
-        lambda logits: logits.mean(dim=0).argmax(dim=1): (
-            "you average logits; the paper averages probabilities."
-        ),
-        lambda logits: logits.softmax(dim=2).amax(dim=0).argmax(dim=1): (
-            "that is the maximum over the views, which the paper tried and found worse."
-        ),
-        lambda logits: logits.argmax(dim=2).mode(dim=0).values: (
-            "that is a vote: it forgets how sure a view was."
-        ),
-        lambda logits: logits.softmax(dim=0).mean(dim=0).argmax(dim=1): (
-            "the softmax runs over the classes, the last dimension, not over the views."
-        ),
+        lambda logits: logits.mean(dim=0).argmax(dim=1): "you average logits; the paper averages "
+        "probabilities.",
+        lambda logits: logits.softmax(dim=2).amax(dim=0).argmax(dim=1): "that is the maximum over "
+        "the views, which the paper tried and found worse.",
+        lambda logits: logits.argmax(dim=2).mode(dim=0).values: "that is a vote: it forgets how "
+        "sure a view was.",
+        lambda logits: logits.softmax(dim=0).mean(dim=0).argmax(dim=1): "the softmax runs over the "
+        "classes, the last dimension, not over the views.",
         lambda logits: logits[0].argmax(dim=1): "that is the first view alone.",
-        lambda logits: logits.softmax(dim=2).mean(dim=0): (
-            "those are the probabilities, of shape [N, classes]: take argmax at the end."
-        ),
-        lambda logits: logits.softmax(dim=2).mean(dim=0).amax(dim=1): (
-            "that is how sure the answer is; its class is the argmax."
-        ),
+        lambda logits: logits.softmax(dim=2).mean(dim=0): "those are the probabilities, of shape "
+        "[N, classes]: take argmax at the end.",
+        lambda logits: logits.softmax(dim=2).mean(dim=0).amax(dim=1): "that is how sure the answer "
+        "is; its class is the argmax.",
     },
     "softmax over the classes, mean over the views, then the largest: try that order.",
     outcome=lambda result, *_: torch.as_tensor(result),
