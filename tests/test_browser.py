@@ -17,10 +17,10 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import copies
 import gate
 import pytest
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 FIRST = "00_start_here.ipynb"
 TOKEN = "course-test"
 WIDTH, HEIGHT = 1300, 1000
@@ -187,9 +187,11 @@ def photograph(page, file):
 
 
 @pytest.fixture(scope="module")
-def first_notebook():
-    """The first notebook as opened, before it is run."""
-    with jupyterlab(NOTEBOOKS) as address, browser_page(address) as page:
+def first_notebook(tmp_path_factory):
+    """The reader's copy of the first notebook as opened, before it is run."""
+    mine = tmp_path_factory.mktemp("course") / "my_notebooks"
+    copies.make(mine)
+    with jupyterlab(mine) as address, browser_page(address) as page:
         open_notebook(page, address, FIRST)
         yield page
 

@@ -34,7 +34,7 @@ def test_train_leaves_record_weights_and_curves(trained):
     folder, done = trained
     assert done.returncode in (0, STUCK), done.stderr  # so short a run may be stuck, and says so
     assert "epoch 1: training loss" in done.stdout
-    assert "batch/s" in done.stderr
+    assert done.stderr == ""  # nobody watches, so no bar moves
     record = train.Run.from_json((folder / "run.json").read_text())
     assert record.environment["train_images"] == 200
     assert {path.name for path in folder.iterdir()} == {
