@@ -88,6 +88,12 @@ def step_set_to_none(model, optimizer, images, labels):
     return loss.item()
 
 
+def step_that_clears_up(model, optimizer, images, labels):
+    F.cross_entropy(model(images), labels).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
 def joined_in_a_loop(x, branches):
     outputs = branches[0](x)
     for branch in branches[1:]:
@@ -221,7 +227,7 @@ RIGHT = {
     "ch05.q2": [batch_norm],
     "ch05.q3": [folded_in_double],
     "ch05.q5": ["train", "Training"],
-    "ch06.q2": [step_set_to_none],
+    "ch06.q2": [step_set_to_none, step_that_clears_up],
     "ch06.q5": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],

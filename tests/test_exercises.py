@@ -23,6 +23,7 @@ from inception_course.lessons.exercises import (
     ch01,
     ch06,
 )
+from inception_course.lessons.exercises.answers import number
 from inception_course.train import Epoch
 
 NEVER_RIGHT = [None, "", "yes", True, [], float("nan"), torch.zeros(3), print, object()]
@@ -179,6 +180,13 @@ def test_inputs_have_the_readers_own_precision(name, precision):
 
 
 @pytest.mark.parametrize("name", of(Code))
+def test_the_readers_modes_make_no_difference(name):
+    with torch.no_grad(), torch.device("meta"):
+        assert EXERCISES[name].check(EXERCISES[name].solution().answer).passed
+        assert not EXERCISES[name].check(lambda *arguments: 1 / 0).passed
+
+
+@pytest.mark.parametrize("name", of(Code))
 def test_a_check_changes_nothing(name):
     before = torch.get_rng_state()
 
@@ -235,6 +243,15 @@ def test_hints_lead_on_and_then_stay(name):
     assert hints[-1] == hints[-2]
 
 
+@pytest.mark.parametrize("name", of((Number, Choice)))
+def test_the_last_hint_is_not_the_answer(name):
+    exercise = EXERCISES[name]
+    if isinstance(exercise, Choice):
+        assert exercise.answer not in exercise.hints[-1]
+    words = exercise.hints[-1].replace(":", " ").rstrip(".?").split()
+    assert exercise.answer not in map(number, words)
+
+
 def test_a_solution_in_code_shows_its_source():
     assert "optimizer.step()" in repr(ch06.q2.solution())
     assert repr(ch06.q1.solution()).startswith("ln(10) = 2.303")
@@ -247,13 +264,13 @@ def test_a_function_that_cannot_be_compared_is_told_in_words(name):
         forgotten = len(arguments)  # noqa: F841 - computed, and not returned
 
     def misspelled(*arguments):
-        return arguments.lenght()
+        return arguments.flot()
 
     exercise = EXERCISES[name]
     count = len(next(iter(exercise.cases())))
     said = {
         nothing: "did not change" if exercise.in_place else "returns nothing: add a return",
-        misspelled: "stops at `return arguments.lenght()`: 'tuple' object has no attribute",
+        misspelled: "stops at `return arguments.flot()`: 'tuple' object has no attribute",
         lambda: 1: f"takes 0 arguments, the exercise gives it {count}: ",
         lambda one, *, two: 1: "takes 2 arguments, the exercise gives it",
         7: "give your function itself, by its name; you gave 7",
@@ -282,8 +299,8 @@ def test_answers_are_what_the_package_counts_and_measures():
         "ch04.q2": googlenet["4d"].output[0],
         "ch04.q3": googlenet["4e"].weights,
     }
-    for name, number in counted.items():
-        assert EXERCISES[name].check(number).passed, name
+    for name, count in counted.items():
+        assert EXERCISES[name].check(count).passed, name
     assert hebbian.recover(ones=20, threshold=2 / 3)[0].exact == 399  # as its solution says
 
 

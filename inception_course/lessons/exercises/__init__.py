@@ -13,6 +13,7 @@ import math
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
@@ -202,6 +203,13 @@ def _one_word(text: str, option: str) -> bool:
     return len(short) > 2 and short[-1].isalpha() and rest != long and rest.isalpha()
 
 
+@contextmanager
+def _aside() -> Iterator[None]:
+    """Keep the reader's generator, and compare alike whatever mode and device they have set."""
+    with torch.random.fork_rng([]), torch.enable_grad(), torch.device("cpu"):
+        yield
+
+
 class OtherKind(Exception):
     """What a function returns cannot be compared with what it should return."""
 
@@ -212,8 +220,9 @@ class Code(Exercise):
 
     `cases` makes tuples of arguments, which should differ in shape, layout and values; they are
     drawn from torch's generator with a fixed seed, in the reader's default precision. `wrong` has
-    functions that go wrong in a known way. `outcome` turns what a function returns (and its
-    arguments, where it works `in_place`) into what is compared; `returns` names the kind it needs.
+    functions that go wrong in a known way. `outcome` turns what a function returns into what is
+    compared; `returns` names the kind it needs. A function that works `in_place` is called twice,
+    because it may leave something behind; `outcome` looks at its arguments.
     """
 
     cases: Callable[[], Iterable[tuple]]
@@ -224,6 +233,7 @@ class Code(Exercise):
     outcome: Callable[..., Any] = lambda result, *arguments: result
     in_place: bool = False
 
+    @_aside()
     def examine(self, answer: Any) -> str | None:
         if not callable(answer):
             return f"give your function itself, by its name; you gave {what(answer)}."
@@ -273,9 +283,8 @@ class Code(Exercise):
         return None
 
     def _drawn(self) -> list[tuple]:
-        with torch.random.fork_rng([]):
-            torch.manual_seed(0)
-            return list(self.cases())
+        torch.manual_seed(0)
+        return list(self.cases())
 
     def _inputs(self, at: int) -> str:
         return ", ".join(map(named, self._names, self._drawn()[at]))
@@ -286,22 +295,23 @@ class Code(Exercise):
         for arguments in self._drawn():
             held = [list(holdings(value)) for value in arguments]
             before = [list(map(content, each)) for each in held]
-            with torch.random.fork_rng([]):
-                results.append(self._result(function, arguments))
+            results.append(self._result(function, arguments))
             after = [list(map(content, each)) for each in held]
             if before != after and not self.in_place:
-                changed = self._names[list(map(list.__eq__, before, after)).index(False)]
+                names = zip(self._names, before, after, strict=True)
+                changed = next(name for name, was, now in names if was != now)
         return results, changed
 
     def _result(self, function: Callable, arguments: tuple) -> Any:
         try:
-            result = function(*arguments)
+            for _ in range(1 + self.in_place):
+                result = function(*arguments)
         except Exception as error:
             return error
+        if result is None and not self.in_place:
+            return None
         try:
-            return (
-                None if result is None and not self.in_place else self.outcome(result, *arguments)
-            )
+            return self.outcome(result, *arguments)
         except Exception:
             return OtherKind(f"{self.returns} is wanted, and this is {what(result)}.")
 

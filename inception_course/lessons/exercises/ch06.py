@@ -39,7 +39,6 @@ def _nets():
     for inputs, classes, images, momentum in ((4, 3, 8, 0.0), (5, 2, 3, 0.9)):
         model, labels = nn.Linear(inputs, classes), torch.arange(images) % classes
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=momentum)
-        step(model, optimizer, torch.randn(images, inputs), labels)  # leaves its gradients
         yield model, optimizer, torch.randn(images, inputs), labels
 
 
@@ -50,6 +49,15 @@ def _weights(_, model, *others):
 def _accumulating(model, optimizer, images, labels):
     F.cross_entropy(model(images), labels).backward()
     optimizer.step()
+
+
+def _late_backward(model, optimizer, images, labels):
+    optimizer.step()
+    F.cross_entropy(model(images), labels).backward()
+
+
+def _idle(model, optimizer, images, labels):
+    F.cross_entropy(model(images), labels).backward()
 
 
 def _on(loss):
@@ -70,14 +78,10 @@ q2 = Code(
     step,
     _nets,
     {
-        lambda model, optimizer, images, labels: model(
-            images
-        ): "the weights did not change: are backward() and optimizer.step() "
-        "both called, with no zero_grad() between them?",
+        _idle: "the weights did not change: are backward() and optimizer.step() both called, with "
+        "no zero_grad() between them?",
         _accumulating: "gradients of the step before are still there: call zero_grad().",
-        lambda model, optimizer, images, labels: (
-            optimizer.step()
-        ): "step() uses the gradients that are there: call backward() before it.",
+        _late_backward: "step() uses the gradients that are there: call backward() before it.",
         _on(lambda logits, labels: F.cross_entropy(logits.softmax(dim=1), labels)): (
             "F.cross_entropy wants logits: it applies the softmax itself."
         ),
