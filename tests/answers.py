@@ -105,7 +105,7 @@ WRONG = {
     "ch00.q1": [("20", "per cent"), (-0.2, "between 0 and 1"), ("a fifth", "wants a number")],
     "ch00.q2": [
         (normalized_in_place, "changed `images`"),
-        (lambda images, mean, std: images, "holds whole numbers"),
+        (lambda images, mean, std: images, "of floats is wanted, and yours holds whole numbers"),
         (lambda images, mean, std: (images / 255 - mean).flatten() / std, "the shape [1, 1, 16"),
         (torch.zeros(3), "by its name"),
     ],
@@ -145,7 +145,7 @@ WRONG = {
     "ch03.q4": [("all", "choose"), ("3", "choose")],
     "ch03.q5": [(2, "choose"), ("none", "choose")],
     "ch04.q1": [
-        (lambda x, branches: [branch(x) for branch in branches], "a tensor is wanted"),
+        (lambda x, branches: [branch(x) for branch in branches], "one tensor, as torch.cat makes"),
         (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
     ],
     "ch04.q2": [(840, "add what"), (0.528, "thousands")],
@@ -162,6 +162,7 @@ WRONG = {
     ],
     "ch05.q3": [
         (lambda linear, norm: nn.Sequential(linear, norm), "one nn.Linear is wanted"),
+        (lambda linear, norm: linear.weight, "one nn.Linear is wanted, and this is a tensor"),
         (folded_in_place, "changed `linear`"),
         (wiping_the_norm, "changed `norm`"),
         (leaving_eval, "changed `norm`"),
@@ -183,7 +184,7 @@ WRONG = {
         (lambda square, size: 5, "boxes, each of four numbers, is wanted, and this is 5"),
     ],
     "ch07.q3": [
-        (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds fractions"),
+        (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds floats"),
         (lambda logits: torch.zeros(4, 1).long(), "the shape [4], and yours [4, 1]"),
     ],
     "ch07.q4": [(1, "images x networks x views"), (2.8, "images")],

@@ -249,7 +249,7 @@ class Code(Exercise):
             return None
         at = equal.index(False)
         result, want, inputs = results[at], wants[at], self._inputs(at)
-        misfit = mismatch(result, want)
+        misfit = mismatch(result, want, self.returns)
         example = f" With {inputs}: {difference(result, want)}." if not misfit else ""
         for mistake, message in self.wrong.items():
             known, _ = self._run(mistake)

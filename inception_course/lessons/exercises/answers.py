@@ -1,5 +1,6 @@
 """How an answer is read, described and compared: equal values of any sensible type are equal."""
 
+import inspect
 import math
 import re
 import unicodedata
@@ -12,16 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_SIGNS = str.maketrans(
-    {
-        "\N{MULTIPLICATION SIGN}": "x",
-        "\N{MINUS SIGN}": "-",
-        "\N{FRACTION SLASH}": "/",
-        "\N{RIGHT SINGLE QUOTATION MARK}": "'",
-        "_": " ",
-    }
-)
-_QUOTES = " \"'`\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+# The signs for times, minus, a fraction and a quotation, as they come out of a text.
+_SIGNS = str.maketrans("\u00d7\u2212\u2044\u2019_", "x-/' ")
+_QUOTES = " \"'`\u201c\u201d"
 
 
 def unwrap(answer: Any) -> Any:
@@ -131,16 +125,16 @@ def tensor_like(given: Any, want: Tensor) -> Tensor | None:
     return torch.tensor(value, dtype=given.dtype if precise else want.dtype)
 
 
-def mismatch(given: Any, want: Any) -> str | None:
-    """Say why a result cannot be compared with `want`: its kind or its shape is another."""
+def mismatch(given: Any, want: Any, kind: str) -> str | None:
+    """Say why a result cannot be compared with `want`: it is no `kind`, or of another shape."""
     if not isinstance(want, Tensor) or not want.ndim:
         wrong = number(given) is None
         return f"a number is wanted, and your function returns {what(given)}." if wrong else None
     result = tensor_like(given, want)
     if result is None:
-        return f"a tensor is wanted, and this is {what(given)}."
+        return f"{kind} is wanted, and this is {what(given)}."
     if result.is_floating_point() != want.is_floating_point():
-        kinds = ["whole numbers", "fractions"]
+        kinds = ["whole numbers", "floats"]
         wanted, got = (kinds[each.is_floating_point()] for each in (want, result))
         return f"a tensor of {wanted} is wanted, and yours holds {got} ({result.dtype})."
     if result.shape != want.shape:
@@ -190,16 +184,13 @@ def what(value: Any) -> str:
         return "nothing"
     if isinstance(value, str):
         return f"the text {value!r}"
-    if isinstance(value, Tensor | np.ndarray) and value.shape:
-        kind = "a tensor" if isinstance(value, Tensor) else "an array"
-        return f"{kind} of shape {list(value.shape)}"
-    if isinstance(value, list | tuple | set | dict):
-        return f"a {type(value).__name__} of {len(value)}"
-    if isinstance(unwrap(value), Real | Decimal | complex):
+    if isinstance(unwrap(value), Real | Decimal):
         return str(unwrap(value))
-    if isinstance(value, nn.Module):
-        return f"the module {type(value).__name__}"
-    return "a function" if callable(value) else "something of another kind"
+    if isinstance(value, Tensor | np.ndarray):
+        return f"a tensor of shape {list(value.shape)}"
+    if isinstance(value, list | tuple):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "a function" if inspect.isroutine(value) else f"a {type(value).__name__}"
 
 
 def named(name: str, value: Any) -> str:

@@ -48,6 +48,7 @@ q1 = Code(
         "only the answers of the branches do.",
     },
     "the answers of the branches to x, joined along the channels, are something else.",
+    returns="one tensor, as torch.cat makes it,",
     hints=(
         "Ask every branch about the same x. Along which dimension do the answers fit together?",
         "torch.cat joins tensors along a dimension: 0 is the batch, 1 the channels.",

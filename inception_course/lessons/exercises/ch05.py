@@ -103,6 +103,8 @@ def _pairs():
 
 
 def _affine(linear, *_):
+    if not isinstance(linear, nn.Linear):
+        raise TypeError(linear)
     bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
     return torch.cat([linear.weight, bias[:, None]], dim=1)
 
