@@ -4,6 +4,7 @@ import ast
 import functools
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -373,6 +374,12 @@ def test_the_tests_come_last_in_make_test(course):
     for target, tests in {"test": "pytest", "quick": 'pytest -m "not slow" tests'}.items():
         lines = course.make("-n", target).stdout.splitlines()
         assert [line.split(" -m ", 1)[1] for line in lines] == [*lint, tests]
+
+
+def test_what_is_left_out_for_being_slow_exists():
+    for entry in runpy.run_path(str(ROOT / "conftest.py"))["SLOW"]:
+        file, _, name = entry.partition("::")
+        assert f"def {name or 'test_'}" in (ROOT / "tests" / file).read_text(encoding="utf-8"), entry
 
 
 def test_the_gate_runs_make_test_and_nothing_after_it():
