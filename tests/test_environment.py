@@ -379,7 +379,8 @@ def test_the_tests_come_last_in_make_test(course):
 def test_what_is_left_out_for_being_slow_exists():
     for entry in runpy.run_path(str(ROOT / "conftest.py"))["SLOW"]:
         file, _, name = entry.partition("::")
-        assert f"def {name or 'test_'}" in (ROOT / "tests" / file).read_text(encoding="utf-8"), entry
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert f"def {name or 'test_'}" in text, entry
 
 
 def test_the_gate_runs_make_test_and_nothing_after_it():
