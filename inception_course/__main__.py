@@ -10,7 +10,7 @@ import typer
 from torch import nn
 from tqdm import tqdm
 
-from . import data, machine
+from . import data, machine, records
 from . import train as training
 from .data import folders
 from .lessons import doctor
@@ -195,7 +195,7 @@ def evaluate(
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
     if split == "test" and sample is None:
         run = replace(run, test_accuracy=round(right.mean().item(), 6))
-        machine.write_atomically(folder / checkpoint.RECORD, run.to_json().encode())
+        records.save(run, folder / checkpoint.RECORD)
 
 
 @app.command()
@@ -360,7 +360,7 @@ def bench_command(
         watch=typer.echo,
         progress=progress_bar,
     )
-    machine.write_atomically(record, result.to_json().encode())
+    records.save(result, record)
     machine.write_atomically(folder / "bench.png", plots.bench(result).png())
     typer.echo(f"{bench.report(result)}\nRecord and figure are in {folder}.")
 

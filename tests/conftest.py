@@ -9,3 +9,12 @@ def one_thread():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(processes, "usable_cores", lambda: 1)
         yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for pages that lie on the disk."""
+    from test_browser import chromium
+
+    with chromium() as browser:
+        yield browser

@@ -143,14 +143,22 @@ def wait_for(server, url, log):
 
 
 @contextmanager
-def browser_page(address):
-    """A page that keeps, in `.off_host`, the addresses outside that it has asked for."""
+def chromium():
+    """The browser of this machine, without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=gate.chromium(), args=CHROMIUM_ARGUMENTS
         )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browser_page(address):
+    """A page that keeps, in `.off_host`, the addresses outside that it has asked for."""
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.set_default_timeout(START_SECONDS * 1000)
         page.off_host = []
@@ -160,7 +168,6 @@ def browser_page(address):
             lambda request: request.url.startswith(at_home) or page.off_host.append(request.url),
         )
         yield page
-        browser.close()
 
 
 def open_notebook(page, address, name):

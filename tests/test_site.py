@@ -7,10 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import gate
 import lectures
 import pytest
-from test_browser import CHROMIUM_ARGUMENTS
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README", *(f"notebooks/{path.stem}" for path in lectures.paths()))
@@ -88,18 +86,6 @@ def test_no_check_is_shown(site):
 def test_the_book_for_a_reader_of_books_is_made(tmp_path):
     build("epub", tmp_path)
     assert list((tmp_path / "site").glob("*.epub"))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=gate.chromium(), args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.mark.needs("chromium")

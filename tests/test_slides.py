@@ -1,9 +1,7 @@
 """The slides of every lecture, in a browser: whole, described, and without a network."""
 
-import gate
 import lectures
 import pytest
-from test_browser import CHROMIUM_ARGUMENTS
 
 pytestmark = pytest.mark.needs("sphinx", "chromium")
 
@@ -13,18 +11,6 @@ LOWEST = """() => Math.max(...[...Reveal.getCurrentSlide().children]
 WIDEST = """() => Math.max(...[...Reveal.getCurrentSlide().querySelectorAll('*')]
   .filter(part => !part.closest('.notes')).map(part => part.getBoundingClientRect().right))"""
 LETTERS = "() => parseFloat(getComputedStyle(Reveal.getCurrentSlide()).fontSize)"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=gate.chromium(), args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("path", lectures.paths(), ids=lambda path: path.stem)

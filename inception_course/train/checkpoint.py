@@ -193,7 +193,7 @@ def fingerprint(dataset: Dataset) -> str:
     if isinstance(dataset, TensorDataset):
         for values in dataset.tensors:
             sha256.update(repr(list(values.shape)).encode())
-            sha256.update(values.cpu().contiguous().numpy())
+            sha256.update(values.cpu().contiguous().numpy().data)
     else:
         for piece in dataset.signature():
             sha256.update(piece)
