@@ -9,15 +9,27 @@ from typing import Any
 from .. import records
 from ..train import Run
 from .bench import Benchmark
+from .comparison import COMPARISONS
 from .ensembles import Table
 from .experiment import EXPERIMENTS
 from .reduction import NarrowNets
 from .results import RECORDS, repetitions, runs
+from .same_start import SameStart
+from .saturation import Dilemma
 from .study import Study, run
 
 __all__ = ["RECORDS", "STUDIES", "Study", "load", "repetitions", "run", "runs"]
 
-STUDIES: dict[str, Study] = {study.name: study for study in (*EXPERIMENTS.values(), NarrowNets())}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        *EXPERIMENTS.values(),
+        *COMPARISONS.values(),
+        NarrowNets(),
+        Dilemma(),
+        SameStart(),
+    )
+}
 
 
 def load(name: str) -> Any:
