@@ -112,7 +112,7 @@ def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatc
     assert "epoch 1 of 3, " in said[1]
     assert said[1].endswith(" s left")
     assert said[-1].startswith("epoch 2 of 3: validation accuracy 0.600")
-    assert caption.contents[0].data.startswith("*Figure: loss (left)")
+    assert "loss (left) and accuracy (right) per epoch" in caption.contents[0].data
     assert len(picture.contents) == 2
     assert all("image/png" in content for content in picture.contents)
 

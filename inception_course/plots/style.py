@@ -1,9 +1,9 @@
-"""What every figure of the course is: a picture with its sentence, in colors all can tell apart.
+"""What every figure of the course is: a picture with its words, in colors all can tell apart.
 
-A figure shows itself in a notebook, with its description as text for those who do not see it. The
-colors are Okabe and Ito's, which color-blind readers can tell apart, and lines and bars differ in
-more than color. Figures are drawn in the course's own settings, whatever the reader's are, and
-leave those as they were.
+A figure shows itself in a notebook. Its caption is the line that says what to look at; its
+description tells what it shows to those who do not see it. The colors are Okabe and Ito's, which
+color-blind readers can tell apart, and lines and bars differ in more than color. Figures are drawn
+in the course's own settings, whatever the reader's are, and leave those as they were.
 """
 
 import base64
@@ -68,11 +68,12 @@ GRAYSCALE: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "ne
 
 
 class Picture(Figure):
-    """A figure with the sentence that says what it shows."""
+    """A figure, a caption that says what to look at, and a description of what is seen."""
 
-    def __init__(self, width: float, height: float, description: str = ""):
+    def __init__(self, width: float, height: float, description: str = "", caption: str = ""):
         super().__init__(figsize=(width, height), layout="constrained")
         self.description = description
+        self.caption = caption
 
     @in_style
     def savefig(self, *args: Any, **kwargs: Any) -> None:
@@ -94,17 +95,24 @@ class Picture(Figure):
         picture = {"image/png": base64.b64encode(self.png()).decode()}
         return picture | {"text/plain": self.description}, {"image/png": {"alt": self.description}}
 
-    def show(self):
-        """Display the picture and its sentence; return the picture's handle, for redrawing.
+    def words(self) -> str:
+        """Return the caption and, for those who ask for it, the description, as Markdown."""
+        description = html.escape(self.description)
+        folded = f"<details><summary>Description</summary>{description}</details>"
+        return f"*{self.caption}*\n\n{folded}"
 
-        JupyterLab leaves `alt` out of the page, so the sentence also stands below the picture. An
-        <img> of HTML would keep it, but not everywhere that shows stored notebooks.
+    def show(self):
+        """Display the picture and its words; return the picture's handle, for redrawing.
+
+        JupyterLab and nbconvert leave `alt` out of the page, so the description also stands below
+        the caption, folded away. An <img> of HTML would keep it, but not everywhere that shows
+        stored notebooks.
         """
         from IPython.display import Markdown, display
 
         data, metadata = self.bundle()
         handle = display(data, metadata=metadata, raw=True, display_id=True)
-        display(Markdown(f"*Figure: {self.description}.*"))
+        display(Markdown(self.words()))
         return handle
 
     def _ipython_display_(self) -> None:
