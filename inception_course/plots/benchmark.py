@@ -1,11 +1,13 @@
 """The figure of a benchmark."""
 
 from statistics import median
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..studies.bench import Benchmark, Timing
+from .guess import place
 from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
 
 CURVES = {
@@ -16,8 +18,11 @@ CURVES = {
 
 
 @in_style
-def bench(result: Benchmark) -> Picture:
-    """Draw ratios of speed, where the time of a step goes, and what an image costs."""
+def bench(result: Benchmark, guess: Any = None) -> Picture:
+    """Draw ratios of speed, where the time of a step goes, and what an image costs.
+
+    `guess` is how many times as fast as d2l the course is expected to be.
+    """
     ratios = measured_ratios(result)
     shares = {
         f"{each.recipe.image_size} pixels, width {each.quantities['width']:g}": each.shares
@@ -36,7 +41,12 @@ def bench(result: Benchmark) -> Picture:
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(facts)}")
+    figure = Picture(
+        11.4,
+        7,
+        f"speed of training on this machine: {'; '.join(facts)}",
+        caption="Top left: how much faster than d2l? Below: which change makes an image dearer?",
+    )
     above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1), squeeze=False)[:, 0]
     left, right = above.subplots(1, 2)
     draw_ratios(left, ratios)
@@ -46,6 +56,7 @@ def bench(result: Benchmark) -> Picture:
         draw_cost(axes, result, quantity)
         axes.set_xlabel(label)
     below.axes[0].set_ylabel("milliseconds per image")
+    place(figure, left, guess)
     return figure
 
 

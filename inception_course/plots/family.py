@@ -55,7 +55,12 @@ def family_tree() -> Picture:
         + f" ({', '.join(member.facts())})"
         for member in FAMILY
     )
-    figure = Picture(13.5, 6.4, f"the family tree: {members}")
+    figure = Picture(
+        13.5,
+        6.4,
+        f"the family tree: {members}",
+        caption="Follow the arrows. What happens to the error, the parameters and the work?",
+    )
     axes = figure.subplots()
     axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
     axes.set_axis_off()

@@ -1,6 +1,7 @@
 """Figures of Hebb's rules, of planted and recovered wirings, of correlations and of zeros."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.patches import Rectangle
@@ -8,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..hebbian import Block, ProductTimes, Recovery
+from .guess import level, place, remark, series
 from .style import (
     BLACK,
     BLUE,
@@ -30,14 +32,23 @@ WINDOWS = ("1x1", "3x3", "5x5")
 
 
 @in_style
-def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
-    """Draw the length of the weight vector after every step, a line for each rule."""
+def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
+    """Draw the length of the weight vector after every step, a line for each rule.
+
+    `guess` is the length that the weights are expected to end at.
+    """
     ends = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
-    figure = Picture(9, 4.4, f"length of the weights per step: {ends}")
+    figure = Picture(
+        9,
+        4.4,
+        f"length of the weights per step: {ends}",
+        caption="The scale is logarithmic. Which rule keeps the weights short?",
+    )
     axes = figure.subplots()
     curves = {name: (range(len(values)), values) for name, values in lengths.items()}
     lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
     legend(axes, "best")
+    level(figure, axes, guess, series(axes))
     return figure
 
 
@@ -52,6 +63,7 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
         1.6 * len(rows) + 0.3,
         f"{count} filters of {side}x{side} pixels in each row, {' above '.join(rows)}; one above "
         f"the other they agree with |cosine| of {agree:.4f} or more",
+        caption="Compare each filter with the one below it. Do they differ?",
     )
     grid = figure.subplots(len(rows), count, squeeze=False)
     for line, (name, values) in zip(grid, rows.items(), strict=True):
@@ -66,8 +78,11 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
 
 
 @in_style
-def wiring(recovery: Recovery, units: int = 9) -> Picture:
-    """Draw what the first hidden units excite: found, missed, or taken for it by mistake."""
+def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
+    """Draw what the first hidden units excite: found, missed, or taken for it by mistake.
+
+    `guess` is how many units are expected to be recovered.
+    """
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
     for unit, mine in enumerate(truth):
         overlap = (recovery.found & mine).sum(axis=1)
@@ -84,6 +99,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
         4.6,
         f"{recovery.exact} of {len(recovery.truth)} hidden units are recovered exactly. Shown are "
         f"the first {units} and the edges by which they excite units below: {counts}",
+        caption="Orange dashes are missed edges, red dots are wrong ones. Are there any?",
     )
     axes = figure.subplots()
     below = np.flatnonzero((truth | found).any(axis=0))
@@ -110,6 +126,7 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
     )
     axes.set_axis_off()
     axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
+    remark(figure, axes, guess, f" of {len(recovery.truth)} units")
     return figure
 
 
@@ -119,11 +136,14 @@ def phase_transition(
     by_samples: Mapping[float, Sequence[float]],
     critical: float,
     enough: float,
+    guess: Any = None,
 ) -> Picture:
     """Draw the part of the hidden units recovered exactly, against rho * d and number of samples.
 
     The sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
     condition holds, `enough` the order of the number of samples that it asks for.
+
+    `guess` is the rho * d at which the recovery is expected to fail.
     """
     figure = Picture(
         13,
@@ -132,6 +152,7 @@ def phase_transition(
         + ", ".join(f"{np.mean(shares):.2f} at rho d = {x:.2g}" for x, shares in by_rho.items())
         + f"; the theorem's condition ends at {critical:.2g}. Right: "
         + ", ".join(f"{np.mean(shares):.2f} at {x} samples" for x, shares in by_samples.items()),
+        caption="Does recovery end where the theorem's green marks stand, or elsewhere?",
     )
     panels = figure.subplots(1, 2, sharey=True)
     for axes, results in zip(panels, (by_rho, by_samples), strict=True):
@@ -153,18 +174,29 @@ def phase_transition(
         axes.tick_params(axis="x", labelsize=12, rotation=45)
     handles = [*left.get_legend_handles_labels()[0], threshold]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    place(figure, left, guess)
     return figure
 
 
 @in_style
-def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Picture:
-    """Draw mean |r| between the center and each ring around it, and what chance would show."""
+def correlation_by_distance(
+    curves: Mapping[str, Tensor], floor: float, guess: Any = None
+) -> Picture:
+    """Draw mean |r| between the center and each ring around it, and what chance would show.
+
+    `guess` is the mean |r| that is expected far from the center, or the name of a curve.
+    """
     ends = "; ".join(
         f"{name} from {curve[0]:.2f} at the same position to {curve[-1]:.2f} on ring "
         f"{len(curve) - 1}"
         for name, curve in curves.items()
     )
-    figure = Picture(10.5, 4.8, f"mean |r| against distance: {ends}; by chance {floor:.3f}")
+    figure = Picture(
+        10.5,
+        4.8,
+        f"mean |r| against distance: {ends}; by chance {floor:.3f}",
+        caption="How far from the center is a line still above the dotted one, which is chance?",
+    )
     axes = figure.subplots()
     rings = {name: (range(len(curve)), curve) for name, curve in curves.items()}
     lines(axes, rings, xlabel="distance from the center, in positions", ylabel="mean |r|")
@@ -172,6 +204,7 @@ def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Pictu
     axes.set_ylim(bottom=0)
     integers(axes.xaxis)
     legend(axes)
+    level(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
@@ -185,6 +218,7 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
         f"|r| between {len(order)} channels, as they come and in the order of their clusters: "
         f"{(sizes > 1).sum()} clusters of two channels or more hold {sizes[sizes > 1].sum()} of "
         f"them, the largest {max(sizes)}",
+        caption="Both panels show the same numbers. Do blocks appear when the channels are sorted?",
     )
     panels = figure.subplots(1, 2)
     for axes, places, title in zip(
@@ -204,14 +238,22 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
 
 
 @in_style
-def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> Picture:
-    """Draw which part of the strongest partners the windows contain, per layer, and chance."""
+def window_coverage(
+    covered: Mapping[str, Tensor], chance: Mapping[str, Tensor], guess: Any = None
+) -> Picture:
+    """Draw which part of the strongest partners the windows contain, per layer, and chance.
+
+    `guess` is the part that is expected inside a window.
+    """
     parts = "; ".join(
         f"{name} {', '.join(f'{value:.2f}' for value in values)}"
         for name, values in covered.items()
     )
     figure = Picture(
-        13, 5, f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}"
+        13,
+        5,
+        f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}",
+        caption="A bar above its black line holds more than chance. Where is the gap widest?",
     )
     axes = figure.subplots()
     heights, levels = (
@@ -224,6 +266,7 @@ def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor])
     axes.plot([], [], color=BLACK, lw=3, label="by chance")
     axes.set(xlabel="layer", ylabel="part of the strongest 1 %", ylim=(0, 1.04))
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    level(figure, axes, guess, whole=1)
     return figure
 
 
@@ -243,6 +286,7 @@ def width_predictions(
         13.5,
         4.9,
         f"shares per block; mean part of the widths that each reading misplaces: {misplaced}",
+        caption="Which reading lies closest to the line of Table 1?",
     )
     panels = figure.subplots(1, 3, sharey=True)
     readings = {"Table 1": table, **predicted}
@@ -259,14 +303,20 @@ def width_predictions(
 
 
 @in_style
-def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Picture:
-    """Draw the part of zero activations and of near-zero weights, layer by layer."""
+def zeros(
+    activations: Mapping[str, float], weights: Mapping[str, float], guess: Any = None
+) -> Picture:
+    """Draw the part of zero activations and of near-zero weights, layer by layer.
+
+    `guess` is the expected part of zero activations.
+    """
     figure = Picture(
         12,
         4.6,
         f"zero activations: {min(activations.values()):.0%} to {max(activations.values()):.0%} "
         f"per layer; near-zero weights: {min(weights.values()):.1%} to "
         f"{max(weights.values()):.1%}",
+        caption="Compare the two bars of each layer: are activations or weights zero more often?",
     )
     axes = figure.subplots()
     series = {"activations that are 0": activations, "weights near 0": weights}
@@ -277,18 +327,27 @@ def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Pic
     for each in drawn.values():
         axes.bar_label(each, fmt="%.2g", fontsize=12)
     axes.legend(loc="upper right", ncols=2)
+    level(figure, axes, guess, whole=100)
     return figure
 
 
 @in_style
-def break_even(times: Sequence[ProductTimes]) -> Picture:
-    """Draw how many times faster than dense a sparse product is, against the density, per size."""
+def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
+    """Draw how many times faster than dense a sparse product is, against the density, per size.
+
+    `guess` is the density at which both are expected to be equally fast.
+    """
     gains = "; ".join(
         f"size {t.size}: CSR breaks even at density {t.break_even('CSR'):.2f}, and at density "
         f"{t.densities[0]:g} is {t.gain('CSR')[0]:.0f} times faster than dense"
         for t in times
     )
-    figure = Picture(13, 5.2, f"gain of sparse products over dense ones: {gains}")
+    figure = Picture(
+        13,
+        5.2,
+        f"gain of sparse products over dense ones: {gains}",
+        caption="Above 1 the sparse product is faster. How sparse must a matrix be for that?",
+    )
     axes = figure.subplots()
     densities = np.array(times[0].densities)
     axes.plot(densities, 1 / densities, "k:", label="as much as the arithmetic")
@@ -308,6 +367,7 @@ def break_even(times: Sequence[ProductTimes]) -> Picture:
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     legend(axes)
+    place(figure, axes, guess, whole=1)
     return figure
 
 
@@ -327,6 +387,7 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
         f"the same {len(pattern)}x{len(pattern)} matrix, {pattern.mean():.1%} of it not zero: "
         f"scattered (left), and reordered into {len(blocks)} blocks, which are "
         f"{inside / pattern.size:.1%} of it (right)",
+        caption="Both panels hold the same numbers. How much of the right one is empty?",
     )
     left, right = figure.subplots(1, 2)
     for axes, shown, title in (
@@ -347,6 +408,7 @@ def islands(matrix: np.ndarray, boxes: Sequence[tuple[slice, slice]]) -> Picture
         0.5 * height,
         f"a {height}x{width} matrix with {np.count_nonzero(matrix)} values that are not zero, in "
         f"{len(boxes)} frames of {', '.join(f'{_side(r)}x{_side(c)}' for r, c in boxes)}",
+        caption="Only the frames hold values that are not zero. What could a computer leave out?",
     )
     axes = figure.subplots()
     axes.set(xlim=(-0.6, width - 0.4), ylim=(height - 0.4, -0.6))

@@ -1,6 +1,7 @@
 """Figures of 1x1 convolutions: what reductions cost, what they lose, and where they stand."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.ticker import LogLocator
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from ..models.googlenet import InceptionSpec
 from ..studies.reduction import BlockTimes, Trained, block_cost, branches, explained_variance, naive
+from .guess import choice, level, point, read, remark, series
 from .style import (
     BLACK,
     BLUE,
@@ -27,11 +29,13 @@ from .style import (
 
 
 @in_style
-def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
+def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) -> Picture:
     """Draw what each branch of a block costs in multiply-adds, and what channels it gives.
 
     `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
     used once at every position.
+
+    `guess` names the branch that is expected to cost most.
     """
     costs = branches(row, c_in, side)
     total, bare = (block_cost(each, c_in, side) for each in (row, naive(row)))
@@ -48,7 +52,12 @@ def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
         f"multiply-adds, {channels} channels out"
     )
     compared = f"without reductions {ratio:.2f} times the work"
-    figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {shares}")
+    figure = Picture(
+        11,
+        4.6,
+        f"{counted}; {compared}. By branch: {shares}",
+        caption="Does the branch that works most also give the most channels?",
+    )
     figure.suptitle(f"{counted}\n{compared}")
     left, right = figure.subplots(1, 2, sharey=True)
     names = list(costs)
@@ -67,16 +76,19 @@ def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
         right.text(given[place], place, f" {given[place] / channels:.1%}", va="center")
     left.invert_yaxis()
     left.legend(loc="lower right")
+    choice(figure, left, guess, dict(zip(names, left.containers[1], strict=True)))
     return figure
 
 
 @in_style
 def with_and_without(
-    costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes]
+    costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes], guess: Any = None
 ) -> Picture:
     """Draw multiply-adds and time of each block, with and without its reductions.
 
     `costs` holds the multiply-adds of a block with and without.
+
+    `guess` is how many times as long the blocks are expected to take without.
     """
     counted = np.array([costs[name] for name in times], dtype=float) / 1e6
     timed = np.array(list(times.values()), dtype=float)
@@ -88,6 +100,7 @@ def with_and_without(
         f"the nine blocks with and without reductions: {ratios[0]:.2f} times the multiply-adds "
         f"without (left), and {ratios[1]:.2f} times the time measured here (right); for single "
         f"blocks {min(slower):.1f} to {max(slower):.1f} times the time",
+        caption="Is the factor in time as large as the factor in multiply-adds?",
     )
     for axes, values, unit in zip(
         figure.subplots(1, 2),
@@ -101,14 +114,25 @@ def with_and_without(
             axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
         axes.margins(y=0.12)
     axes.legend()
+    remark(figure, axes, guess, "x the time without")
     return figure
 
 
 @in_style
-def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
-    """Draw the channels after each block, a line for each way of building them."""
+def channels_along(
+    chains: Mapping[str, Sequence[int]], blocks: Sequence[str], guess: Any = None
+) -> Picture:
+    """Draw the channels after each block, a line for each way of building them.
+
+    `guess` is the number of channels that is expected after the last block.
+    """
     ends = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
-    figure = Picture(10, 4.4, f"channels before the first and after each block: {ends}")
+    figure = Picture(
+        10,
+        4.4,
+        f"channels before the first and after each block: {ends}",
+        caption="How many channels leave the last block on each line?",
+    )
     axes = figure.subplots()
     curves = {name: (["in", *blocks], values) for name, values in chains.items()}
     lines(axes, curves, xlabel="block", ylabel="channels")
@@ -117,6 +141,7 @@ def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -
         axes.annotate(f"{values[-1]:,}", end, (0, 8), textcoords="offset points", ha="center")
     axes.margins(y=0.12)
     legend(axes, "upper left")
+    point(figure, axes, [*blocks][-1], guess, read(guess))
     return figure
 
 
@@ -131,16 +156,19 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
         4.2,
         f"a map and what becomes of it by {' and by '.join(answers)}: the two differ at "
         f"{differ:.0%} of the positions",
+        caption="Do the two results differ anywhere?",
     )
     grid(figure, list(maps.items()), 3, **GRAYSCALE)
     return figure
 
 
 @in_style
-def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
+def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int], guess: Any = None) -> Picture:
     """Draw singular values [C] of kinds of data, and the variance that the best k channels hold.
 
     `marks` names numbers of channels to point at.
+
+    `guess` is the expected part of the variance kept, in per cent.
     """
     shares = {name: explained_variance(values) for name, values in spectra.items()}
     count = len(next(iter(spectra.values())))
@@ -154,6 +182,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
         4.8,
         "singular values, the largest first (left), and the variance that the best k channels hold "
         f"(right): {'; '.join(held)}",
+        caption="Right: how few channels hold most of the variance, and for which data?",
     )
     left, right = figure.subplots(1, 2)
     numbers = np.arange(1, count + 1)
@@ -173,12 +202,16 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
     right.legend(handles=pointers, loc="lower right")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
+    level(figure, right, guess, series(right), whole=100)
     return figure
 
 
 @in_style
-def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
-    """Draw validation accuracy against the width of the reductions: each seed, and the means."""
+def accuracy_by_width(trained: Sequence[Trained], guess: Any = None) -> Picture:
+    """Draw validation accuracy against the width of the reductions: each seed, and the means.
+
+    `guess` is the width at which the accuracy is expected to fall.
+    """
     widths = list(dict.fromkeys(each.width for each in trained))
     labels = {width: "no reduction" if width is None else str(width) for width in widths}
     series = {
@@ -200,9 +233,14 @@ def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
     )
     seeds = len({each.seed for each in trained})
     figure = Picture(
-        11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {ends}"
+        11,
+        4.8,
+        f"validation accuracy by width of the reductions, {seeds} seeds: {ends}",
+        caption="Does accuracy fall when the reductions get narrow, and on which line?",
     )
     axes = figure.subplots()
     means(axes, series, xlabel="channels after each reduction", ylabel="validation accuracy")
     axes.legend(loc="lower right")
+    places = {name: number for number, name in enumerate(labels.values())}
+    choice(figure, axes, guess, places)
     return figure
