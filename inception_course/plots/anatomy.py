@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..cost import CostTable
-from .guess import level, point, quotient, remark, series
+from .guess import mark_point, mark_words, mark_y, quotient, series
 from .style import BLACK, VERMILION, Picture, in_style, legend, lines
 
 LIMIT = 10  # per cent; what lies beyond is cut
@@ -48,7 +48,7 @@ def against_paper(
         axes.tick_params(axis="x", rotation=60)
         axes.set(title=column, ylim=(-1.2 * LIMIT, 1.2 * LIMIT))
     panels[0].set(ylabel="count against print, %")
-    remark(figure, panels[0], guess, " rows agree")
+    mark_words(figure, panels[0], guess, " rows agree")
     return figure
 
 
@@ -96,7 +96,7 @@ def receptive_fields(
     axes.axhline(image, color=BLACK, linestyle=":", label="the whole image")
     axes.tick_params(axis="x", rotation=60)
     legend(axes, "upper left")
-    level(figure, axes, guess, series(axes))
+    mark_y(figure, axes, guess, series(axes))
     return figure
 
 
@@ -123,5 +123,5 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) 
     legend(axes)
     first = next(iter(norms.values()))
     start = quotient(first[layers[-1]], guess)
-    point(figure, axes, layers[0], guess, start, " times smaller")
+    mark_point(figure, axes, layers[0], guess, start, " times smaller")
     return figure

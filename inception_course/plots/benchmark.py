@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from ..studies.bench import Benchmark, Timing
-from .guess import place
+from .guess import mark_x
 from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
 
 CURVES = {
@@ -56,7 +56,7 @@ def bench(result: Benchmark, guess: Any = None) -> Picture:
         draw_cost(axes, result, quantity)
         axes.set_xlabel(label)
     below.axes[0].set_ylabel("milliseconds per image")
-    place(figure, left, guess)
+    mark_x(figure, left, guess)
     return figure
 
 

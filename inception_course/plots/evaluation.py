@@ -14,7 +14,7 @@ from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
 from ..studies.ensembles import Table
 from ..studies.paper_tables import Crops
 from ..studies.same_start import STARTS, Groups
-from .guess import choice, level, remark, series
+from .guess import mark_choice, mark_words, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -159,7 +159,7 @@ def mosaic(
         if number % columns == 0:
             axes.set_ylabel(str(view.scale), rotation=0, ha="right", va="center")
     figure.supylabel("shorter side in pixels, three squares each")
-    remark(figure, panels[0, 0], guess, " wrong")
+    mark_words(figure, panels[0, 0], guess, " wrong")
     return figure
 
 
@@ -263,7 +263,7 @@ def crops_and_networks(
         axes.minorticks_off()
         axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
         legend(axes, "lower left")
-    choice(figure, left, guess, dict(zip(ours, others, strict=True)))
+    mark_choice(figure, left, guess, dict(zip(ours, others, strict=True)))
     return figure
 
 
@@ -319,7 +319,7 @@ def by_networks(table: Table, guess: Any = None) -> Picture:
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         integers(axes.xaxis)
     legend(left, "lower left")
-    level(figure, left, guess, series(left), whole=100)
+    mark_y(figure, left, guess, series(left), whole=100)
     return figure
 
 
@@ -365,7 +365,7 @@ def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture
     panels[1, 0].set(ylabel="% of answers")
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3)
-    choice(figure, panels[0, 0], guess, dict(zip(judged, panels[0], strict=True)))
+    mark_choice(figure, panels[0, 0], guess, dict(zip(judged, panels[0], strict=True)))
     return figure
 
 

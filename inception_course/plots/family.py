@@ -1,7 +1,8 @@
 """The family of networks as a picture."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from .guess import mark_words, read
 from .style import BLUE, ORANGE, Picture, in_style
 
 
@@ -47,8 +48,11 @@ FAMILY = (
 
 
 @in_style
-def family_tree() -> Picture:
-    """Draw which network came from which, what each costs and how often it errs."""
+def family_tree(guess: Any = None) -> Picture:
+    """Draw which network came from which, what each costs and how often it errs.
+
+    `guess` is the expected number of GoogLeNet's parameters, in full or in millions.
+    """
     members = "; ".join(
         f"{member.name} {member.year}"
         + (f" from {' and '.join(member.parents)}" if member.parents else "")
@@ -86,4 +90,6 @@ def family_tree() -> Picture:
             arrow = {"arrowstyle": "-|>", "color": "#777777", "lw": 2.5}
             arrow |= {"patchA": start.get_bbox_patch(), "patchB": end.get_bbox_patch()}
             axes.annotate("", member.place, start.get_position(), arrowprops=arrow, zorder=5)
+    unit = "" if (read(guess) or 0) > 1e4 else " M"
+    mark_words(figure, axes, guess, f"{unit} parameters", near=boxes["GoogLeNet"])
     return figure

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from ..hebbian import Block, ProductTimes, Recovery
-from .guess import level, place, remark, series
+from .guess import mark_words, mark_x, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -48,7 +48,7 @@ def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
     curves = {name: (range(len(values)), values) for name, values in lengths.items()}
     lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
     legend(axes, "best")
-    level(figure, axes, guess, series(axes))
+    mark_y(figure, axes, guess, series(axes))
     return figure
 
 
@@ -126,7 +126,7 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
     )
     axes.set_axis_off()
     axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
-    remark(figure, axes, guess, f" of {len(recovery.truth)} units")
+    mark_words(figure, axes, guess, f" of {len(recovery.truth)} units")
     return figure
 
 
@@ -174,7 +174,7 @@ def phase_transition(
         axes.tick_params(axis="x", labelsize=12, rotation=45)
     handles = [*left.get_legend_handles_labels()[0], threshold]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    place(figure, left, guess)
+    mark_x(figure, left, guess)
     return figure
 
 
@@ -204,7 +204,7 @@ def correlation_by_distance(
     axes.set_ylim(bottom=0)
     integers(axes.xaxis)
     legend(axes)
-    level(figure, axes, guess, series(axes), whole=1)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
@@ -266,7 +266,7 @@ def window_coverage(
     axes.plot([], [], color=BLACK, lw=3, label="by chance")
     axes.set(xlabel="layer", ylabel="part of the strongest 1 %", ylim=(0, 1.04))
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
-    level(figure, axes, guess, whole=1)
+    mark_y(figure, axes, guess, whole=1)
     return figure
 
 
@@ -327,7 +327,7 @@ def zeros(
     for each in drawn.values():
         axes.bar_label(each, fmt="%.2g", fontsize=12)
     axes.legend(loc="upper right", ncols=2)
-    level(figure, axes, guess, whole=100)
+    mark_y(figure, axes, guess, whole=100)
     return figure
 
 
@@ -367,7 +367,7 @@ def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     legend(axes)
-    place(figure, axes, guess, whole=1)
+    mark_x(figure, axes, guess, whole=1)
     return figure
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
-from .guess import choice, place
+from .guess import mark_choice, mark_x
 from .style import BLUE, GRAYSCALE, VERMILION, Picture, bars, grid, in_style
 
 
@@ -95,7 +95,7 @@ def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
     shown = right.imshow(images.mean(dim=(0, 1)).numpy(), cmap="gray", vmin=0)
     right.set(title="mean image", xticks=[], yticks=[])
     figure.colorbar(shown, ax=right, label="pixel value")
-    place(figure, left, guess, whole=1)
+    mark_x(figure, left, guess, whole=1)
     return figure
 
 
@@ -125,7 +125,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES, guess: Any = None) 
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answer", ylabel="true class", title="per cent of each class")
     axes.spines[:].set_visible(False)
-    choice(figure, axes, guess, dict(zip(names, axes.get_yticklabels(), strict=True)))
+    mark_choice(figure, axes, guess, dict(zip(names, axes.get_yticklabels(), strict=True)))
     return figure
 
 

@@ -8,7 +8,7 @@ from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
-from .guess import choice, level, remark, series
+from .guess import mark_choice, mark_words, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -81,7 +81,7 @@ def layer_bars(
     ]
     figure.legend(handles=kinds, loc="outside lower center", ncols=2)
     figure.description = f"{words} of each layer: {'; '.join(summaries)}"
-    choice(figure, panels[0, 0], guess, carriers)
+    mark_choice(figure, panels[0, 0], guess, carriers)
     return figure
 
 
@@ -121,7 +121,7 @@ def channel_rows(
         "what the normalization leaves of each active channel, of its value before: "
         + "; ".join(shares)
     )
-    level(figure, panels[-1, 1], guess, whole=1)
+    mark_y(figure, panels[-1, 1], guess, whole=1)
     return figure
 
 
@@ -172,7 +172,7 @@ def aliasing(
     }
     lines(axes, curves, xlabel="row of the image, pixels", ylabel="answer of the window")
     legend(axes)
-    remark(figure, axes, guess, f" times at stride {max(answers)}")
+    mark_words(figure, axes, guess, f" times at stride {max(answers)}")
     return figure
 
 
@@ -205,7 +205,7 @@ def shift_curves(same: Mapping[str, Sequence[float]], guess: Any = None) -> Pict
     lines(axes, curves, xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
     integers(axes.xaxis)
     legend(axes, "lower left")
-    level(figure, axes, guess, series(axes), whole=100)
+    mark_y(figure, axes, guess, series(axes), whole=100)
     return figure
 
 

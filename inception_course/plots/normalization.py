@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..studies.experiment import Result
-from .guess import choice, level, place, point, quotient, series
+from .guess import mark_choice, mark_point, mark_x, mark_y, quotient, series
 from .style import (
     BLACK,
     BLUE,
@@ -67,7 +67,7 @@ def sigmoid_input(
         axes.set(xlabel="input of the sigmoid", title=f"{title}: {share:.0%} outside [-2, 2]")
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98), fontsize=12)
     figure.axes[0].set(ylabel="value, or share of the largest")
-    level(figure, figure.axes[0], guess, whole=1)
+    mark_y(figure, figure.axes[0], guess, whole=1)
     return figure
 
 
@@ -92,7 +92,7 @@ def standardized(samples: Mapping[str, Tensor], guess: Any = None) -> Picture:
         axes.stairs(100 * heights / len(x), edges, fill=True, color=BLUE)
         axes.set(title=f"{name}: {inside[name]:.2%}", xlabel="value")
     panels[0].set(ylabel="% of the values")
-    choice(figure, panels[0], guess, dict(zip(samples, panels, strict=True)))
+    mark_choice(figure, panels[0], guess, dict(zip(samples, panels, strict=True)))
     return figure
 
 
@@ -137,7 +137,7 @@ def percentile_bands(
         axes.set(xlabel="step", title=name, ylim=(-limit, limit))
         axes.margins(x=0.12)
     panels[0].set(ylabel="input of one sigmoid")
-    level(figure, left, guess, series(left), whole=1)
+    mark_y(figure, left, guess, series(left), whole=1)
     return figure
 
 
@@ -165,7 +165,7 @@ def by_layer(
     legend(axes)
     first = list(next(iter(values.values())))
     start = quotient(first[-1], guess)
-    point(figure, axes, 1, guess, start, " times smaller")
+    mark_point(figure, axes, 1, guess, start, " times smaller")
     return figure
 
 
@@ -194,7 +194,7 @@ def accuracy_by_depth(
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
     integers(axes.xaxis)
     legend(axes)
-    place(figure, axes, guess, series(axes))
+    mark_x(figure, axes, guess, series(axes))
     return figure
 
 
@@ -224,7 +224,7 @@ def accuracy_by_step(result: Result, guess: Any = None) -> Picture:
         curves[name] = steps, values.mean(0)
     lines(axes, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     legend(axes)
-    level(figure, axes, guess, series(axes), whole=1)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 

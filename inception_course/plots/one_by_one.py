@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..models.googlenet import InceptionSpec
 from ..studies.reduction import BlockTimes, Trained, block_cost, branches, explained_variance, naive
-from .guess import choice, level, point, read, remark, series
+from .guess import mark_choice, mark_point, mark_words, mark_y, read, series
 from .style import (
     BLACK,
     BLUE,
@@ -76,7 +76,7 @@ def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) ->
         right.text(given[place], place, f" {given[place] / channels:.1%}", va="center")
     left.invert_yaxis()
     left.legend(loc="lower right")
-    choice(figure, left, guess, dict(zip(names, left.containers[1], strict=True)))
+    mark_choice(figure, left, guess, dict(zip(names, left.containers[1], strict=True)))
     return figure
 
 
@@ -114,7 +114,7 @@ def with_and_without(
             axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
         axes.margins(y=0.12)
     axes.legend()
-    remark(figure, axes, guess, "x the time without")
+    mark_words(figure, axes, guess, "x the time without")
     return figure
 
 
@@ -141,7 +141,7 @@ def channels_along(
         axes.annotate(f"{values[-1]:,}", end, (0, 8), textcoords="offset points", ha="center")
     axes.margins(y=0.12)
     legend(axes, "upper left")
-    point(figure, axes, [*blocks][-1], guess, read(guess))
+    mark_point(figure, axes, [*blocks][-1], guess, read(guess))
     return figure
 
 
@@ -202,7 +202,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int], guess: Any 
     right.legend(handles=pointers, loc="lower right")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
-    level(figure, right, guess, series(right), whole=100)
+    mark_y(figure, right, guess, series(right), whole=100)
     return figure
 
 
@@ -242,5 +242,5 @@ def accuracy_by_width(trained: Sequence[Trained], guess: Any = None) -> Picture:
     means(axes, series, xlabel="channels after each reduction", ylabel="validation accuracy")
     axes.legend(loc="lower right")
     places = {name: number for number, name in enumerate(labels.values())}
-    choice(figure, axes, guess, places)
+    mark_choice(figure, axes, guess, places)
     return figure

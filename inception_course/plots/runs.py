@@ -9,24 +9,29 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .guess import level, place, series
+from .guess import mark_x, mark_y, series
 from .style import BLACK, BLUE, MARKED, Picture, grid, in_style, integers, legend, lines, styled
 
 
 @in_style
-def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
-    """Draw loss and accuracy per epoch, while training and on the validation data."""
+def learning_curves(runs: Run | Mapping[str, Run], guess: Any = None) -> Picture:
+    """Draw loss and accuracy per epoch, while training and on the validation data.
+
+    `guess` is an expected accuracy.
+    """
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
     ends = "; ".join(
         f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
         for name, run in runs.items()
     )
     description = f"loss (left) and accuracy (right) per epoch: {ends}"
-    return epoch_curves({name: run.epochs for name, run in runs.items()}, description)
+    return epoch_curves({name: run.epochs for name, run in runs.items()}, description, guess)
 
 
 @in_style
-def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
+def epoch_curves(
+    runs: Mapping[str, Sequence[Epoch]], description: str, guess: Any = None
+) -> Picture:
     """Draw the figure of `learning_curves`, also for runs that are not finished."""
     figure = Picture(
         13,
@@ -45,6 +50,7 @@ def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Pictu
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
     legend(axes, "best")
+    mark_y(figure, axes, guess, whole=1)
     return figure
 
 
@@ -90,7 +96,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None)
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     legend(axes, "lower left")
-    level(figure, axes, guess, series(axes), whole=1)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
@@ -118,7 +124,7 @@ def seeds(runs: Mapping[str, Sequence[Run]], guess: Any = None) -> Picture:
     axes.set_yticks(range(len(ends)), ends)
     axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
     axes.grid(alpha=0.3, axis="x")
-    place(figure, axes, guess, whole=1)
+    mark_x(figure, axes, guess, whole=1)
     return figure
 
 
@@ -152,7 +158,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Pict
     axes.set_xlim(0, epochs)
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
     legend(axes)
-    place(figure, axes, guess, series(axes))
+    mark_x(figure, axes, guess, series(axes))
     return figure
 
 
