@@ -3,7 +3,7 @@
 import pytest
 
 from inception_course import records, studies, train
-from inception_course.studies import bench, ensembles, experiment, reduction
+from inception_course.studies import bench, ensembles, experiment
 
 PATHS = sorted(studies.RECORDS.rglob("*.json"))
 KINDS = {
@@ -26,7 +26,8 @@ def test_every_record_reads_from_any_folder_and_is_written_as_it_was(path, tmp_p
     monkeypatch.chdir(tmp_path)
     record = studies.load(path.stem)
     kind = KINDS[str(path.parent.relative_to(studies.RECORDS)).removeprefix(".")]
-    assert type(record) is (reduction.Widths if path.stem == "reductions" else kind)
+    study = studies.STUDIES.get(path.stem)
+    assert type(record) is (study.record if study else kind)
     assert records.to_json(record) == path.read_text("utf-8")
 
 

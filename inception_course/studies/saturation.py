@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from statistics import mean
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -14,13 +15,13 @@ from .. import data, probe
 from ..batch_norm import fully_connected
 from ..data import Batches
 from ..models.blocks import Norm
-from .experiment import Experiment, Training, Variant, train_variant
+from .experiment import Experiment, Result, Training, Variant, train_variant
 from .study import Study, Unit
 
 GAINS = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 DEPTHS = (3, 5, 10, 20)
 RATES = (0.5, 0.05)
-SEEDS = (0, 1, 2, 3, 4)
+SEEDS = {0.5: (0, 1, 2, 3, 4), 0.05: (0, 1, 2)}
 STATISTICS = {"flat": probe.flat(), "gradient": probe.rms("gradient")}
 TRAINED = Experiment(
     "dilemma",
@@ -161,7 +162,7 @@ class Dilemma(Study):
     name = "dilemma"
     about = (
         "How saturation and the gradient of a sigmoid network depend on the size of its initial "
-        "weights (480 trainings, 30 minutes)."
+        "weights (384 trainings, 30 minutes)."
     )
     record = Gains
 
@@ -172,10 +173,41 @@ class Dilemma(Study):
         return TRAINED.environment()
 
     def units(self) -> list[Unit]:
-        return list(product(GAINS, DEPTHS, (False, True), RATES, SEEDS))
+        kinds = product(GAINS, DEPTHS, (False, True), RATES)
+        return [(*kind, seed) for kind in kinds for seed in SEEDS[kind[-1]]]
 
     def measure(self, unit: Unit) -> Gained:
         gain, depth, normalized, rate, seed = unit
         norm = nn.BatchNorm1d if normalized else None
         build: Callable[[], nn.Module] = partial(fully_connected, depth, norm=norm, gain=gain)
         return condensed(unit, train_variant(TRAINED, Variant("", rate, build), seed)[1])
+
+
+def saturated_shares(
+    record: Result | Gains, depth: int, *, normalized: bool, gain: float = 1.0
+) -> tuple[tuple[int, ...], list[list[float]]]:
+    """Return the steps, and for every layer its saturated share at each, a mean over the seeds.
+
+    `record` is that of the study "dilemma" or, for a gain of 1, of "depth". Raises `ValueError` if
+    it has no such network.
+    """
+    if isinstance(record, Gains):
+        found = record.of(depth, normalized).get(gain, [])
+        steps = min((each.steps for each in found), key=len, default=())
+        tables = [each.saturated for each in found]
+    else:
+        trainings = record.of(f"{depth} layers{', BN' if normalized else ''}") if gain == 1 else []
+        steps = tuple(row["step"] for row in trainings[0].rows) if trainings else ()
+        tables = [
+            tuple(
+                tuple(row["flat"] for row in each.layers if row["step"] == step) for step in steps
+            )
+            for each in trainings
+        ]
+    if not tables:
+        kind = "with BN" if normalized else "without BN"
+        raise ValueError(f"the record has no net of {depth} layers {kind} at gain {gain:g}")
+    return steps, [
+        [mean(table[moment][layer] for table in tables) for moment in range(len(steps))]
+        for layer in range(depth)
+    ]
