@@ -20,6 +20,7 @@ from test_plots import (
 )  # fmt: skip
 
 from inception_course import evaluate, hebbian, plots, studies, train
+from inception_course.plots import guess as marks
 from inception_course.studies import paper_tables, reduction
 from inception_course.studies.reduction import BlockTimes, Trained
 
@@ -76,9 +77,6 @@ TAKES = {
     "gradient_norms": (lambda g: plots.gradient_norms(NORMS, guess=g), 2, "2 times smaller"),
     "layer_bars": (lambda g: plots.layer_bars(COSTS, guess=g), "FC 6", "fc6"),
     "learning_curves": (lambda g: plots.learning_curves(RUN, guess=g), "80 %", "0.8"),
-    "mosaic": (
-        lambda g: plots.mosaic(SAMPLE.tensors[0][0], evaluate.FASHION[10], guess=g), 5, "5 wrong"
-    ),
     "percentile_bands": (lambda g: plots.percentile_bands(RESULT, "unit3", guess=g), 0.6, "0.6"),
     "phase_transition": (
         lambda g: plots.phase_transition(
@@ -189,20 +187,74 @@ def test_a_guess_is_drawn_inside_its_axes_and_told(name):
 
 
 NONSENSE = [
-    "", "no idea", "$x_1$ {} \n two", float("nan"), float("inf"), -1e300, 1e300, 0, -3, True,
+    "no idea", "$x_1$ {} \n two", float("nan"), float("inf"), -1e300, 1e300, 0, -3, True,
     [], ["a", "b"], {}, {"a": 1}, object(), print, torch.randn(3), np.zeros((2, 2)), 1j, "9" * 400,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", TAKES)
-def test_nonsense_never_stops_a_lesson(name):
+# One figure for each kind of mark: on the y and the x axis, a point, a choice, words.
+KINDS = ("shift_curves", "pixels", "channels_along", "standardized", "family_tree")
+
+
+def assert_answered(name, guess):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for guess in NONSENSE:
-            figure = draw(name, guess)
-            figure.draw_without_rendering()
-            if guess == "":
-                assert not said(figure)
-            else:
-                assert "You said" in figure.description, guess
-                assert len(said(figure)) == 1, guess
+        figure = draw(name, guess)
+        figure.draw_without_rendering()
+    assert "You said" in figure.description, guess
+    assert len(said(figure)) == 1, guess
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_nonsense_never_stops_a_lesson(name):
+    for guess in NONSENSE:
+        assert_answered(name, guess)
+
+
+@pytest.mark.parametrize("name", [name for name in TAKES if name not in KINDS])
+def test_nonsense_stops_no_figure(name):
+    for guess in ("no idea", 0, -1e300):
+        assert_answered(name, guess)
+
+
+def words(name, guess):
+    ((_, text),) = said(draw(name, guess))
+    return text.get_text()
+
+
+def test_beyond_the_axis_the_mark_is_at_the_edge_with_an_arrow():
+    assert words("shift_curves", 300) == "you said 300 % \u2191"
+    assert words("shift_curves", -5) == "you said -5 % \u2193"
+    assert words("pixels", 300) == "you said 300 \u2192"
+    assert words("channels_along", "5,000") == "you said 5,000 \u2191"
+    figure = draw("shift_curves", 300)
+    (line,) = [each for each in figure.axes[0].lines if each.get_color() == marks.PURPLE]
+    assert set(line.get_ydata()) == {figure.axes[0].get_ylim()[1]}
+
+
+def test_what_cannot_be_drawn_is_answered_in_a_sentence():
+    assert words("pixels", "many") == "you said many: a number is wanted here"
+    assert words("shift_curves", "three") == "you said three: a number or a name is wanted here"
+    assert words("standardized", "tree") == "you said tree: that is none of the names here"
+    assert words("pixels", print) == "you said something else: a number is wanted here"
+
+
+@pytest.mark.parametrize("guess", [0.8, "0.8", "80 %", 80, "80", "about 80 %", [0.8], "0,8"])
+def test_parts_may_be_written_in_any_form(guess):
+    assert marks.read(guess, 1) == pytest.approx(0.8)
+    assert marks.read(guess, 100) == pytest.approx(80)
+
+
+def test_names_are_known_however_they_are_spelled():
+    names = ["vgg16", "5a", "fully connected", "1", "16", "pooling, 2 by 2"]
+    spelled = ["VGG-16", "5A", "Fully_connected", 1, 16.0, "pooling"]
+    assert [marks.find(guess, names) for guess in spelled] == names
+    assert marks.find("v", names) is None
+    assert marks.find("vgg", ["vgg16", "vgg19"]) is None
+
+
+def test_a_choice_of_two_marks_both():
+    figure = draw("confusion", ["Shirt", "coat"])
+    assert words("confusion", ["Shirt", "coat"]) == "you said Shirt and Coat"
+    framed = {each.get_text() for each in figure.axes[0].get_yticklabels() if each.get_bbox_patch()}
+    assert framed == {"Shirt", "Coat"}

@@ -14,7 +14,7 @@ from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
 from ..studies.ensembles import Table
 from ..studies.paper_tables import Crops
 from ..studies.same_start import STARTS, Groups
-from .guess import mark_choice, mark_words, mark_y, series
+from .guess import mark_choice, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -130,14 +130,10 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
 
 
 @in_style
-def mosaic(
-    image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None, guess: Any = None
-) -> Picture:
+def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
     """Draw all views of an image, a row for each square of each scale.
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
-
-    `guess` is in how many views the network is expected to be wrong.
     """
     columns = len(protocol.places) * (2 if protocol.mirror else 1)
     rows = len(protocol) // columns
@@ -159,7 +155,6 @@ def mosaic(
         if number % columns == 0:
             axes.set_ylabel(str(view.scale), rotation=0, ha="right", va="center")
     figure.supylabel("shorter side in pixels, three squares each")
-    mark_words(figure, panels[0, 0], guess, " wrong")
     return figure
 
 
@@ -262,7 +257,7 @@ def crops_and_networks(
         axes.set_xticks([1, 10, 144], ["1", "10", "144"])
         axes.minorticks_off()
         axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-        legend(axes, "lower left")
+        axes.legend(loc="lower left")
     mark_choice(figure, left, guess, dict(zip(ours, others, strict=True)))
     return figure
 
@@ -318,7 +313,7 @@ def by_networks(table: Table, guess: Any = None) -> Picture:
     for axes in (left, right):
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         integers(axes.xaxis)
-    legend(left, "lower left")
+    legend(left, columns=5)
     mark_y(figure, left, guess, series(left), whole=100)
     return figure
 

@@ -93,7 +93,7 @@ def mark_choice(figure: Picture, axes: Axes, guess: Any, names: Names) -> None:
     chosen = [find(each, names) for each in guesses]
     found = [name for name in chosen if name is not None]
     if len(found) < len(chosen) or not found:
-        _sentence(figure, axes, guess, "which is none of the names here")
+        _sentence(figure, axes, guess, "that is none of the names here")
         return
     text = _said(figure, " and ".join(found))
     for name in found:
@@ -227,7 +227,8 @@ def _outline(axes: Axes, carrier: Any) -> list[tuple[float, float]]:
     if isinstance(carrier, Line2D):
         x, y = carrier.get_data()
         axes.plot(x, y, color=PURPLE, lw=12, alpha=0.4, zorder=1.5, solid_capstyle="round")
-        return [tuple(spot) for spot in carrier.get_transform().transform(carrier.get_xydata())]
+        ends = carrier.get_transform().transform(carrier.get_xydata())[len(x) // 2 :]
+        return [tuple(spot) for spot in reversed(ends)]  # where lines have parted
     if isinstance(carrier, Rectangle):
         corner, size = carrier.get_xy(), (carrier.get_width(), carrier.get_height())
         axes.add_patch(Rectangle(corner, *size, clip_on=False, **FRAME))
@@ -288,7 +289,7 @@ def _beside(spot: Any, width: float, height: float) -> Iterator[tuple[float, flo
 
 
 def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, list[Bbox]]:
-    """Return what a text should not hide: points of lines, and boxes of texts and legends."""
+    """Return what a text should not hide: points of lines; boxes, those of texts counted twice."""
     points = []
     for line in axes.lines:
         path = line.get_transform().transform(line.get_xydata())
@@ -299,13 +300,11 @@ def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, lis
             up = np.interp(steps * (len(path) - 1), range(len(path)), path[:, 1])
             points.append(np.column_stack([along, up]))
     boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_visible()]
-    boxes += [
-        text.get_window_extent()
-        for text in axes.texts
-        if text is not label and text.get_text().strip()
+    written: list[Artist] = [
+        text for text in axes.texts if text is not label and text.get_text().strip()
     ]
-    legends = [axes.get_legend(), *figure.legends]
-    boxes += [legend.get_window_extent() for legend in legends if legend is not None]
+    written += [legend for legend in (axes.get_legend(), *figure.legends) if legend is not None]
+    boxes += 2 * [each.get_window_extent() for each in written]
     return np.concatenate(points) if points else np.empty((0, 2)), boxes
 
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import LogLocator
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -47,7 +49,7 @@ def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
     axes = figure.subplots()
     curves = {name: (range(len(values)), values) for name, values in lengths.items()}
     lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
-    legend(axes, "best")
+    legend(axes)
     mark_y(figure, axes, guess, series(axes))
     return figure
 
@@ -83,6 +85,43 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
 
     `guess` is how many units are expected to be recovered.
     """
+    figure = Picture(
+        11, 4.6, caption="Orange dashes are missed edges, red dots are wrong ones. Are there any?"
+    )
+    axes = figure.subplots()
+    counts = draw_wiring(axes, recovery, units)
+    figure.description = (
+        f"{recovery.exact} of {len(recovery.truth)} hidden units are recovered exactly. Shown are "
+        f"the first {units} and the edges by which they excite units below: {counts}"
+    )
+    axes.set_title(f"{recovery.exact} of {len(recovery.truth)} hidden units recovered exactly")
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
+    mark_words(figure, axes, guess, f" of {len(recovery.truth)} units")
+    return figure
+
+
+@in_style
+def wirings(recoveries: Mapping[str, Recovery], units: int = 4) -> Picture:
+    """Draw several recoveries side by side, each as in `wiring`."""
+    figure = Picture(
+        13.5, 4.6, caption="From left to right, how many of the hidden units are recovered?"
+    )
+    panels = figure.subplots(1, len(recoveries), squeeze=False)[0]
+    parts = []
+    for axes, (name, recovery) in zip(panels, recoveries.items(), strict=True):
+        counts = draw_wiring(axes, recovery, units, words=axes is panels[0])
+        exact = f"{recovery.exact} of {len(recovery.truth)}"
+        axes.set_title(f"{name}:\n{exact} recovered exactly")
+        parts.append(f"with {name} {exact} hidden units, and of the edges drawn {counts}")
+    handles, labels = axes.get_legend_handles_labels()
+    kinds = [label.split(":")[0] for label in labels]
+    figure.legend(handles, kinds, loc="outside lower center", ncols=5, fontsize=13)
+    figure.description = f"recovered exactly are {'; '.join(parts)}"
+    return figure
+
+
+def draw_wiring(axes: Axes, recovery: Recovery, units: int, *, words: bool = True) -> str:
+    """Draw the wiring of the first units; return how many edges were found, missed or wrong."""
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
     for unit, mine in enumerate(truth):
         overlap = (recovery.found & mine).sum(axis=1)
@@ -94,14 +133,6 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
         ("wrong", ~truth & found, {"color": VERMILION, "linestyle": ":"}),
     )
     counts = ", ".join(f"{cells.sum()} {name}" for name, cells, _ in kinds)
-    figure = Picture(
-        11,
-        4.6,
-        f"{recovery.exact} of {len(recovery.truth)} hidden units are recovered exactly. Shown are "
-        f"the first {units} and the edges by which they excite units below: {counts}",
-        caption="Orange dashes are missed edges, red dots are wrong ones. Are there any?",
-    )
-    axes = figure.subplots()
     below = np.flatnonzero((truth | found).any(axis=0))
     # Each unit below stands under the mean of its parents, so that few edges cross.
     parents = [np.flatnonzero((truth | found)[:, unit]).mean() for unit in below]
@@ -118,16 +149,12 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
         edgecolors=VERMILION, linewidths=2, zorder=3, label="not exact",
     )  # fmt: skip
     axes.scatter(range(len(below)), [0] * len(below), 40, BLACK, zorder=3)
-    axes.text(-1.5, 1, "hidden", ha="right", va="center")
-    axes.text(-1.5, 0, "seen", ha="right", va="center")
-    axes.set(
-        ylim=(-0.15, 1.15),
-        title=f"{recovery.exact} of {len(recovery.truth)} hidden units recovered exactly",
-    )
+    if words:
+        axes.text(-1.5, 1, "hidden", ha="right", va="center")
+        axes.text(-1.5, 0, "seen", ha="right", va="center")
+    axes.set(ylim=(-0.15, 1.15))
     axes.set_axis_off()
-    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
-    mark_words(figure, axes, guess, f" of {len(recovery.truth)} units")
-    return figure
+    return counts
 
 
 @in_style
@@ -323,10 +350,11 @@ def zeros(
     percent = {
         name: [100 * shares[layer] for layer in activations] for name, shares in series.items()
     }
-    drawn = bars(axes, activations, percent, xlabel="layer", ylabel="per cent", ylim=(0, 100))
-    for each in drawn.values():
-        axes.bar_label(each, fmt="%.2g", fontsize=12)
-    axes.legend(loc="upper right", ncols=2)
+    drawn = bars(axes, activations, percent, xlabel="layer", ylabel="per cent", ylim=(0, 108))
+    for each, values in zip(drawn.values(), percent.values(), strict=True):
+        texts = [f"{value:.{0 if value >= 1 else 1}f}" for value in values]
+        axes.bar_label(each, texts, fontsize=12)
+    legend(axes, columns=2)
     mark_y(figure, axes, guess, whole=100)
     return figure
 
@@ -362,8 +390,9 @@ def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="density: the part that is not zero", ylabel="times faster than dense")
     axes.set_xticks(densities, [f"{density:g}" for density in densities])
-    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     legend(axes)

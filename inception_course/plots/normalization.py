@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from ..studies.experiment import Result
@@ -37,7 +38,7 @@ def sigmoid_input(
     `guess` is the expected slope at 2, as a part of the largest slope.
     """
     before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
-    shares = [1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR) for inputs in (before, after)]
+    shares = [outside(inputs) for inputs in (before, after)]
     figure = Picture(
         13,
         4.6,
@@ -46,28 +47,58 @@ def sigmoid_input(
         f"{beta:g}, {shares[1]:.0%} (right). The curve is the sigmoid's slope there",
         caption="Orange inputs lie where the sigmoid is nearly flat. How many are there?",
     )
-    x = np.linspace(-10, 10, 401)
-    value = 1 / (1 + np.exp(-x))
     panels = zip(
         figure.subplots(1, 2, sharey=True),
         (before, after),
         ("as they come", "normalized, then scaled and shifted"),
-        shares,
         strict=True,
     )
-    for axes, inputs, title, share in panels:
-        density = np.array([inputs.pdf(each) for each in x])
-        inside = np.abs(x) <= NEAR
-        top = density / density.max()
-        axes.fill_between(x, top, where=~inside, color=ORANGE, alpha=0.6, hatch="//", lw=0)
-        axes.fill_between(x, top, where=inside, color=SKY, alpha=0.6, lw=0, label="inputs")
-        axes.plot(x, value, color=BLACK, label="sigmoid")
-        slope = 4 * value * (1 - value)
-        axes.plot(x, slope, "--", color=VERMILION, label="its slope / largest slope")
-        axes.set(xlabel="input of the sigmoid", title=f"{title}: {share:.0%} outside [-2, 2]")
+    for axes, inputs, title in panels:
+        draw_inputs(axes, inputs, title + ":")
     axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98), fontsize=12)
     figure.axes[0].set(ylabel="value, or share of the largest")
     mark_y(figure, figure.axes[0], guess, whole=1)
+    return figure
+
+
+def outside(inputs: NormalDist) -> float:
+    return 1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR)
+
+
+def draw_inputs(axes: Axes, inputs: NormalDist, title: str) -> None:
+    """Draw the density of a sigmoid's inputs, the sigmoid and its slope."""
+    x = np.linspace(-10, 10, 401)
+    value = 1 / (1 + np.exp(-x))
+    density = np.array([inputs.pdf(each) for each in x])
+    inside = np.abs(x) <= NEAR
+    top = density / density.max()
+    axes.fill_between(x, top, where=~inside, color=ORANGE, alpha=0.6, hatch="//", lw=0)
+    axes.fill_between(x, top, where=inside, color=SKY, alpha=0.6, lw=0, label="inputs")
+    axes.plot(x, value, color=BLACK, label="sigmoid")
+    slope = 4 * value * (1 - value)
+    axes.plot(x, slope, "--", color=VERMILION, label="its slope / largest slope")
+    axes.set(xlabel="input of the sigmoid", title=f"{title} {outside(inputs):.0%} outside [-2, 2]")
+
+
+@in_style
+def sigmoid_inputs(positions: Sequence[tuple[float, float]]) -> Picture:
+    """Draw inputs of a sigmoid with several pairs of mean and standard deviation, side by side."""
+    distributions = [NormalDist(*position) for position in positions]
+    shares = "; ".join(
+        f"mean {inputs.mean:g} and standard deviation {inputs.stdev:g}: {outside(inputs):.0%}"
+        for inputs in distributions
+    )
+    figure = Picture(
+        13.5,
+        4.8,
+        f"the share of a sigmoid's inputs outside [-2, 2], where it is nearly flat, {shares}",
+        caption="What makes more inputs orange: another mean, or a larger spread?",
+    )
+    panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]
+    for axes, inputs in zip(panels, distributions, strict=True):
+        draw_inputs(axes, inputs, f"mean {inputs.mean:g}, spread {inputs.stdev:g}\n")
+    panels[0].set(ylabel="value, or share of the largest")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -126,7 +157,7 @@ def percentile_bands(
         name: (steps[name], [row["accuracy"] for row in training.rows]) for name, training in pairs
     }
     lines(left, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
-    legend(left, "lower right")
+    legend(left, columns=5)
     limit = max(np.abs(band).max() for band in bands.values()) * 1.1
     for axes, ((name, band), style) in zip(panels, styled(bands.items()), strict=True):
         low, middle, high = band.T

@@ -19,6 +19,7 @@ from .style import (
     ORANGE,
     Picture,
     bars,
+    factor,
     grid,
     in_style,
     legend,
@@ -81,6 +82,44 @@ def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) ->
 
 
 @in_style
+def compared_blocks(rows: Mapping[str, InceptionSpec], c_in: int, side: int) -> Picture:
+    """Draw what each branch costs and gives, as in `block_shares`, for several settings."""
+    costs = {name: branches(row, c_in, side) for name, row in rows.items()}
+    millions = {
+        name: [branch.multiply_adds / 1e6 for branch in each.values()]
+        for name, each in costs.items()
+    }
+    channels = {name: [branch.channels for branch in each.values()] for name, each in costs.items()}
+    totals = "; ".join(
+        f"{name} {sum(millions[name]):.1f} M multiply-adds, {sum(channels[name])} channels out, "
+        "by branch "
+        + ", ".join(f"{path} {work:.1f}" for path, work in zip(each, millions[name], strict=True))
+        for name, each in costs.items()
+    )
+    figure = Picture(
+        13,
+        4.6,
+        f"what each branch costs (left) and gives (right): {totals}",
+        caption="Which branch becomes dear, and does it give more channels for that?",
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    paths = list(next(iter(costs.values())))
+    work = "multiply-adds for one image, millions"
+    drawn = [
+        bars(left, paths, millions, horizontal=True, xlabel=work, ylabel="branch"),
+        bars(right, paths, channels, horizontal=True, xlabel="channels that come out"),
+    ]
+    for axes, form, containers in zip((left, right), (" %.1f", " %d"), drawn, strict=True):
+        for each in containers.values():
+            axes.bar_label(each, fmt=form, fontsize=13)
+        axes.set_xlim(0, 1.2 * axes.get_xlim()[1])
+    left.invert_yaxis()
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(rows))
+    return figure
+
+
+@in_style
 def with_and_without(
     costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes], guess: Any = None
 ) -> Picture:
@@ -111,9 +150,10 @@ def with_and_without(
         series = {"with reductions": values[:, 0], "without": values[:, 1]}
         bars(axes, times, series, xlabel="block", ylabel=unit)
         for place, (short, long) in enumerate(values):
-            axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
+            above = {"ha": "center", "va": "bottom", "fontsize": 12}
+            axes.text(place, max(short, long), factor(long / short), **above)
         axes.margins(y=0.12)
-    axes.legend()
+    legend(axes, columns=2)
     mark_words(figure, axes, guess, "x the time without")
     return figure
 
@@ -134,13 +174,12 @@ def channels_along(
         caption="How many channels leave the last block on each line?",
     )
     axes = figure.subplots()
-    curves = {name: (["in", *blocks], values) for name, values in chains.items()}
+    curves = {
+        f"{name}: {values[-1]:,} at the end": (["in", *blocks], values)
+        for name, values in chains.items()
+    }
     lines(axes, curves, xlabel="block", ylabel="channels")
-    for values in chains.values():
-        end = len(blocks), values[-1]
-        axes.annotate(f"{values[-1]:,}", end, (0, 8), textcoords="offset points", ha="center")
-    axes.margins(y=0.12)
-    legend(axes, "upper left")
+    legend(axes)
     mark_point(figure, axes, [*blocks][-1], guess, read(guess))
     return figure
 
@@ -240,7 +279,7 @@ def accuracy_by_width(trained: Sequence[Trained], guess: Any = None) -> Picture:
     )
     axes = figure.subplots()
     means(axes, series, xlabel="channels after each reduction", ylabel="validation accuracy")
-    axes.legend(loc="lower right")
+    legend(axes, columns=2)
     places = {name: number for number, name in enumerate(labels.values())}
     mark_choice(figure, axes, guess, places)
     return figure
