@@ -70,6 +70,7 @@ HEAT[:, 0, 2, 3] = HEAT[:, 1, 6, 0] = torch.linspace(0, 1, 200)
 def of_anatomy():
     with torch.device("meta"):
         googlenet = models.create("googlenet", in_channels=3, num_classes=1000, aux=True)
+        alexnet = models.create("alexnet", in_channels=3, num_classes=1000)
     norms = {"conv1": 0.1, "5b": 0.2}
     return {
         "against_paper": plots.against_paper(
@@ -79,7 +80,12 @@ def of_anatomy():
         "receptive_fields": plots.receptive_fields(
             cost.table(googlenet, (3, 224, 224)), ("1x1", "3x3", "5x5"), 224
         ),
-        "network": plots.network(googlenet),
+        "block": plots.block(googlenet.body["3a"], (192, 28, 28)),
+        "blocks": plots.blocks(
+            {"3a": googlenet.body["3a"], "again": googlenet.body["3a"]}, (192, 28, 28)
+        ),
+        "lanes": plots.lanes(alexnet, (3, 227, 227)),
+        "strip": plots.strip(googlenet, (3, 224, 224)),
     }
 
 
@@ -496,8 +502,8 @@ NAMES = {
 }
 # These take several of something else than series: parts, views, or exactly two.
 NOT_SERIES = {
-    "accuracy_by_width", "confusion", "crop_boxes", "dense_blocks", "islands", "mosaic",
-    "phase_transition", "squares", "two_orders", "window_coverage", "with_and_without", "zeros",
+    "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "islands",
+    "mosaic", "phase_transition", "squares", "two_orders", "window_coverage", "with_and_without", "zeros",
 }  # fmt: skip
 
 
@@ -603,7 +609,7 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "20 each" in figures["class_balance"].description
     assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
     assert "12 mistakes" in figures["mistakes"].description
-    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in figures["network"].description
+    assert "strip of 14 maps, 1.58 billion multiply-adds" in figures["strip"].description
     assert "1x1 267, 3x3 587, 5x5 907" in figures["receptive_fields"].description
     assert "params: 1 of 2 rows agree" in figures["against_paper"].description
     assert "GoogLeNet 2014 from NiN" in figures["family_tree"].description

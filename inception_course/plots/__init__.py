@@ -4,7 +4,8 @@
 
 from .anatomy import against_paper, gradient_norms, receptive_fields
 from .benchmark import bench
-from .diagram import network
+from .blocks_drawn import block, blocks
+from .diagram import lanes, strip
 from .evaluation import (
     by_networks,
     crop_boxes,
