@@ -59,6 +59,8 @@ def agrees(counted: float, printed: float) -> bool:
 
 
 def label(value: float) -> str:
+    if abs(value) > 9999:
+        return ">9999"
     return f"{value:+.{1 if abs(value) < LIMIT else 0}f}" if value else ""
 
 
@@ -95,7 +97,7 @@ def receptive_fields(
     lines(axes, curves, ylabel="receptive field, pixels a side")
     axes.axhline(image, color=BLACK, linestyle=":", label="the whole image")
     axes.tick_params(axis="x", rotation=60)
-    legend(axes, "upper left")
+    legend(axes)
     mark_y(figure, axes, guess, series(axes))
     return figure
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from ..studies.bench import Benchmark, Timing
 from .guess import mark_x
-from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
+from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style, legend, powers
 
 CURVES = {
     "image_size": "side of the images, pixels",
@@ -91,9 +91,7 @@ def draw_ratios(axes: Axes, ratios: dict[str, list[float]]) -> None:
         axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
     axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios])
     axes.set(xscale="log", xlim=(min(0.8, 0.8 * ends.min()), 3 * ends.max()), xlabel="ratio")
-    ticks = [value for value in (1, 3, 10, 30, 100, 300, 1000) if value < 3 * ends.max()]
-    axes.set_xticks(ticks, [str(value) for value in ticks])  # without powers of ten
-    axes.set_xticks([], minor=True)
+    powers(axes.xaxis, (3,))
     axes.set_ylim(max(len(ratios), 3) - 0.5, -0.5)
 
 
@@ -102,9 +100,8 @@ def draw_shares(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
     values = {name: [100 * parts[kind] for kind in kinds] for name, parts in shares.items()}
     bars(axes, kinds, values, horizontal=True, title="time of a training step")
     axes.set(xlabel="% of the time")
-    axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
     axes.invert_yaxis()
-    axes.legend(loc="center right")
+    legend(axes, columns=3)
 
 
 def draw_cost(axes: Axes, result: Benchmark, quantity: str) -> None:

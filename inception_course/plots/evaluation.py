@@ -131,7 +131,7 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
-    """Draw all views of an image, a row for each square of each scale.
+    """Draw all views of an image, a row for each square of each scale: its shorter side, pixels.
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
     """
@@ -153,8 +153,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
             size = protocol.size
             axes.plot(0.8 * size, 0.16 * size, "X", color=VERMILION, ms=8)
         if number % columns == 0:
-            axes.set_ylabel(str(view.scale), rotation=0, ha="right", va="center")
-    figure.supylabel("shorter side in pixels, three squares each")
+            axes.set_ylabel(f"{view.scale} px", rotation=0, ha="right", va="center")
     return figure
 
 

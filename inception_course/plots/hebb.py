@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import LogLocator
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -27,6 +26,7 @@ from .style import (
     legend,
     lines,
     means,
+    powers,
     styled,
 )
 
@@ -390,10 +390,8 @@ def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="density: the part that is not zero", ylabel="times faster than dense")
     axes.set_xticks(densities, [f"{density:g}" for density in densities])
-    low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1e4 * low else (1,)))
-    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
+    powers(axes.yaxis, (2, 5))
     axes.grid(alpha=0.3)
     legend(axes)
     mark_x(figure, axes, guess, whole=1)

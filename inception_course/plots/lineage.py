@@ -204,7 +204,7 @@ def shift_curves(same: Mapping[str, Sequence[float]], guess: Any = None) -> Pict
     }
     lines(axes, curves, xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
     integers(axes.xaxis)
-    legend(axes, "lower left")
+    legend(axes)
     mark_y(figure, axes, guess, series(axes), whole=100)
     return figure
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator
 from torch import Tensor
 
 from ..models.googlenet import InceptionSpec
@@ -25,6 +24,7 @@ from .style import (
     legend,
     lines,
     means,
+    powers,
     styled,
 )
 
@@ -239,8 +239,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int], guess: Any 
         for (name, k), style in styled(marks.items(), LINES[1:])
     ]
     right.legend(handles=pointers, loc="lower right")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:g}")
+    powers(left.yaxis, (2, 5))
     mark_y(figure, right, guess, series(right), whole=100)
     return figure
 

@@ -5,12 +5,23 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
 from .guess import mark_x, mark_y, series
-from .style import BLACK, BLUE, MARKED, Picture, grid, in_style, integers, legend, lines, styled
+from .style import (
+    BLACK,
+    BLUE,
+    MARKED,
+    Picture,
+    grid,
+    in_style,
+    integers,
+    legend,
+    lines,
+    powers,
+    styled,
+)
 
 
 @in_style
@@ -49,7 +60,7 @@ def epoch_curves(
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
-    legend(axes, "best")
+    legend(axes, columns=4)
     mark_y(figure, axes, guess, whole=1)
     return figure
 
@@ -91,11 +102,9 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None)
     axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
     axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
     axes.set_ylim(0.8, 0.98)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    powers(axes.xaxis, (2, 5))
     axes.grid(alpha=0.3)
-    legend(axes, "lower left")
+    legend(axes)
     mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 

@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 T = TypeVar("T")
 Style = dict[str, Any]
@@ -202,12 +202,30 @@ def grid(figure: Picture, shown: Sequence[tuple[str, Any]], columns: int, **look
         axes.set_title(title, fontsize=13)
 
 
-def legend(axes: Axes, corner: Any = None) -> None:
-    """Write a legend into a corner of the axes, or beside them: many lines leave no corner free."""
-    if corner and len(axes.get_legend_handles_labels()[1]) <= 5:
-        axes.legend(loc=corner)
+def legend(axes: Axes, columns: int = 0) -> None:
+    """Write a legend where no number can get under it: beside the axes, or below the figure."""
+    if columns:
+        handles = axes.get_legend_handles_labels()
+        axes.figure.legend(*handles, loc="outside lower center", ncols=columns)
     else:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def factor(ratio: float) -> str:
+    """Return how many times as much it is, short whatever it is; empty if it is no number."""
+    if not np.isfinite(ratio):
+        return ""
+    if ratio >= 999.5 or ratio < 0.05:
+        return ">999x" if ratio > 1 else "<0.1x"
+    return f"{ratio:.{1 if ratio < 9.95 else 0}f}x"
+
+
+def powers(axis: Axis, between: Sequence[int]) -> None:
+    """Put ticks on a logarithmic axis as numbers: powers of ten, and some `between` if they fit."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, *between) if high < 1e4 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def integers(axis: Axis) -> None:
