@@ -26,6 +26,13 @@ def kinds(model):
     ]
 
 
+@pytest.fixture
+def few_images(monkeypatch):
+    """Comparisons learn from 64 images and are validated on 50."""
+    splits = [data.fashion_mnist(split, sample=n) for split, n in (("train", 64), ("val", 50))]
+    monkeypatch.setattr(comparison.Comparison, "images", lambda self: tuple(splits))
+
+
 def test_each_rung_changes_what_its_name_says():
     rungs = [each for each in LADDER.contenders if each.name != CONTROL]
     changed = []
@@ -69,23 +76,22 @@ def test_batches_see_the_same_images_at_a_rate_as_said():
     assert kinds(built(control))[1] == 0
 
 
-def test_a_comparison_is_trained_by_fit_and_leaves_the_random_state():
-    small = replace(BATCHES, sample=64)
+def test_a_comparison_is_trained_by_fit_and_leaves_the_random_state(few_images):
     before = torch.random.get_rng_state()
-    first, again = (small.measure(("BN, scaled rate, 32", 1)) for _ in range(2))
+    first, again = (BATCHES.measure(("BN, scaled rate, 32", 1)) for _ in range(2))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert replace(first, cpu_seconds=0) == replace(again, cpu_seconds=0)
     assert len(first.accuracies) == 4
     assert first.accuracy == first.accuracies[-1]
     assert first.cpu_seconds > 0
-    record = comparison.Contest(small.settings(), {}, (first,))
+    record = comparison.Contest(BATCHES.settings(), {}, (first,))
     assert records.from_json(comparison.Contest, records.to_json(record)) == record
 
 
-def test_a_comparison_that_diverges_counts_as_a_guess():
+def test_a_comparison_that_diverges_counts_as_a_guess(few_images):
     contender = BATCHES.contenders[3]
     recipe = replace(contender.recipe, learning_rate=1e30)
-    wild = replace(BATCHES, sample=64, contenders=(contender._replace(recipe=recipe),))
+    wild = replace(BATCHES, contenders=(contender._replace(recipe=recipe),))
     trained = wild.measure((contender.name, 0))
     assert trained.diverged
     assert trained.accuracy == 0.1

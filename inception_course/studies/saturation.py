@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from statistics import mean
 from typing import Any, ClassVar, NamedTuple
@@ -60,11 +60,16 @@ def signal(
     All initial weights are multiplied by `gain`. This takes milliseconds; the caller's random state
     is left alone.
     """
-    batch, labels = next(iter(Batches(data.fashion_mnist("train", sample=images), images)))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = fully_connected(depth, norm=norm, gain=gain)
-    return pass_through(model, batch, labels)
+    return pass_through(model, *first_images(images))
+
+
+@cache
+def first_images(count: int) -> tuple[Tensor, Tensor]:
+    """Load a batch of training images once, so that a slider does not wait for them."""
+    return next(iter(Batches(data.fashion_mnist("train", sample=count), count)))
 
 
 def pass_through(model: nn.Module, images: Tensor, labels: Tensor) -> Signal:
