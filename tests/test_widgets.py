@@ -28,6 +28,7 @@ def test_the_slider_shows_the_image_it_stands_at():
     assert slider.max == 19
 
 
+GARMENTS = data.fashion_mnist("val", sample=20)
 EXPLORERS = {
     "browse": (
         "one image of each class",
@@ -50,7 +51,7 @@ def test_an_explorer_shows_its_twin_first_whether_or_not_widgets_run(name, insta
     words, explorer = EXPLORERS[name]
     shown = []
     monkeypatch.setattr(widgets, "in_kernel", lambda: True)
-    monkeypatch.setattr(plots.Picture, "show", shown.append)
+    monkeypatch.setattr(plots.Picture, "show", lambda twin: shown.append(twin))
     if not installed:
         monkeypatch.setitem(sys.modules, "ipywidgets", None)
     panel = repr(explorer())

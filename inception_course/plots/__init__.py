@@ -8,11 +8,13 @@ from .blocks_drawn import block, blocks
 from .diagram import lanes, strip
 from .evaluation import (
     by_networks,
+    calibration_errors,
     crop_boxes,
     crops_and_networks,
     mosaic,
     ranking,
     reliability,
+    same_start,
     squares,
 )
 from .family import family_tree
@@ -28,6 +30,7 @@ from .hebb import (
     width_predictions,
     window_coverage,
     wiring,
+    wirings,
     zeros,
 )
 from .images import class_balance, classes, confusion, image, mistakes, pixels
@@ -40,17 +43,21 @@ from .normalization import (
     correlations,
     percentile_bands,
     sigmoid_input,
+    sigmoid_inputs,
     standardized,
 )
 from .one_by_one import (
     accuracy_by_width,
     block_shares,
     channels_along,
+    compared_blocks,
     spectra,
     two_orders,
     with_and_without,
 )
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
+from .saturation import accuracy_by_gain, dilemma, saturation_heat_map, signal_by_layer
 from .style import Note, Picture
+from .tricks import batch_sizes, best_and_late, heads, ladder
 
 __all__ = [name for name, value in list(vars().items()) if callable(value)]

@@ -191,15 +191,13 @@ def _line(axes: Axes, at: float, *, vertical: bool) -> list[tuple[float, float]]
 def _inside(axes: Axes, value: float, *, vertical: bool) -> tuple[float, str]:
     """Return `value` or the end of the axis that it lies beyond, and an arrow to where it lies."""
     limits = axes.get_xlim() if vertical else axes.get_ylim()
-    low, high = sorted(limits)
-    backwards = limits[0] > limits[1]
+    low, high = sorted(map(float, limits))
+    # Left and right, or down and up.
+    arrows = ("\u2190", "\u2192") if vertical else ("\u2193", "\u2191")
+    below, above = arrows if limits[0] <= limits[1] else arrows[::-1]
     if value < low:
-        return low, ("\u2192" if backwards else "\u2190") if vertical else "\u2193\u2191"[backwards]
-    if value > high:
-        return high, ("\u2190" if backwards else "\u2192") if vertical else "\u2191\u2193"[
-            backwards
-        ]
-    return value, ""
+        return low, below
+    return (high, above) if value > high else (value, "")
 
 
 def _said(figure: Picture, what: str) -> str:
@@ -225,9 +223,11 @@ def _outline(axes: Axes, carrier: Any) -> list[tuple[float, float]]:
         return _all_over(carrier)
     axes.autoscale(False)
     if isinstance(carrier, Line2D):
-        x, y = carrier.get_data()
-        axes.plot(x, y, color=PURPLE, lw=12, alpha=0.4, zorder=1.5, solid_capstyle="round")
-        ends = carrier.get_transform().transform(carrier.get_xydata())[len(x) // 2 :]
+        axes.plot(
+            *carrier.get_data(), color=PURPLE, lw=12, alpha=0.4, zorder=1.5, solid_capstyle="round"
+        )
+        spots = carrier.get_transform().transform(carrier.get_xydata())
+        ends = spots[len(spots) // 2 :]
         return [tuple(spot) for spot in reversed(ends)]  # where lines have parted
     if isinstance(carrier, Rectangle):
         corner, size = carrier.get_xy(), (carrier.get_width(), carrier.get_height())
