@@ -35,6 +35,7 @@ def test_every_figure_has_a_caption_of_one_line(figures):
         assert figure.caption.endswith((".", "?")), (name, figure.caption)
         assert figure.caption != figure.description, name
         assert not re.search(r"[*_`<\n]", figure.caption), (name, figure.caption)  # of Markdown
+        assert "$" not in figure.caption + figure.description, name  # JupyterLab sets it as TeX
     captions = [figure.caption for name, figure in figures.items() if name != "learning_curves"]
     assert len(set(captions)) == len(captions)
 
