@@ -692,8 +692,8 @@ def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
 def test_the_figures_of_hebb_say_what_was_measured(figures):
     descriptions = {name: figure.description for name, figure in figures.items()}
     assert "Hebb ends at 5; Oja ends at 1" in descriptions["rule_lengths"]
-    assert "0.95 at rho d = 0.02, 0.10 at rho d = 0.4" in descriptions["phase_transition"]
-    assert "0.05 at 100 samples" in descriptions["phase_transition"]
+    assert "by rho d: 0.95 at 0.02, 0.10 at 0.4" in descriptions["phase_transition"]
+    assert "by samples: 0.05 at 100" in descriptions["phase_transition"]
     assert "equal 0.00" in descriptions["width_predictions"]
     assert "50% to 60%" in descriptions["zeros"]
     assert "breaks even at density 0.32" in descriptions["break_even"]

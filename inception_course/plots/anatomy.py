@@ -5,7 +5,7 @@ from typing import Any
 
 from ..cost import CostTable
 from .guess import mark_point, mark_words, mark_y, quotient, series
-from .style import BLACK, VERMILION, Picture, in_style, legend, lines
+from .style import BLACK, VERMILION, Picture, in_style, legend, lines, logarithmic
 
 LIMIT = 10  # per cent; what lies beyond is cut
 
@@ -117,11 +117,12 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) 
         11,
         5,
         f"norm of the gradient, layer by layer. {ends}",
-        caption="The scale is logarithmic. How much of the gradient is left near the image?",
+        caption="How much of the gradient is left near the image?",
     )
     axes = figure.subplots()
     curves = {name: (layers, list(values.values())) for name, values in norms.items()}
-    lines(axes, curves, yscale="log", xlabel="layer", ylabel="norm of the gradient")
+    lines(axes, curves, xlabel="layer", ylabel="norm of the gradient")
+    logarithmic(axes)
     legend(axes)
     first = next(iter(norms.values()))
     start = quotient(first[layers[-1]], guess)

@@ -36,7 +36,7 @@ def bench(result: Benchmark, guess: Any = None) -> Picture:
         pick(result.curve("image_size").items(), key=lambda point: point[0]) for pick in (min, max)
     )
     if any(goal.recorded for goal in result.goals):
-        facts.append("a recorded time is that of an earlier run, perhaps on another machine")
+        facts.append("recorded times are of an earlier run")
     facts.append(
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"

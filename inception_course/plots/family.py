@@ -56,13 +56,17 @@ def family_tree(guess: Any = None) -> Picture:
     members = "; ".join(
         f"{member.name} {member.year}"
         + (f" from {' and '.join(member.parents)}" if member.parents else "")
-        + f" ({', '.join(member.facts())})"
+        + (
+            f" ({member.top5_error} %, {member.parameters:.1f} M, {member.multiply_adds:.1f} G)"
+            if member.parameters and member.multiply_adds
+            else " (no ImageNet result)"
+        )
         for member in FAMILY
     )
     figure = Picture(
         13.5,
         6.4,
-        f"the family tree: {members}",
+        f"the family tree with top-5 errors, parameters and multiply-adds: {members}",
         caption="Follow the arrows. What happens to the error, the parameters and the work?",
     )
     axes = figure.subplots()

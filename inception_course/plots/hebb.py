@@ -25,6 +25,7 @@ from .style import (
     integers,
     legend,
     lines,
+    logarithmic,
     means,
     powers,
     styled,
@@ -44,11 +45,12 @@ def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
         9,
         4.4,
         f"length of the weights per step: {ends}",
-        caption="The scale is logarithmic. Which rule keeps the weights short?",
+        caption="Which rule keeps the weights short?",
     )
     axes = figure.subplots()
     curves = {name: (range(len(values)), values) for name, values in lengths.items()}
-    lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
+    lines(axes, curves, xlabel="step", ylabel="length of the weights")
+    logarithmic(axes)
     legend(axes)
     mark_y(figure, axes, guess, series(axes))
     return figure
@@ -175,10 +177,10 @@ def phase_transition(
     figure = Picture(
         13,
         4.8,
-        "part of the hidden units recovered exactly. Left: "
-        + ", ".join(f"{np.mean(shares):.2f} at rho d = {x:.2g}" for x, shares in by_rho.items())
-        + f"; the theorem's condition ends at {critical:.2g}. Right: "
-        + ", ".join(f"{np.mean(shares):.2f} at {x} samples" for x, shares in by_samples.items()),
+        "part of the hidden units recovered exactly. Left, by rho d: "
+        + ", ".join(f"{np.mean(shares):.2f} at {x:.2g}" for x, shares in by_rho.items())
+        + f"; the theorem's condition ends at {critical:.2g}. Right, by samples: "
+        + ", ".join(f"{np.mean(shares):.2f} at {x}" for x, shares in by_samples.items()),
         caption="Does recovery end where the theorem's green marks stand, or elsewhere?",
     )
     panels = figure.subplots(1, 2, sharey=True)
@@ -214,14 +216,13 @@ def correlation_by_distance(
     `guess` is the mean |r| that is expected far from the center, or the name of a curve.
     """
     ends = "; ".join(
-        f"{name} from {curve[0]:.2f} at the same position to {curve[-1]:.2f} on ring "
-        f"{len(curve) - 1}"
+        f"{name} {curve[0]:.2f} to {curve[-1]:.2f} on ring {len(curve) - 1}"
         for name, curve in curves.items()
     )
     figure = Picture(
         10.5,
         4.8,
-        f"mean |r| against distance: {ends}; by chance {floor:.3f}",
+        f"mean |r| from the same position to the last ring: {ends}; by chance {floor:.3f}",
         caption="How far from the center is a line still above the dotted one, which is chance?",
     )
     axes = figure.subplots()

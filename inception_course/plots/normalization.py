@@ -22,6 +22,7 @@ from .style import (
     integers,
     legend,
     lines,
+    logarithmic,
     means,
     styled,
 )
@@ -191,7 +192,7 @@ def by_layer(
     curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
     lines(axes, curves, xlabel="hidden layer, from the input", ylabel=quantity)
     if log:
-        axes.set_yscale("log")
+        logarithmic(axes)
     integers(axes.xaxis)
     legend(axes)
     first = list(next(iter(values.values())))

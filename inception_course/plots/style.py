@@ -220,6 +220,12 @@ def factor(ratio: float) -> str:
     return f"{ratio:.{1 if ratio < 9.95 else 0}f}x"
 
 
+def logarithmic(axes: Axes) -> None:
+    """Make the y axis logarithmic, if a line has anything above zero to show there."""
+    if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
+        axes.set_yscale("log")
+
+
 def powers(axis: Axis, between: Sequence[int]) -> None:
     """Put ticks on a logarithmic axis as numbers: powers of ten, and some `between` if they fit."""
     low, high = axis.get_view_interval()
