@@ -328,8 +328,13 @@ def of_calibration(right):
     }
 
 
+def of_sliders(ends):
+    return {"sigmoid_input": lambda: plots.sigmoid_input(*ends)}
+
+
 def extremes():
     kinds = (
+        (of_sliders, {"low": (-6, 0.2, 0, -6), "high": (6, 6, 6, 6), "wide": (-6, 6, 6, -6)}),
         (of_values, VALUES | ZEROS | BROKEN),
         (of_shares, SHARES),
         (of_losses, VALUES | ZEROS | BROKEN),

@@ -56,7 +56,7 @@ def sigmoid_input(
     )
     for axes, inputs, title in panels:
         draw_inputs(axes, inputs, title + ":")
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98), fontsize=12)
+    legend(axes, columns=3)
     figure.axes[0].set(ylabel="value, or share of the largest")
     mark_y(figure, figure.axes[0], guess, whole=1)
     return figure
