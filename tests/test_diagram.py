@@ -91,6 +91,13 @@ def assert_legible(figure):
         high = min(here.y1, there.y1) - max(here.y0, there.y0)
         assert inside <= 1 or high <= 1, f"{one!r} lies on {other!r}"
     assert min(text.get_fontsize() for text in texts) >= FONT == 13
+    for box in boxes(figure, *KINDS, *NO_LAYER):  # a label lies in a box or beside it
+        around = box.get_window_extent()
+        for text, place in places:
+            inside = around.x0 <= place.x0 < place.x1 <= around.x1
+            beside = place.x1 <= around.x0 + 1 or around.x1 - 1 <= place.x0
+            above = place.y1 <= around.y0 + 2 or around.y1 - 2 <= place.y0
+            assert inside or beside or above, f"{text!r} lies on the edge of a box"
 
 
 @pytest.mark.parametrize("case", NETWORKS)
