@@ -35,9 +35,11 @@ STUDIES: dict[str, Study] = {
 def load(name: str) -> Any:
     """Read a record of the course by its name: a study, a benchmark, a table, or a run.
 
-    Raises `ValueError` for another name.
+    Raises `ValueError` for another name, and for a study that nobody has recorded.
     """
     paths = {path.stem: path for path in sorted(RECORDS.rglob("*.json"))}
+    if name in STUDIES and name not in paths:
+        raise ValueError(f"{name} is not recorded yet: python -m inception_course study {name}")
     if name not in paths:
         raise ValueError(f"there is no record {name!r}: valid are {', '.join(paths)}")
     kinds = {"evaluation": Table, "bench": Benchmark}
