@@ -4,17 +4,22 @@ import traceback
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
 
-import typer
-from torch import nn
-from tqdm import tqdm
-
-from . import data, machine, records
-from . import train as training
-from .data import folders
 from .lessons import doctor
-from .train import checkpoint, processes
+
+try:
+    from typing import Annotated, NoReturn
+
+    import typer
+    from torch import nn
+    from tqdm import tqdm
+
+    from . import data, machine, records
+    from . import train as training
+    from .data import folders
+    from .train import checkpoint, processes
+except (ImportError, OSError) as error:
+    doctor.give_up(error)
 
 STUCK = 3  # exit code of a training that ended at chance
 
@@ -433,6 +438,8 @@ def main() -> None:
     """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
     try:
         app()
+    except ImportError as error:
+        doctor.give_up(error)
     except (data.DataError, checkpoint.CheckpointError, training.Diverged, ValueError) as error:
         if isinstance(error, ValueError) and not ours(error):
             raise

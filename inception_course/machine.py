@@ -17,7 +17,7 @@ from datetime import datetime
 from importlib import util
 from pathlib import Path
 
-# Any Python 3 can import this module, and torch is imported only where it is used: the doctor
+# Python 3.8 and later can import this module, and torch is imported where it is used: the doctor
 # stands on it, and says what is wrong with the Python or with torch.
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h

@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -240,6 +241,18 @@ def test_a_package_that_is_not_installed_is_said(monkeypatch):
     assert check.remedy.endswith("pip install -e .")
 
 
+def test_packages_that_are_missing_or_too_old_are_named_with_what_is_needed():
+    requires = ["torch>=2.4", "typer>=0.15.4", "tqdm>=4.66", 'pytest>=9; extra == "test"']
+    here = {"torch": "2.14.1+cu130", "typer": "0.12.5"}
+    check = doctor.judge_course("0.1.0", requires, lambda name: here.get(name, doctor.ABSENT))
+    assert check.failed
+    assert check.says == (
+        "inception_course 0.1.0 needs typer>=0.15.4, here 0.12.5; tqdm>=4.66, here (not installed)"
+    )
+    assert check.remedy.endswith("pip install -r requirements.txt")
+    assert doctor.judge_course("0.1.0", requires[:1], here.__getitem__).ok
+
+
 def test_every_check_is_made_here_in_order():
     checks = doctor.examine()
     assert [check.name for check in checks] == [name for name, _, _ in doctor.PROBES]
@@ -301,3 +314,35 @@ def test_the_doctor_needs_nothing_but_python():
     assert "FAIL  torch        torch (not installed), torchvision (not installed)" in done.stdout
     assert "pip install -r requirements.txt" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("Not ready: ")
+
+
+BLOCKED = """
+import runpy, sys
+sys.modules[sys.argv.pop(1)] = None
+runpy.run_module("inception_course", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [("typer", ["doctor"]), ("torch", ["cost", "nin"]), ("matplotlib", ["train", "--sample", "8"])],
+)
+def test_every_command_tells_what_is_missing(missing, command):
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, missing, *command],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert re.search(f"FAIL  import       .*{missing}", done.stderr)
+    assert "Not ready: " in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_the_course_itself_is_no_missing_package():
+    with pytest.raises(ImportError, match="Nothing") as fault:
+        from inception_course.data import Nothing  # noqa: F401
+    with pytest.raises(ImportError, match="Nothing"):
+        doctor.give_up(fault.value)

@@ -2,7 +2,7 @@
 
 `python -m inception_course doctor` prints `report(examine())`; notebooks begin with `summary()`.
 `python -m inception_course.lessons.doctor` does the same where nothing is installed yet: importing
-this module needs the standard library only, of any Python 3.
+this module needs the standard library only, of Python 3.8 or later.
 
 A `judge_…` function decides from plain values, so that tests can feed it any machine; an `ask_…`
 function looks at this machine and hands what it finds to the judge.
@@ -15,12 +15,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
+from typing import NoReturn
 
 from ..machine import first_line, memory_for_notebook, pick_device, text_of, usable_cores
 from . import python_version
 
 PYTHON = "{}.{}.{}".format(*sys.version_info)
 
+ABSENT = "(not installed)"  # in place of a version
 GB = 1e9
 # Bytes for one notebook, `import torch` included: what the largest cell needs, and what is easy.
 LEAST_MEMORY = 1.5 * GB
@@ -88,6 +90,17 @@ def summary() -> str:
     return f"{first} {verdict(checks)}"
 
 
+def give_up(error: ImportError | OSError) -> NoReturn:
+    """End the program where importing raised `error`: say what is off, and what to do.
+
+    What the course's own modules lack is raised again: no reader can mend it.
+    """
+    if (getattr(error, "name", None) or "").startswith(__name__.partition(".")[0]):
+        raise error
+    check = Check("import", False, first_line(error), _pip("install -r requirements.txt"))
+    raise SystemExit(report([*examine(), check])) from None
+
+
 # Judges: from plain values to a Check
 
 
@@ -99,6 +112,22 @@ def judge_python(version: Sequence[int]) -> Check:
         f"Python {'.'.join(map(str, version))}; torch has builds for {python_version.RANGE}",
         f"make the environment again: {python_version.REMEDY}",
     )
+
+
+def judge_course(course: str, requires: Sequence[str], version_of: Callable[[str], str]) -> Check:
+    """Judge whether the versions that are installed are those that the course requires."""
+    from packaging.requirements import Requirement
+
+    lacking = []
+    for each in map(Requirement, requires):
+        if each.marker is None or each.marker.evaluate({"extra": ""}):
+            version = version_of(each.name)
+            if version == ABSENT or not each.specifier.contains(version, prereleases=True):
+                lacking.append(f"{each.name}{each.specifier}, here {version}")
+    says = f"inception_course {course}"
+    if lacking:
+        says += f" needs {'; '.join(lacking)}"
+    return Check("course", not lacking, says, _pip("install -r requirements.txt"))
 
 
 def judge_torch(
@@ -190,10 +219,11 @@ def ask_python() -> Check:
 
 def ask_course() -> Check:
     try:
-        return Check("course", True, f"inception_course {metadata.version('inception-course')}")
+        version = metadata.version("inception-course")
     except metadata.PackageNotFoundError:
         says = "the course's package is not installed in this environment"
         return Check("course", False, says, f"in the course's folder: {_pip('install -e .')}")
+    return judge_course(version, metadata.requires("inception-course") or (), _version)
 
 
 def ask_torch() -> Check:
@@ -316,7 +346,7 @@ def _version(distribution: str) -> str:
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
-        return "(not installed)"
+        return ABSENT
 
 
 def _command() -> str:
