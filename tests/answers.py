@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from inception_course import train
 from inception_course.lessons.exercises import ch03, ch05, ch07
+from inception_course.studies import saturation
 
 
 def normalized_in_place(images, mean, std):
@@ -36,8 +38,9 @@ def always_3a(*row):
 
 
 def centered_in_place(x, gamma, beta, eps):
-    x -= x.mean(dim=0)
-    return gamma * x / torch.sqrt(x.square().mean(dim=0) + eps) + beta
+    x -= x.mean(dim=(0, 2, 3), keepdim=True)
+    x_hat = x / torch.sqrt(x.square().mean(dim=(0, 2, 3), keepdim=True) + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
 
 
 def batch_norm(x, gamma, beta, eps):
@@ -79,19 +82,10 @@ def for_this_square_alone(square, size):
     return ch07.five_boxes((64, 0, 320, 256), 224)
 
 
-def step_set_to_none(model, optimizer, images, labels):
-    for parameter in model.parameters():
-        parameter.grad = None
-    loss = nn.CrossEntropyLoss()(model(images), labels)
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def step_that_clears_up(model, optimizer, images, labels):
-    F.cross_entropy(model(images), labels).backward()
-    optimizer.step()
-    optimizer.zero_grad()
+def run_of(accuracy, images=2000, **options):
+    recipe = train.Recipe("other", **{"epochs": 1, "batch_size": 8, "learning_rate": 0.1} | options)
+    epoch = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, accuracy, 3.0, 800.0)
+    return train.Run((epoch,), recipe, {"train_images": images})
 
 
 def joined_in_a_loop(x, branches):
@@ -121,8 +115,19 @@ WRONG = {
         (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
         (lambda weights, inputs, rate: weights / weights.norm(), "differ"),
     ],
-    "ch02.q2": [(130, "rho d"), (401, "between 0 and 400"), (-1, "between")],
-    "ch02.q3": [("0.2", "choose one of"), ("1 in 40", "choose")],
+    "ch02.q2": [
+        (1.2, "between 0 and 1"),
+        (1 / 3, "Where do most strangers lie"),
+        (0.5, "Where do most strangers lie"),
+        (2 / 3, "too far right"),
+        ("high", "a threshold, a number"),
+    ],
+    "ch02.q3": [
+        (0.36, "that is block 3a"),
+        (0.59, "the part that is zero"),
+        (0.2, "fills one"),
+        ("a third", "wants a number"),
+    ],
     "ch02.q4": [(32, "all of its entries"), (18.432, "thousands"), (18_400, "close")],
     "ch02.q5": [
         ((18, 84, 108), "contains the 3x3"),
@@ -137,13 +142,20 @@ WRONG = {
         (lambda maps, weight, bias: maps @ weight.T, "stops at"),
         (lambda maps, weight, bias: convolved(maps, weight, bias).tolist(), "this is a list of 2"),
     ],
-    "ch03.q2": [(1, "channels in x"), (15.872, "thousands")],
+    "ch03.q2": [(1, "channels in x"), (193.536, "thousands")],
     "ch03.q3": [
         (always_3a, "right for c_in 192, one 64"),
         (lambda *row: ch03.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
     ],
     "ch03.q4": [("all", "choose"), ("3", "choose")],
-    "ch03.q5": [(2, "choose"), ("none", "choose")],
+    "ch03.q5": [
+        ((64, 96, 128, 16, 32, 32), "163,328 weights"),
+        ((64, 32, 96, 16, 32, 32), "224 channels come out"),
+        ((160, 8, 32, 8, 32, 32), "only 64 channels come from windows"),
+        ((96, 0, 96, 16, 32, 32), "at least 1"),
+        ((96, 96, 32, 32), "you give 4"),
+        ("narrow", "six widths in a tuple"),
+    ],
     "ch04.q1": [
         (lambda x, branches: [branch(x) for branch in branches], "one tensor, as torch.cat makes"),
         (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
@@ -209,7 +221,8 @@ RIGHT = {
             / len(inputs)
         ),
     ],
-    "ch02.q3": [0.25, "1/4", "25 %", "0.25"],
+    "ch02.q2": [0.56, "0.6", 0.6],
+    "ch02.q3": [0.41, "41 %", "0.409", 4256 / 10_400],
     "ch02.q5": [[20, 73, 27], "20, 73, 27", "(20,73,27)", np.array([20.0, 73.3, 26.7])],
     "ch03.q1": [
         convolved,
@@ -235,4 +248,5 @@ RIGHT = {
     "ch07.q2": [lambda *given: torch.tensor(ch07.five_boxes(*given)).flip(0).tolist()],
     "ch07.q3": [lambda logits: ch07.answer(logits).tolist()],
     "ch07.q5": ["underconfident", "too-little", "too_little"],
+    "ch03.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
 }  # fmt: skip

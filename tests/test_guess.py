@@ -80,13 +80,14 @@ TAKES = {
     "percentile_bands": (lambda g: plots.percentile_bands(RESULT, "unit3", guess=g), 0.6, "0.6"),
     "phase_transition": (
         lambda g: plots.phase_transition(
-            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0], 1000: [0.7]}, 0.05, 600, guess=g
+            {"1/3": {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}}, {"400": {0.02: [1.0]}}, 0.05, guess=g
         ),
         0.1,
         "0.1",
     ),
     "pixels": (lambda g: plots.pixels(SAMPLE, guess=g), "0,5", "0.5"),
     "race": (lambda g: plots.race({"made": RUN}, {"a mark": 0.85}, guess=g), "made", "made"),
+    "pruning": (lambda g: plots.pruning({"one": {0: 0.9, 0.5: 0.8}}, guess=g), "30 %", "30 %"),
     "receptive_fields": (
         lambda g: plots.receptive_fields(COSTS["alexnet"], ["1x1"], 64, guess=g), 50, "50"
     ),

@@ -98,6 +98,15 @@ def of_anatomy():
     }
 
 
+def stacked_kernel():
+    """The kernels of 3a, each around the center of a window of 5x5."""
+    kernel = torch.zeros(224, 2, 5, 5)
+    kernel[:64, :, 2, 2] = 1
+    kernel[64:192, :, 1:4, 1:4] = 1
+    kernel[192:] = 1
+    return kernel
+
+
 def of_hebbian():
     generator = torch.Generator().manual_seed(0)
     maps = torch.rand(50, 12, 7, 7, generator=generator)
@@ -111,10 +120,21 @@ def of_hebbian():
     return {
         "rule_lengths": plots.rule_lengths({"Hebb": torch.ones(9) * 5, "Oja": torch.ones(9)}),
         "filters": plots.filters({"learned": torch.rand(4, 25), "computed": torch.rand(4, 25)}),
+        "turning": plots.turning(
+            torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]),
+            {"Oja": torch.tensor([[0.0, 1.0], [0.5, 0.5], [0.5**0.5, 0.5**0.5]])},
+        ),
+        "co_firing": plots.co_firing(
+            {"made": hebbian.CoFiring(np.array([0.9, 1.1]), np.array([0.1, 0.9]))}
+        ),
+        "pruning": plots.pruning({"the smallest": {0.0: 0.9, 0.5: 0.8}}),
+        "one_convolution": plots.one_convolution(stacked_kernel()),
         "wiring": plots.wiring(hebbian.recover(n=200, ones=4, samples=2000)[0]),
         "wirings": plots.wirings({"4 active": hebbian.recover(n=200, ones=4, samples=2000)[0]}),
         "phase_transition": plots.phase_transition(
-            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0, 0.1], 1000: [0.7, 0.9]}, 0.05, 600
+            {"threshold 1/3": {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}},
+            {"200 units": {0.02: [0.0, 0.1], 0.4: [0.7, 0.9]}},
+            0.05,
         ),
         "correlation_by_distance": plots.correlation_by_distance(
             {"made": hebbian.by_distance(correlations)}, 0.1
@@ -127,7 +147,6 @@ def of_hebbian():
         "zeros": plots.zeros({"3a": 0.5, "3b": 0.6}, {"3a": 0.01, "3b": 0.02}),
         "break_even": plots.break_even([times]),
         "dense_blocks": plots.dense_blocks(matrix, blocks),
-        "islands": plots.islands(np.eye(5, dtype=int), [(slice(0, 5), slice(0, 5))]),
     }
 
 
@@ -269,6 +288,9 @@ def of_one_by_one(images):
                 "independent": reduction.spectrum(independent),
             },
             {"5x5 reduction": 1},
+        ),
+        "mixed_colors": plots.mixed_colors(
+            torch.rand(3, 4, 5), {"as it is": torch.eye(3), "gray": torch.full((3, 3), 0.25)}
         ),
         "two_orders": plots.two_orders(
             images[0, 0].float(), {"one": images[0, 0].float(), "other": images[1, 0].float()}
@@ -588,6 +610,7 @@ WITH_NINE = {
     "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
     "ranking": lambda: plots.ranking(nine([("VGG", 7.3, False)]), "error, %"),
     "receptive_fields": lambda: plots.receptive_fields(COSTS["alexnet"], NINE, 64),
+    "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "reliability": lambda: plots.reliability(
         nine(evaluate.calibration(torch.tensor([[0.9, 0.1]]), torch.tensor([0])))
     ),
@@ -621,9 +644,9 @@ NAMES = {
 }
 # These take several of something else than series: parts, views, or exactly two.
 NOT_SERIES = {
-    "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "islands",
-    "mosaic", "phase_transition", "saturation_heat_map", "squares", "two_orders", "window_coverage",
-    "with_and_without", "zeros",
+    "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
+    "mosaic", "phase_transition", "co_firing", "turning", "saturation_heat_map", "squares",
+    "two_orders", "window_coverage", "with_and_without", "zeros",
 }  # fmt: skip
 
 
@@ -692,13 +715,17 @@ def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
 def test_the_figures_of_hebb_say_what_was_measured(figures):
     descriptions = {name: figure.description for name, figure in figures.items()}
     assert "Hebb ends at 5; Oja ends at 1" in descriptions["rule_lengths"]
-    assert "by rho d: 0.95 at 0.02, 0.10 at 0.4" in descriptions["phase_transition"]
-    assert "by samples: 0.05 at 100" in descriptions["phase_transition"]
+    assert "threshold 1/3 0.95 at 0.02, 0.10 at 0.4" in descriptions["phase_transition"]
+    assert "200 units 0.05 at 0.02" in descriptions["phase_transition"]
+    assert "Oja ends at length 1, 45 degrees" in descriptions["turning"]
+    assert "siblings 1.00, strangers 0.50" in descriptions["co_firing"]
+    assert "50.0% of the strangers as often" in descriptions["co_firing"]
+    assert "the smallest 0.900 at 0%, 0.800 at 50%" in descriptions["pruning"]
+    assert "36% of its weights not zero" in descriptions["one_convolution"]
     assert "equal 0.00" in descriptions["width_predictions"]
     assert "50% to 60%" in descriptions["zeros"]
     assert "breaks even at density 0.32" in descriptions["break_even"]
     assert "into 4 blocks, which are 25.0%" in descriptions["dense_blocks"]
-    assert "5 values that are not zero, in 1 frames of 5x5" in descriptions["islands"]
 
 
 def test_a_wiring_tells_found_from_missed_from_wrong():

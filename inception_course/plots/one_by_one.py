@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..models.googlenet import InceptionSpec
@@ -17,6 +18,7 @@ from .style import (
     LINES,
     ORANGE,
     Picture,
+    Style,
     bars,
     factor,
     grid,
@@ -181,6 +183,32 @@ def channels_along(
     lines(axes, curves, xlabel="block", ylabel="channels")
     legend(axes)
     mark_point(figure, axes, [*blocks][-1], guess, read(guess))
+    return figure
+
+
+@in_style
+def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
+    """Draw what 1x1 convolutions with three channels, matrices [3, 3], make of a color image.
+
+    The image [3, H, W] has its red, green and blue as channels, from 0 to 1; each matrix stands
+    below what it makes.
+    """
+    figure = Picture(
+        2.9 * len(matrices),
+        4,
+        "one color image, mixed by matrices of 3x3 weights: "
+        + "; ".join(f"{name} by {matrix.tolist()}" for name, matrix in matrices.items()),
+        caption="Each row of a matrix makes one new channel: red, green, blue. Follow one color.",
+    )
+    mixed = [
+        (name, torch.einsum("oc,chw->hwo", matrix, image).clamp(0, 1))
+        for name, matrix in matrices.items()
+    ]
+    grid(figure, mixed, len(mixed), interpolation="nearest")
+    for axes, matrix in zip(figure.axes, matrices.values(), strict=True):
+        rows = ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
+        look: Style = {"ha": "center", "va": "top", "family": "monospace", "fontsize": 13}
+        axes.text(0.5, -0.06, "\n".join(rows), transform=axes.transAxes, **look)
     return figure
 
 
