@@ -105,6 +105,14 @@ WRONG = {
     ],
     "ch00.q3": [(2, "divide"), ("11.5 %", "inverse"), (871, "per cent")],
     "ch00.q4": [("all", "choose one of 'test', 'train' or 'val'"), (3, "you gave 3"), ("", "''")],
+    "ch00.q5": [
+        (0.018, "less than 0.26"),
+        (0.03, "less than 0.26"),
+        (0.12, "the loss grows"),
+        (0.2, "the loss grows"),
+        (-0.05, "between 0 and 1"),
+        ("fast", "a learning rate"),
+    ],
     "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
     "ch01.q2": [(lambda chain: "wide", "a number is wanted")],
     "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
@@ -168,7 +176,7 @@ WRONG = {
     ],
     "ch05.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
     "ch05.q2": [
-        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3]"),
+        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3, 2, 4]"),
         (lambda *arguments: ch05.normalize(*arguments).tolist(), "a tensor is wanted"),
         (centered_in_place, "the values are right, but your function changed `x`"),
     ],
@@ -180,15 +188,23 @@ WRONG = {
         (leaving_eval, "changed `norm`"),
         (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
     ],
-    "ch05.q4": [(100, "dotted"), (5.5, "dotted")],
-    "ch05.q5": [("no", "choose"), ("batch", "choose")],
-    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
-    "ch06.q2": [
-        (lambda model, optimizer, images, labels: model(images).sum().backward(), "did not change"),
+    "ch05.q4": [
+        (saturation.signal(8, depth=20), "has 20 layers"),
+        (saturation.signal(10, depth=40, norm=nn.BatchNorm1d), "is that a plain network"),
+        (saturation.signal(4, depth=40), "it fades"),
+        (saturation.signal(16, depth=40), "the gradient grows"),
+        (10, "the result of saturation.signal"),
     ],
+    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
+    "ch06.q2": [(lambda batches: 0.5, "largest logit")],
     "ch06.q3": [(4.69, "thousands"), (5000, "round up")],
-    "ch06.q4": [("hat", "choose"), ("T-shirt", "choose")],
-    "ch06.q5": [(lambda batches: 0.5, "largest logit")],
+    "ch06.q4": [
+        (run_of(0.9, images=5000), "learned from 5,000 images"),
+        (run_of(0.9, epochs=3), "made 3 passes"),
+        (run_of(0.9, ema_decay=0.99), "averages the weights"),
+        (run_of(0.4), "ends at 0.400"),
+        (0.7, "the run that train.fit gives"),
+    ],
     "ch07.q1": [(12, "which factor"), (-48, "sign")],
     "ch07.q2": [
         (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
@@ -212,6 +228,7 @@ RIGHT = {
     ],
     "ch00.q3": [61.0 / 7.0, 8.7, "≈ 8.71"],
     "ch00.q4": ["validation", "dev", "'VAL'."],
+    "ch00.q5": [0.08, "0.07", "9 %", 1 / 11],
     "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
     "ch01.q2": [popping],
     "ch02.q1": [
@@ -231,6 +248,7 @@ RIGHT = {
         ),
     ],
     "ch03.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
+    "ch03.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
     "ch04.q1": [joined_in_a_loop],
     "ch04.q5": [
         lambda main, aux, labels: (
@@ -240,13 +258,12 @@ RIGHT = {
     ],
     "ch05.q2": [batch_norm],
     "ch05.q3": [folded_in_double],
-    "ch05.q5": ["train", "Training"],
-    "ch06.q2": [step_set_to_none, step_that_clears_up],
-    "ch06.q5": [
+    "ch05.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
+    "ch06.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
+    "ch06.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],
     "ch07.q2": [lambda *given: torch.tensor(ch07.five_boxes(*given)).flip(0).tolist()],
     "ch07.q3": [lambda logits: ch07.answer(logits).tolist()],
     "ch07.q5": ["underconfident", "too-little", "too_little"],
-    "ch03.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
 }  # fmt: skip
