@@ -1,10 +1,13 @@
 """Read pictures of all kinds while a network trains, and make batches of them."""
 
+import ctypes
 import signal
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +27,7 @@ from .fashion_mnist import DataError
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 BITS, WHITE, FORMAT = 258, 262, 339  # tags of TIFF
 WHITE_IS_ZERO, SIGNED = 0, 2  # values of the last two
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +104,10 @@ class PictureBatches(Loader):
         generator, batches, start = self._begin()
         seeds = torch.randint(2**32, (len(self),), generator=generator)  # one for each batch
         jobs = [(rows.tolist(), int(seed)) for rows, seed in zip(batches, seeds, strict=True)]
-        return map(self._normalize, self._reader(jobs[start:]))
+        reader = self._reader(jobs[start:])
+        with _signals_put_off() if self.pictures.workers else nullcontext():
+            batches_of_bytes = iter(reader)  # starts the workers
+        return map(self._normalize, batches_of_bytes)
 
     def _reader(self, jobs: list[tuple[list[int], int]]) -> Iterable[tuple[Tensor, Tensor]]:
         return DataLoader(
@@ -138,9 +145,31 @@ class PictureBatches(Loader):
         return (images / 255 - mean) / std, labels
 
 
+@contextmanager
+def _signals_put_off() -> Iterator[None]:
+    """Hold back signals, from the processes that are started inside until they leave them alone.
+
+    A worker that is spawned needs seconds to get there, and Ctrl-C must not end it before.
+    """
+    if sys.platform == "win32":
+        console = ctypes.windll.kernel32.SetConsoleCtrlHandler
+        console(None, True)  # processes started inside ignore Ctrl-C
+        try:
+            yield
+        finally:
+            console(None, False)
+    else:
+        resource_tracker.ensure_running()  # which lets the signals through once it has started
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_signals_alone(worker: int) -> None:
     """Let a worker read on after Ctrl-C, which reaches it too, until the training has stopped."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 
