@@ -132,7 +132,7 @@ def train(
     else:
         network = models.create(model, **options)
     count = min(len(train_set), chosen.train_images or len(train_set))
-    say(f"{model}, recipe {recipe}: {count} images, {chosen.epochs} epochs.")
+    say(f"{model}, recipe {recipe}: {many(count, 'image')}, {many(chosen.epochs, 'epoch')}.")
     say(sentence)
 
     def tell(epoch: training.Epoch) -> None:
@@ -194,7 +194,7 @@ def evaluate(
     labels = data.targets(dataset)
     logits = evaluation.predict(network, dataset, size=run.recipe.image_size, progress=progress_bar)
     right = (logits.argmax(dim=1) == labels).float()
-    typer.echo(f"{split}: accuracy {right.mean():.4f} on {len(labels)} images")
+    typer.echo(f"{split}: accuracy {right.mean():.4f} on {many(len(labels), 'image')}")
     for label, name in enumerate(vars(network)["classes"]):
         if (labels == label).any():
             typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
@@ -237,7 +237,7 @@ def cost_command(
         network = models.create(model, num_classes=classes, in_channels=channels, **options)
     size = size or network.image_size
     printed = PRINTED if model == "googlenet" else None
-    typer.echo(f"{model}, images of {channels} x {size} x {size}, {classes} classes")
+    typer.echo(f"{model}, images of {channels} x {size} x {size}, {many(classes, 'class')}")
     typer.echo(cost.report(cost.table(network, (channels, size, size)), printed))
     typer.echo("sees: the receptive field in pixels, on the widest way; memory: float32, one image")
     if printed:
@@ -263,8 +263,9 @@ def study(
     from . import studies
 
     if name is None:
+        width = max(map(len, studies.STUDIES))
         for each in studies.STUDIES.values():
-            typer.echo(f"{each.name:16}{each.about}")
+            typer.echo(f"{each.name:{width}}  {each.about}")
         return
     if name not in studies.STUDIES:
         fail(f"unknown study {name!r}: valid are {', '.join(studies.STUDIES)}")
@@ -278,7 +279,7 @@ def study(
         on_done=lambda measured: typer.echo(chosen.sentence(measured)),
     )
     done, total = len(result.trainings), len(chosen.units())
-    typer.echo(f"{done} of {total} trainings are in {path}.")
+    typer.echo(f"{done} of {many(total, 'training')} are in {path}.")
     if done < total:
         raise typer.Exit(1)
 
@@ -421,6 +422,12 @@ def check_classes(network: nn.Module, dataset: data.Dataset, images: Path | None
             f"this network knows {', '.join(known)}, and other classes are in "
             f"{images or 'Fashion-MNIST: name its pictures by --images'}"
         )
+
+
+def many(count: int, name: str) -> str:
+    """Write a number of things: 1 epoch, 2 epochs, 10 classes."""
+    plural = f"{name}es" if name.endswith("s") else f"{name}s"
+    return f"{count} {name if count == 1 else plural}"
 
 
 def fail(message: str) -> NoReturn:

@@ -421,6 +421,8 @@ def product(outer, inner):
             "cat, dog, name .* train, val and test. If they are fold 0, fold 1, move",
         ),
         (product(["cat", "dog"], ["train", "test"]), "each of them has test, train"),
+        (["a/cat", "a/dog", "b/cat", "b/bird"], "more than one of them has cat. If .* bird, cat, "),
+        (["images/train", "images/val", "labels/train"], "more than one of them has train. If"),
         (product(["pictures"], ["cat", "dog"]), r"one folder, pictures, .* name \S+/pictures inst"),
         (product(["data"], product(["train", "val"], ["cat", "dog"])), "name .*/data instead"),
         (["cat"], "has 1 folder: give each class"),
@@ -566,6 +568,8 @@ def invisible(values):
 LOST = {
     "levels of 8 bits in 16.png": lambda: Image.fromarray(RAMP.astype(np.uint16)),
     "levels of 8 bits in 16.tif": lambda: Image.fromarray(RAMP.astype(np.uint16)),
+    "levels of 12 bits in 16.png": lambda: Image.fromarray((RAMP * 16).astype(np.uint16)),
+    "levels of 12 bits in 32.tif": lambda: Image.fromarray((RAMP * 16).astype(np.int32)),
     "a little more than 1.tif": lambda: Image.fromarray((RAMP / 250).astype(np.float32)),
     "below 0.tif": lambda: Image.fromarray((RAMP / 127.5 - 1).astype(np.float32)),
     "large.tif": lambda: Image.fromarray((RAMP * 2**20).astype(np.int32)),

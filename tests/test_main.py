@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from inception_course import data, studies, train
-from inception_course.__main__ import STUCK, ours
+from inception_course.__main__ import STUCK, many, ours
 from inception_course.train import checkpoint
 
 
@@ -149,6 +149,11 @@ def test_only_what_the_reader_gave_is_said_without_a_traceback():
         int("seven")
     assert ours(given.value)
     assert not ours(bug.value)
+
+
+def test_one_is_not_several():
+    assert [many(n, "epoch") for n in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
+    assert [many(n, "class") for n in (1, 10)] == ["1 class", "10 classes"]
 
 
 def test_a_study_is_resumed(tmp_path):

@@ -11,6 +11,7 @@ is in two splits: of files with the same bytes one is used, and none if they are
 
 import functools
 import hashlib
+import itertools
 import os
 import re
 from collections import Counter, defaultdict
@@ -30,6 +31,7 @@ PURPOSE = {"train": "learn from", "val": "validate with", "test": "test with"}  
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
 SYSTEM = {
     *("__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+    *("found.000", "network trash folder", "temporary items", "~snapshot", "@__thumb"),
     *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "@recently-snapshot"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "__pycache__"),
 }
@@ -250,12 +252,15 @@ def _undivided(folder: Path) -> list[str]:
             f"each class{': rename ' if renames else ''}{_some(renames)}. If they are classes, "
             "give them other names"
         )
-    common = sorted(set.intersection(*map(set, inside.values())))
-    if len(common) > 1 and not any(_has_pictures(folder / name) for name in names):
+    below = Counter(itertools.chain(*inside.values()))
+    common = sorted(name for name, count in below.items() if count > 1)
+    if common and len(below) > 1 and not any(_has_pictures(folder / name) for name in names):
+        who = "each of them" if set(below.values()) == {len(names)} else "more than one of them"
         raise DataError(
-            f"{folder} has the folders {_some(names)}, and each of them has {_some(common)}. If "
-            f"the classes are {_some(common)}, name the folders around them train, val and test. "
-            f"If they are {_some(names)}, move their pictures up, into these folders themselves"
+            f"{folder} has the folders {_some(names)}, and {who} has {_some(common)}. If the "
+            f"classes are {_some(sorted(below))}, name the folders around them train, val and "
+            f"test. If they are {_some(names)}, move their pictures up, into these folders "
+            "themselves"
         )
     return names
 

@@ -238,10 +238,12 @@ def _in_eight_bits(path: Path, image: Image.Image, tags: Any) -> Image.Image:
             f"{path} cannot be read: its levels go from {low:g} to {high:g}, and not from 0 to 1, "
             "to 255 or to 65535. Save it with 8 bits."
         )
-    if np.ptp(levels) <= 1 and len(np.unique(values)) > len(np.unique(levels)):
+    kept = len(np.unique(levels))
+    if np.ptp(levels) <= 16 and len(np.unique(values)) > kept:  # such as 12 bits, stored in 16
         raise DataError(
             f"{path} cannot be read: its levels go from {low:g} to {high:g} of {limit}, and would "
-            "come out in one color. Save it with 8 bits, from black to white."
+            f"come out in {'one color' if kept < 3 else f'only {kept} shades'}. Save it with 8 "
+            "bits, from black to white."
         )
     if tags.get(WHITE) == WHITE_IS_ZERO:
         levels = 255 - levels
