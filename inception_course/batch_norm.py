@@ -7,7 +7,7 @@ The names are the paper's: mean and variance of a mini-batch, `x_hat` the normal
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -134,21 +134,28 @@ FOLLOWS = {
 }
 
 
-def estimate_population(model: nn.Module, batches: Iterable[tuple[Tensor, Any]]) -> None:
+def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[Any]]) -> None:
     """Set every batch norm's statistics to E[x] and Var[x] over `batches` (Algorithm 2, line 10).
 
     They become the plain mean over the mini-batches of their means and of their unbiased variances,
     for the weights as they are now. No weight changes, and every module keeps its mode. A batch
-    norm that keeps no statistics (`track_running_stats=False`) has none to set.
+    norm that keeps no statistics (`track_running_stats=False`) has none to set. A batch is a tensor
+    of images, or a tuple or list that begins with one, as a `DataLoader` gives it.
 
-    Raises `ValueError` without a batch. After any error all statistics are as they were before.
+    Raises `ValueError` without a batch, or for another kind. After any error all statistics are as they were before.
     """
     norms = [m for m in model.modules() if isinstance(m, Norm) and m.running_mean is not None]
     before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
     count = 0
     try:
         with eval_mode(model):  # dropout and the like stay quiet
-            for count, (images, _) in enumerate(batches, 1):
+            for count, batch in enumerate(batches, 1):
+                images = batch[0] if isinstance(batch, (tuple, list)) else batch
+                if not isinstance(images, Tensor):
+                    raise ValueError(
+                        "a batch is a tensor of images, or a tuple that begins with one; not a "
+                        f"{type(images).__name__}"
+                    )
                 for norm in norms:
                     if count == 1:
                         norm.train().reset_running_stats()

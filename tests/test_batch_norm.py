@@ -179,6 +179,20 @@ def test_an_iterator_that_is_used_up_changes_nothing(norm, generator):
     assert all(map(torch.equal, before, statistics(model)))
 
 
+def test_a_batch_is_a_tensor_or_begins_with_one(generator):
+    batches = [torch.randn(6, 3, generator=generator) for _ in range(3)]
+    results = []
+    for form in (batches, [(x,) for x in batches], [[x, 0, "name"] for x in batches]):
+        norm = nn.BatchNorm1d(3)
+        estimate_population(norm, form)
+        results.append(norm.running_mean)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+    with pytest.raises(ValueError, match="a batch is a tensor of images, .*; not a dict"):
+        estimate_population(norm, [{"image": batches[0]}])
+    assert torch.equal(norm.running_mean, results[0])
+
+
 FORMS = {
     "ours, images": (BatchNorm(3), (6, 3, 2, 2)),
     "ours": (BatchNorm(3, momentum=0.3), (6, 3)),
