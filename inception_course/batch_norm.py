@@ -142,7 +142,8 @@ def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[An
     norm that keeps no statistics (`track_running_stats=False`) has none to set. A batch is a tensor
     of images, or a tuple or list that begins with one, as a `DataLoader` gives it.
 
-    Raises `ValueError` without a batch, or for another kind. After any error all statistics are as they were before.
+    Raises `ValueError` without a batch, or for an empty one or one of another kind. After any error
+    all statistics are as they were before.
     """
     norms = [m for m in model.modules() if isinstance(m, Norm) and m.running_mean is not None]
     before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
@@ -151,10 +152,11 @@ def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[An
         with eval_mode(model):  # dropout and the like stay quiet
             for count, batch in enumerate(batches, 1):
                 images = batch[0] if isinstance(batch, (tuple, list)) else batch
-                if not isinstance(images, Tensor):
+                if not isinstance(images, Tensor) or not len(images):
+                    empty = isinstance(images, Tensor)
                     raise ValueError(
-                        "a batch is a tensor of images, or a tuple that begins with one; not a "
-                        f"{type(images).__name__}"
+                        "a batch is a tensor of images, one at least, or a tuple that begins with "
+                        f"it; not {'one without images' if empty else type(images).__name__}"
                     )
                 for norm in norms:
                     if count == 1:

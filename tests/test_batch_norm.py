@@ -188,8 +188,9 @@ def test_a_batch_is_a_tensor_or_begins_with_one(generator):
         results.append(norm.running_mean)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
-    with pytest.raises(ValueError, match="a batch is a tensor of images, .*; not a dict"):
-        estimate_population(norm, [{"image": batches[0]}])
+    for wrong, said in (({"image": batches[0]}, "dict"), (batches[0][:0], "one without images")):
+        with pytest.raises(ValueError, match=rf"a batch is a tensor of images, .*; not {said}"):
+            estimate_population(norm, [wrong])
     assert torch.equal(norm.running_mean, results[0])
 
 

@@ -516,12 +516,21 @@ def test_damaged_weights_are_refused_or_as_they_were(tmp_path):
         ({"name": "lenet", "options": {}, "weights": {}}, "does not have"),
         ({"name": "alexnet", "options": {"depth": 3}, "weights": {}}, "does not have"),
         ({"name": "alexnet", "options": {}, "weights": {"conv": torch.ones(1)}}, "does not have"),
+        ({"name": "alexnet", "options": None, "weights": {}}, "does not have"),
     ],
 )
 def test_foreign_weights_are_refused_in_a_sentence(tmp_path, saved, said):
     torch.save(saved, tmp_path / "weights.pt")
     with pytest.raises(CheckpointError, match=said):
         checkpoint.load_weights(tmp_path / "weights.pt")
+
+
+def test_classes_that_are_no_names_are_refused_in_a_sentence(tmp_path):
+    path, options = tmp_path / "weights.pt", {"stem": "small", "width": 0.125}
+    checkpoint.save_weights(path, models.create("googlenet_bn", **options), "googlenet_bn", options)
+    torch.save(torch.load(path, weights_only=True) | {"classes": 5}, path)
+    with pytest.raises(CheckpointError, match="does not have .*not iterable"):
+        checkpoint.load_weights(path)
 
 
 # The command

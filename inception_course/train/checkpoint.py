@@ -280,11 +280,11 @@ def load_weights(path: str | Path) -> nn.Module:
     try:
         model = models.create(saved["name"], **saved["options"])
         model.load_state_dict(saved["weights"])
+        vars(model)["classes"] = tuple(saved.get("classes", CLASSES))
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} holds a network that this course does not have ({first_line(error)})"
         ) from error
-    vars(model)["classes"] = tuple(saved.get("classes", CLASSES))
     return model.eval()
 
 
