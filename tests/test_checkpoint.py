@@ -529,7 +529,7 @@ def test_classes_that_are_no_names_are_refused_in_a_sentence(tmp_path):
     path, options = tmp_path / "weights.pt", {"stem": "small", "width": 0.125}
     checkpoint.save_weights(path, models.create("googlenet_bn", **options), "googlenet_bn", options)
     torch.save(torch.load(path, weights_only=True) | {"classes": 5}, path)
-    with pytest.raises(CheckpointError, match="does not have .*not iterable"):
+    with pytest.raises(CheckpointError, match=r"does not have .*not iterable"):
         checkpoint.load_weights(path)
 
 
