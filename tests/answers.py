@@ -82,6 +82,21 @@ def for_this_square_alone(square, size):
     return ch07.five_boxes((64, 0, 320, 256), 224)
 
 
+def step_on_all(model, optimizer, parts):
+    images, labels = (torch.cat(each) for each in zip(*parts, strict=True))
+    for parameter in model.parameters():
+        parameter.grad = None
+    nn.CrossEntropyLoss()(model(images), labels).backward()
+    optimizer.step()
+
+
+def step_that_clears_up(model, optimizer, parts):
+    for images, labels in parts:
+        F.cross_entropy(model(images), labels).div(len(parts)).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
 def run_of(accuracy, images=2000, **options):
     recipe = train.Recipe("other", **{"epochs": 1, "batch_size": 8, "learning_rate": 0.1} | options)
     epoch = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, accuracy, 3.0, 800.0)
@@ -260,6 +275,7 @@ RIGHT = {
     "ch05.q3": [folded_in_double],
     "ch05.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
     "ch06.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
+    "ch06.q5": [step_on_all, step_that_clears_up],
     "ch06.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],

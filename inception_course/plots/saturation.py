@@ -100,8 +100,8 @@ def dilemma(record: Gains, guess: Any = None) -> Picture:
 def accuracy_by_gain(record: Gains) -> Picture:
     """Draw the validation accuracy at the end of training against the gain, for each rate."""
     figure = Picture(
-        14,
-        5.6,
+        12.5,
+        5,
         caption="Where does a plain network learn at all, and what does that cost at a learning "
         "rate ten times smaller?",
     )
