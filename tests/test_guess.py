@@ -46,6 +46,7 @@ TAKES = {
         "4 times at stride 4",
     ),
     "bench": (lambda g: plots.bench(BENCH, guess=g), 2, "2"),
+    "speed": (lambda g: plots.speed(BENCH, guess=g), 2, "2"),
     "block_shares": (lambda g: plots.block_shares(*PLACE, guess=g), "5x5", "5x5"),
     "break_even": (lambda g: plots.break_even([TIMES], guess=g), "1/4", "0.25"),
     "by_layer": (
@@ -73,6 +74,7 @@ TAKES = {
     "epoch_curves": (
         lambda g: plots.epoch_curves({"made": RUN.epochs}, "curves so far", guess=g), 80, "0.8"
     ),
+    "error_over_work": (lambda g: plots.error_over_work(guess=g), "VGG-16", "VGG-16"),
     "family_tree": (lambda g: plots.family_tree(guess=g), "12 million", "12 M parameters"),
     "gradient_norms": (lambda g: plots.gradient_norms(NORMS, guess=g), 2, "2 times smaller"),
     "layer_bars": (lambda g: plots.layer_bars(COSTS, guess=g), "FC 6", "fc6"),
@@ -86,8 +88,8 @@ TAKES = {
         "0.1",
     ),
     "pixels": (lambda g: plots.pixels(SAMPLE, guess=g), "0,5", "0.5"),
-    "race": (lambda g: plots.race({"made": RUN}, {"a mark": 0.85}, guess=g), "made", "made"),
     "pruning": (lambda g: plots.pruning({"one": {0: 0.9, 0.5: 0.8}}, guess=g), "30 %", "30 %"),
+    "race": (lambda g: plots.race({"made": RUN}, {"a mark": 0.85}, guess=g), "made", "made"),
     "receptive_fields": (
         lambda g: plots.receptive_fields(COSTS["alexnet"], ["1x1"], 64, guess=g), 50, "50"
     ),

@@ -383,8 +383,11 @@ def draw_all():
             "classes": plots.classes(sample),
             "class_balance": plots.class_balance({"val": sample, "again": sample}),
             "pixels": plots.pixels(sample),
+            "descents": plots.descents({"below": [2, 1, 0.5], "above": [2, 30, 4e5]}),
+            "error_over_work": plots.error_over_work(),
             "family_tree": plots.family_tree(),
             "bench": plots.bench(BENCH),
+            "speed": plots.speed(BENCH),
             "learning_curves": plots.learning_curves(RUN),
             "epoch_curves": plots.epoch_curves({"made": RUN.epochs}, "loss and accuracy so far"),
             "race": plots.race(
@@ -590,6 +593,7 @@ WITH_NINE = {
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
     "class_balance": lambda: plots.class_balance(nine(SAMPLE)),
+    "descents": lambda: plots.descents(nine([2, 1])),
     "correlation_by_distance": lambda: plots.correlation_by_distance(nine(MAP[0]), 0.1),
     "correlations": lambda: plots.correlations(nine(torch.eye(3))),
     "crops_and_networks": lambda: plots.crops_and_networks(
@@ -607,10 +611,10 @@ WITH_NINE = {
     "layer_bars": lambda: plots.layer_bars(nine(COSTS["alexnet"])),
     "learning_curves": lambda: plots.learning_curves(nine(RUN)),
     "percentile_bands": lambda: plots.percentile_bands(nine_trainings(), "unit3"),
+    "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
     "ranking": lambda: plots.ranking(nine([("VGG", 7.3, False)]), "error, %"),
     "receptive_fields": lambda: plots.receptive_fields(COSTS["alexnet"], NINE, 64),
-    "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "reliability": lambda: plots.reliability(
         nine(evaluate.calibration(torch.tensor([[0.9, 0.1]]), torch.tensor([0])))
     ),
@@ -646,7 +650,7 @@ NAMES = {
 NOT_SERIES = {
     "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
     "mosaic", "phase_transition", "co_firing", "turning", "saturation_heat_map", "squares",
-    "two_orders", "window_coverage", "with_and_without", "zeros",
+    "speed", "two_orders", "window_coverage", "with_and_without", "zeros",
 }  # fmt: skip
 
 
@@ -754,6 +758,8 @@ def test_nothing_global_changes(figures):
 def test_sentences_tell_what_is_drawn(figures):
     assert "0.875" in figures["learning_curves"].description
     assert "20 each" in figures["class_balance"].description
+    assert "above ends at 4e+05" in figures["descents"].description
+    assert "VGG-16 9.33 % at 15.5 G" in figures["error_over_work"].description
     assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
     assert "12 mistakes" in figures["mistakes"].description
     assert "strip of 14 maps, 1.58 billion multiply-adds" in figures["strip"].description

@@ -17,7 +17,7 @@ from .evaluation import (
     same_start,
     squares,
 )
-from .family import family_tree
+from .family import error_over_work, family_tree
 from .hebb import (
     break_even,
     channel_clusters,
@@ -36,7 +36,7 @@ from .hebb import (
     wirings,
     zeros,
 )
-from .images import class_balance, classes, confusion, image, mistakes, pixels
+from .images import class_balance, classes, confusion, descents, image, mistakes, pixels
 from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
 from .normalization import (
     accuracy_by_depth,

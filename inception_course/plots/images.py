@@ -9,7 +9,18 @@ from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
 from .guess import mark_choice, mark_x
-from .style import BLUE, GRAYSCALE, VERMILION, Picture, bars, grid, in_style
+from .style import (
+    BLUE,
+    GRAYSCALE,
+    VERMILION,
+    Picture,
+    bars,
+    grid,
+    in_style,
+    legend,
+    lines,
+    logarithmic,
+)
 
 
 @in_style
@@ -96,6 +107,25 @@ def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
     right.set(title="mean image", xticks=[], yticks=[])
     figure.colorbar(shown, ax=right, label="pixel value")
     mark_x(figure, left, guess, whole=1)
+    return figure
+
+
+@in_style
+def descents(losses: Mapping[str, Sequence[float]]) -> Picture:
+    """Draw the loss before each step of some gradient descents, on a logarithmic axis."""
+    ends = "; ".join(f"{name} ends at {values[-1]:.2g}" for name, values in losses.items())
+    figure = Picture(
+        11,
+        4.6,
+        f"loss over the steps of gradient descent: {ends}",
+        caption="Which loss falls, and which one grows?",
+    )
+    axes = figure.subplots()
+    curves = {name: (range(len(values)), values) for name, values in losses.items()}
+    lines(axes, curves, xlabel="step", ylabel="loss")
+    logarithmic(axes)
+    axes.grid(alpha=0.3)
+    legend(axes)
     return figure
 
 

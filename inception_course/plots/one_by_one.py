@@ -194,8 +194,8 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
     below what it makes.
     """
     figure = Picture(
-        2.9 * len(matrices),
-        4,
+        3.2 * len(matrices),
+        3.3,
         "one color image, mixed by matrices of 3x3 weights: "
         + "; ".join(f"{name} by {matrix.tolist()}" for name, matrix in matrices.items()),
         caption="Each row of a matrix makes one new channel: red, green, blue. Follow one color.",

@@ -20,7 +20,7 @@ from .style import (
 HEADS = ("no heads", "heads")
 
 
-def _summary(values: list[float], form: str = ".3f") -> str:
+def summary(values: list[float], form: str = ".3f") -> str:
     """Tell a mean and its standard error over the seeds."""
     error = f" ± {stdev(values) / sqrt(len(values)):{form}}" if len(values) > 1 else ""
     return f"{mean(values):{form}}{error}"
@@ -40,8 +40,8 @@ def ladder(record: Contest, lowest: float = 0.7) -> Picture:
         14,
         6.2,
         "validation accuracy of each rung, mean and standard error, and minutes of one core: "
-        + "; ".join(f"{name} {_summary(found[name])}, {minutes[name]:.1f} min" for name in rungs)
-        + (f". Control, {CONTROL}: {_summary(control)}" if control else ""),
+        + "; ".join(f"{name} {summary(found[name])}, {minutes[name]:.1f} min" for name in rungs)
+        + (f". Control, {CONTROL}: {summary(control)}" if control else ""),
         caption="Each rung keeps all that the rungs before it changed. Which step is the highest?",
     )
     axes = figure.subplots()
@@ -108,7 +108,7 @@ def heads(record: Result) -> Picture:
             label = name if row == 0 else None
             left.plot(ends, [place] * len(ends), **look, label=label)
             right.plot(gradients, [place] * len(gradients), **look)
-            told.append(f"{name} {_summary(ends)} and {mean(gradients):.2g}")
+            told.append(f"{name} {summary(ends)} and {mean(gradients):.2g}")
         parts.append(f"{kind}: {', '.join(told)}")
     left.set_yticks(range(len(kinds)), kinds)
     left.set(xlabel="validation accuracy at the end", ylim=(len(kinds) - 0.5, -0.5))
@@ -128,7 +128,7 @@ def batch_sizes(record: Contest) -> Picture:
     """Draw accuracy against the batch size in training, a mark for each seed."""
     found = {kind: points for kind, points in by_batch_size(record).items() if points}
     ends = "; ".join(
-        f"{kind} " + ", ".join(f"{_summary(values)} at {size}" for size, values in points.items())
+        f"{kind} " + ", ".join(f"{summary(values)} at {size}" for size, values in points.items())
         for kind, points in found.items()
     )
     figure = Picture(
@@ -161,7 +161,7 @@ def best_and_late(results: Mapping[str, Result], last: int = 10, lowest: float =
         13,
         2.2 + 0.62 * len(drawn),
         f"best evaluation, and mean of the last {last}, mean and standard error over the seeds: "
-        + "; ".join(f"{name} {_summary(best[name])}, {_summary(late[name])}" for name in found),
+        + "; ".join(f"{name} {summary(best[name])}, {summary(late[name])}" for name in found),
         caption="How much of the best is luck?",
     )
     axes = figure.subplots()

@@ -11,7 +11,10 @@ from ..train import Run
 from .bench import Benchmark
 from .comparison import COMPARISONS
 from .ensembles import Table
+from .equal_cost import EQUAL_COST
 from .experiment import EXPERIMENTS
+from .maps import MAPS
+from .parts import PARTS
 from .reduction import NarrowNets
 from .results import RECORDS, repetitions, runs
 from .same_start import SameStart
@@ -25,6 +28,9 @@ STUDIES: dict[str, Study] = {
     for study in (
         *EXPERIMENTS.values(),
         *COMPARISONS.values(),
+        *PARTS.values(),
+        EQUAL_COST,
+        MAPS,
         NarrowNets(),
         Dilemma(),
         SameStart(),

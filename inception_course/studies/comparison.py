@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import product
 from typing import Any, ClassVar, NamedTuple
@@ -12,9 +12,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from .. import data
+from ..evaluate import accuracy
 from ..machine import usable_cores, using_threads
 from ..models.blocks import Norm, he_initialize, xavier_initialize
-from ..train import Diverged, Precision, Recipe, describe, fit
+from ..train import Diverged, Epoch, Precision, Recipe, describe, fit
 from .experiment import NORMALIZED, narrow_googlenet
 from .reduction import narrow_net
 from .study import Study, Unit
@@ -83,7 +84,11 @@ class Contest:
 
 @dataclass(frozen=True)
 class Comparison(Study):
-    """Every contender with every seed, on all training images or on some of the sample."""
+    """Every contender with every seed, on all training images or on some of the sample.
+
+    `clean` asks for the training accuracy after each pass, in eval mode and without augmentation,
+    not while the network learns. `val_images` are the first N validation images; None: all.
+    """
 
     record: ClassVar[type] = Contest
     name: str
@@ -91,12 +96,15 @@ class Comparison(Study):
     contenders: tuple[Contender, ...]
     seeds: tuple[int, ...]
     sample: int | None = None
+    clean: bool = False
+    val_images: int | None = None
 
     def settings(self) -> dict[str, Any]:
         recipes = {
             each.name: asdict(replace(each.recipe, name="", seed=0)) for each in self.contenders
         }
-        return {"name": self.name, "sample": self.sample, "recipes": recipes}
+        chosen = {name: getattr(self, name) for name in ("name", "sample", "clean", "val_images")}
+        return chosen | {"recipes": recipes}
 
     def environment(self) -> dict[str, Any]:
         with using_threads(usable_cores()):
@@ -104,22 +112,39 @@ class Comparison(Study):
             return describe(torch.device("cpu"), precision, *self.images())
 
     def images(self) -> tuple[TensorDataset, TensorDataset]:
-        """Load the images to learn from, and all validation images."""
-        return data.fashion_mnist("train", sample=self.sample), data.fashion_mnist("val")
+        """Load the images to learn from, and those to validate on."""
+        val_set = TensorDataset(*data.fashion_mnist("val")[: self.val_images])
+        return data.fashion_mnist("train", sample=self.sample), val_set
 
     def units(self) -> list[Unit]:
         return list(product((each.name for each in self.contenders), self.seeds))
 
     def measure(self, unit: Unit) -> Trained:
-        name, seed = unit
-        (chosen,) = (each for each in self.contenders if each.name == name)
+        return self.train(self.build(unit), unit)
+
+    def contender(self, unit: Unit) -> Contender:
+        (chosen,) = (each for each in self.contenders if each.name == unit[0])
+        return chosen
+
+    def build(self, unit: Unit) -> nn.Module:
+        """Make the network of a unit; the caller's random state is left alone."""
         with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = chosen.build()
+            torch.manual_seed(unit[1])
+            return self.contender(unit).build()
+
+    def train(self, model: nn.Module, unit: Unit) -> Trained:
+        """Train the network of a unit in place."""
+        name, seed = unit
         train_set, val_set = self.images()
+        learned: list[float] = []
+
+        def after_pass(epoch: Epoch) -> None:
+            learned.append(accuracy(model, train_set) if self.clean else epoch.train_accuracy)
+
+        recipe = replace(self.contender(unit).recipe, seed=seed)
         start = time.process_time()
         try:
-            run = fit(model, train_set, val_set, replace(chosen.recipe, seed=seed))
+            run = fit(model, train_set, val_set, recipe, on_epoch_end=after_pass)
             diverged = False
         except Diverged as error:
             run, diverged = error.run, True
@@ -128,10 +153,66 @@ class Comparison(Study):
             seed,
             sum(p.numel() for p in model.parameters()),
             tuple(epoch.val_accuracy for epoch in run.epochs),
-            tuple(round(epoch.train_accuracy, 5) for epoch in run.epochs),
+            tuple(round(each, 5) for each in learned),
             diverged,
             round(time.process_time() - start, 1),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Trained):
+    """One contender trained with one seed, and the `rows` that the network answered."""
+
+    rows: tuple[dict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Contest):
+    """The trainings of an inquiry that are done."""
+
+    title: ClassVar[str] = "an inquiry into trained networks"
+    trainings: tuple[Asked, ...]
+
+    @property
+    def rows(self) -> list[dict]:
+        """All answers, with the contender and the seed, for pandas or a figure."""
+        return [
+            {"contender": each.contender, "seed": each.seed, **row}
+            for each in self.trainings
+            for row in each.rows
+        ]
+
+    def values(self, column: str, **where: Any) -> list[Any]:
+        """Return a column of the rows that agree with `where`: values("accuracy", shift=2)."""
+        return [
+            row[column]
+            for row in self.rows
+            if all(row[name] == value for name, value in where.items())
+        ]
+
+
+@dataclass(frozen=True)
+class Inquiry(Comparison):
+    """A comparison that also asks each network: `ask(model, validation images)` gives rows.
+
+    It asks after the training. With `untrained` it asks before as well, and every row says when:
+    trained, true or false.
+    """
+
+    record: ClassVar[type] = Answers
+    ask: Callable[[Any, TensorDataset], list[dict]] = field(kw_only=True)
+    untrained: bool = False
+
+    def measure(self, unit: Unit) -> Asked:
+        model = self.build(unit)
+        val_set = self.images()[1]
+        rows = []
+        if self.untrained:
+            rows += [{"trained": False} | row for row in self.ask(model, val_set)]
+        trained = self.train(model, unit)
+        rows += [{"trained": True} | row for row in self.ask(model, val_set)]
+        values = {each.name: getattr(trained, each.name) for each in fields(trained)}
+        return Asked(**values, rows=tuple(rows))
 
 
 # The ladder: each rung changes one thing, and keeps what the rungs below it changed.
