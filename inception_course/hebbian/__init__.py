@@ -12,6 +12,7 @@ from .correlation import (
     cluster_channels,
     coverage,
     feature_maps,
+    near_zero_share,
     predicted_widths,
     rings,
     zero_share,
@@ -19,6 +20,8 @@ from .correlation import (
 from .products import (
     Block,
     ProductTimes,
+    convolution_multiplications,
+    convolve_in_blocks,
     cut_blocks,
     find_blocks,
     multiply_blocks,
@@ -28,23 +31,12 @@ from .products import (
     seconds,
     stored,
 )
-from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean
-from .wiring import (
-    CoFiring,
-    Recovery,
-    co_firing,
-    critical_rho,
-    fire,
-    infer,
-    random_wiring,
-    recover,
-    recover_units,
-)
+from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean, sanger
+from .wiring import Recovery, critical_rho, fire, infer, random_wiring, recover, recover_units
 
 __all__ = [
     "WINDOWS",
     "Block",
-    "CoFiring",
     "ProductTimes",
     "Recovery",
     "alignment",
@@ -52,7 +44,8 @@ __all__ = [
     "center_correlations",
     "chance_coverage",
     "cluster_channels",
-    "co_firing",
+    "convolution_multiplications",
+    "convolve_in_blocks",
     "coverage",
     "critical_rho",
     "cut_blocks",
@@ -63,6 +56,7 @@ __all__ = [
     "infer",
     "learn",
     "multiply_blocks",
+    "near_zero_share",
     "oja",
     "patches",
     "predicted_widths",
@@ -74,6 +68,7 @@ __all__ = [
     "recover_units",
     "remove_mean",
     "rings",
+    "sanger",
     "scattered_blocks",
     "seconds",
     "stored",
