@@ -6,6 +6,7 @@ That the recipe is followed is in test_recipe, and saving and resuming in test_c
 import json
 import math
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 import torch
@@ -256,3 +257,12 @@ def test_every_named_recipe_fits_its_network():
 
 def test_recipes_can_be_compared_and_hashed():
     assert len({TINY, replace(TINY), replace(TINY, seed=1)}) == 2
+
+
+def test_a_copy_that_was_never_installed_trains_and_says_so(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    run = train.fit(small_net(), TRAIN, VAL, replace(TINY, epochs=1))
+    assert run.environment["course"] == "not installed"
