@@ -836,7 +836,8 @@ def main():
     if sys.argv[3] == "reads":
         next(batches)
     os.killpg(0, signal.SIGINT)
-    print(sum(len(labels) for _, labels in batches) >= len(pictures) - 4)
+    read = 4 if sys.argv[3] == "reads" else 0
+    print(sum(len(labels) for _, labels in batches) == len(pictures) - read)
 
 if __name__ == "__main__":
     main()
