@@ -31,7 +31,8 @@ epub_show_urls = "no"
 def read_as_a_page(app, name, source):
     """A lecture without its checks, and with the descriptions of its pictures.
 
-    myst-nb leaves out the text alternative that a notebook stores, and reads this one.
+    myst-nb leaves out the text alternative that a notebook stores, and reads this one. The
+    description below the caption would be the same once more.
     """
     if not name.startswith("notebooks/"):
         return
@@ -40,6 +41,8 @@ def read_as_a_page(app, name, source):
         for output in cell.get("outputs", []):
             for options in output.get("metadata", {}).values():
                 cell["metadata"]["mystnb"] = {"image": {"alt": options["alt"]}}
+            if caption := lectures.caption(output):
+                output["data"]["text/markdown"] = caption
     source[0] = json.dumps(notebook)
 
 

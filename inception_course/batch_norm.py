@@ -242,6 +242,7 @@ def fully_connected(
     norm: Callable[[int], nn.Module] | None = None,
     act: Callable[[], nn.Module] = nn.Sigmoid,
     spread: float | None = None,
+    gain: float = 1.0,
     in_features: int = 784,
     num_classes: int = 10,
 ) -> nn.Sequential:
@@ -249,7 +250,7 @@ def fully_connected(
 
     Weights are Gaussian with standard deviation `spread`, or 1 / sqrt(fan-in) if None, so that a
     layer's inputs to its units are as spread out as what it gets; biases start at zero. Layers
-    that feed a batch norm have none.
+    that feed a batch norm have none. All initial weights are multiplied by `gain`.
 
     Shape: [B, 1, 28, 28] -> [B, num_classes]
     """
@@ -265,7 +266,7 @@ def fully_connected(
     for layer in layers.values():
         if isinstance(layer, nn.Linear):
             std = 1 / math.sqrt(layer.in_features) if spread is None else spread
-            nn.init.normal_(layer.weight, std=std)
+            nn.init.normal_(layer.weight, std=gain * std)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
     return nn.Sequential(layers)

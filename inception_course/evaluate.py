@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 from scipy.optimize import minimize_scalar
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import TensorDataset
 
@@ -343,6 +343,19 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibr
         return tuple(s / n if n else None for s, n in zip(sums, counts, strict=True))
 
     return Calibration(tuple(counts), means(confidence), means(called == labels))
+
+
+def calibration_error_by_chance(
+    probabilities: Tensor, generator: Generator, *, draws: int = 200, bins: int = 15
+) -> Tensor:
+    """Return calibration errors that a perfectly calibrated network shows by chance alone: [draws].
+
+    Each label is drawn from its row of `probabilities` [N, classes], so that every row is right as
+    often as it says; what is left is the noise of N images. A measured error inside the range of
+    these numbers says nothing against a network.
+    """
+    labels = torch.multinomial(probabilities, draws, replacement=True, generator=generator)
+    return torch.tensor([calibration(probabilities, each, bins).error for each in labels.T])
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:

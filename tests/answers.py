@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from inception_course import train
 from inception_course.lessons.exercises import ch03, ch05, ch07
+from inception_course.studies import saturation
 
 
 def normalized_in_place(images, mean, std):
@@ -36,8 +38,9 @@ def always_3a(*row):
 
 
 def centered_in_place(x, gamma, beta, eps):
-    x -= x.mean(dim=0)
-    return gamma * x / torch.sqrt(x.square().mean(dim=0) + eps) + beta
+    x -= x.mean(dim=(0, 2, 3), keepdim=True)
+    x_hat = x / torch.sqrt(x.square().mean(dim=(0, 2, 3), keepdim=True) + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
 
 
 def batch_norm(x, gamma, beta, eps):
@@ -79,19 +82,25 @@ def for_this_square_alone(square, size):
     return ch07.five_boxes((64, 0, 320, 256), 224)
 
 
-def step_set_to_none(model, optimizer, images, labels):
+def step_on_all(model, optimizer, parts):
+    images, labels = (torch.cat(each) for each in zip(*parts, strict=True))
     for parameter in model.parameters():
         parameter.grad = None
-    loss = nn.CrossEntropyLoss()(model(images), labels)
-    loss.backward()
+    nn.CrossEntropyLoss()(model(images), labels).backward()
     optimizer.step()
-    return loss.item()
 
 
-def step_that_clears_up(model, optimizer, images, labels):
-    F.cross_entropy(model(images), labels).backward()
+def step_that_clears_up(model, optimizer, parts):
+    for images, labels in parts:
+        F.cross_entropy(model(images), labels).div(len(parts)).backward()
     optimizer.step()
     optimizer.zero_grad()
+
+
+def run_of(accuracy, images=2000, **options):
+    recipe = train.Recipe("other", **{"epochs": 1, "batch_size": 8, "learning_rate": 0.1} | options)
+    epoch = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, accuracy, 3.0, 800.0)
+    return train.Run((epoch,), recipe, {"train_images": images})
 
 
 def joined_in_a_loop(x, branches):
@@ -111,6 +120,14 @@ WRONG = {
     ],
     "ch00.q3": [(2, "divide"), ("11.5 %", "inverse"), (871, "per cent")],
     "ch00.q4": [("all", "choose one of 'test', 'train' or 'val'"), (3, "you gave 3"), ("", "''")],
+    "ch00.q5": [
+        (0.018, "less than 0.26"),
+        (0.03, "less than 0.26"),
+        (0.12, "the loss grows"),
+        (0.2, "the loss grows"),
+        (-0.05, "between 0 and 1"),
+        ("fast", "a learning rate"),
+    ],
     "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
     "ch01.q2": [(lambda chain: "wide", "a number is wanted")],
     "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
@@ -121,8 +138,19 @@ WRONG = {
         (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
         (lambda weights, inputs, rate: weights / weights.norm(), "differ"),
     ],
-    "ch02.q2": [(130, "rho d"), (401, "between 0 and 400"), (-1, "between")],
-    "ch02.q3": [("0.2", "choose one of"), ("1 in 40", "choose")],
+    "ch02.q2": [
+        (1.2, "between 0 and 1"),
+        (1 / 3, "Where do most strangers lie"),
+        (0.5, "Where do most strangers lie"),
+        (2 / 3, "too far right"),
+        ("high", "a threshold, a number"),
+    ],
+    "ch02.q3": [
+        (0.36, "that is block 3a"),
+        (0.59, "the part that is zero"),
+        (0.2, "fills one"),
+        ("a third", "wants a number"),
+    ],
     "ch02.q4": [(32, "all of its entries"), (18.432, "thousands"), (18_400, "close")],
     "ch02.q5": [
         ((18, 84, 108), "contains the 3x3"),
@@ -137,13 +165,20 @@ WRONG = {
         (lambda maps, weight, bias: maps @ weight.T, "stops at"),
         (lambda maps, weight, bias: convolved(maps, weight, bias).tolist(), "this is a list of 2"),
     ],
-    "ch03.q2": [(1, "channels in x"), (15.872, "thousands")],
+    "ch03.q2": [(1, "channels in x"), (193.536, "thousands")],
     "ch03.q3": [
         (always_3a, "right for c_in 192, one 64"),
         (lambda *row: ch03.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
     ],
     "ch03.q4": [("all", "choose"), ("3", "choose")],
-    "ch03.q5": [(2, "choose"), ("none", "choose")],
+    "ch03.q5": [
+        ((64, 96, 128, 16, 32, 32), "163,328 weights"),
+        ((64, 32, 96, 16, 32, 32), "224 channels come out"),
+        ((160, 8, 32, 8, 32, 32), "only 64 channels come from windows"),
+        ((96, 0, 96, 16, 32, 32), "at least 1"),
+        ((96, 96, 32, 32), "you give 4"),
+        ("narrow", "six widths in a tuple"),
+    ],
     "ch04.q1": [
         (lambda x, branches: [branch(x) for branch in branches], "one tensor, as torch.cat makes"),
         (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
@@ -156,7 +191,7 @@ WRONG = {
     ],
     "ch05.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
     "ch05.q2": [
-        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3]"),
+        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3, 2, 4]"),
         (lambda *arguments: ch05.normalize(*arguments).tolist(), "a tensor is wanted"),
         (centered_in_place, "the values are right, but your function changed `x`"),
     ],
@@ -168,15 +203,23 @@ WRONG = {
         (leaving_eval, "changed `norm`"),
         (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
     ],
-    "ch05.q4": [(100, "dotted"), (5.5, "dotted")],
-    "ch05.q5": [("no", "choose"), ("batch", "choose")],
-    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
-    "ch06.q2": [
-        (lambda model, optimizer, images, labels: model(images).sum().backward(), "did not change"),
+    "ch05.q4": [
+        (saturation.signal(8, depth=20), "has 20 layers"),
+        (saturation.signal(10, depth=40, norm=nn.BatchNorm1d), "is that a plain network"),
+        (saturation.signal(4, depth=40), "it fades"),
+        (saturation.signal(16, depth=40), "the gradient grows"),
+        (10, "the result of saturation.signal"),
     ],
+    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
+    "ch06.q2": [(lambda batches: 0.5, "largest logit")],
     "ch06.q3": [(4.69, "thousands"), (5000, "round up")],
-    "ch06.q4": [("hat", "choose"), ("T-shirt", "choose")],
-    "ch06.q5": [(lambda batches: 0.5, "largest logit")],
+    "ch06.q4": [
+        (run_of(0.9, images=5000), "learned from 5,000 images"),
+        (run_of(0.9, epochs=3), "made 3 passes"),
+        (run_of(0.9, ema_decay=0.99), "averages the weights"),
+        (run_of(0.4), "ends at 0.400"),
+        (0.7, "the run that train.fit gives"),
+    ],
     "ch07.q1": [(12, "which factor"), (-48, "sign")],
     "ch07.q2": [
         (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
@@ -200,6 +243,7 @@ RIGHT = {
     ],
     "ch00.q3": [61.0 / 7.0, 8.7, "≈ 8.71"],
     "ch00.q4": ["validation", "dev", "'VAL'."],
+    "ch00.q5": [0.08, "0.07", "9 %", 1 / 11],
     "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
     "ch01.q2": [popping],
     "ch02.q1": [
@@ -209,7 +253,8 @@ RIGHT = {
             / len(inputs)
         ),
     ],
-    "ch02.q3": [0.25, "1/4", "25 %", "0.25"],
+    "ch02.q2": [0.56, "0.6", 0.6],
+    "ch02.q3": [0.41, "41 %", "0.409", 4256 / 10_400],
     "ch02.q5": [[20, 73, 27], "20, 73, 27", "(20,73,27)", np.array([20.0, 73.3, 26.7])],
     "ch03.q1": [
         convolved,
@@ -218,6 +263,7 @@ RIGHT = {
         ),
     ],
     "ch03.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
+    "ch03.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
     "ch04.q1": [joined_in_a_loop],
     "ch04.q5": [
         lambda main, aux, labels: (
@@ -227,9 +273,10 @@ RIGHT = {
     ],
     "ch05.q2": [batch_norm],
     "ch05.q3": [folded_in_double],
-    "ch05.q5": ["train", "Training"],
-    "ch06.q2": [step_set_to_none, step_that_clears_up],
-    "ch06.q5": [
+    "ch05.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
+    "ch06.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
+    "ch06.q5": [step_on_all, step_that_clears_up],
+    "ch06.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],
     "ch07.q2": [lambda *given: torch.tensor(ch07.five_boxes(*given)).flip(0).tolist()],

@@ -70,11 +70,12 @@ ENDED = f"""() => document.querySelector('{BAD}') ||
   {CURRENT}.content.widgets.filter(c => c.model.type === 'code').every(
     c => c.model.executionState === 'idle' && c.model.executionCount)"""
 # JupyterLab gives a PNG no alt text, and a picture in HTML that has none the alt text "Image": the
-# sentence stands in `alt` or, as "Figure: ...", beside the picture.
+# description stands in `alt` or below the picture, folded away or as "Figure: ...".
 UNDESCRIBED = """() => [...document.querySelectorAll('.jp-Notebook img')]
   .filter(image => ['', 'Image'].includes((image.getAttribute('alt') || '').trim()))
-  .map(image => image.closest('.jp-Cell').innerText)
-  .filter(text => !text.includes('Figure: ')).map(text => text.slice(0, 200))"""
+  .map(image => image.closest('.jp-Cell'))
+  .filter(cell => !cell.querySelector('details') && !cell.innerText.includes('Figure: '))
+  .map(cell => cell.innerText.slice(0, 200))"""
 UNSEEN = """() => [...document.querySelectorAll('.jp-Notebook img')]
   .filter(image => image.complete && !image.naturalWidth)
   .map(image => image.getAttribute('alt'))"""

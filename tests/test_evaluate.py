@@ -394,3 +394,21 @@ def test_temperature_stays_within_its_bounds():
     right, wrong = torch.arange(4), torch.tensor([1, 0, 3, 2])
     assert evaluate.temperature(torch.eye(4), right) == pytest.approx(0.05, rel=0.01)
     assert evaluate.temperature(torch.eye(4), wrong) == pytest.approx(20, rel=0.01)
+
+
+def test_a_calibrated_network_is_judged_to_err_by_chance_and_less_with_more_images():
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(4000, 10, generator=generator)
+    probabilities = logits.softmax(dim=1)
+    few, many = (
+        evaluate.calibration_error_by_chance(p, generator, draws=40)
+        for p in (probabilities[:400], probabilities)
+    )
+    assert few.shape == (40,)
+    assert few.mean() > 2 * many.mean() > 0
+    # Labels drawn from the probabilities are in the range; those of a surer network are not.
+    labels = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+    assert evaluate.calibration(probabilities, labels).error <= many.max() * 1.2
+    surer = (2 * logits).softmax(dim=1)
+    chance = evaluate.calibration_error_by_chance(surer, generator, draws=40)
+    assert evaluate.calibration(surer, labels).error > 3 * chance.max()

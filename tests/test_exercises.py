@@ -253,7 +253,7 @@ def test_the_last_hint_is_not_the_answer(name):
 
 
 def test_a_solution_in_code_shows_its_source():
-    assert "optimizer.step()" in repr(ch06.q2.solution())
+    assert "optimizer.step()" in repr(ch06.q5.solution())
     assert repr(ch06.q1.solution()).startswith("ln(10) = 2.303")
     assert isinstance(ch06.q1.solution(), Solution)
 

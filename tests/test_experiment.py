@@ -227,7 +227,7 @@ def test_the_variants_differ_in_what_their_names_say():
     assert repr(variants["BN"].build()) == repr(reference)
 
 
-@pytest.mark.parametrize("name", experiment.EXPERIMENTS)
+@pytest.mark.parametrize("name", ["rates", "batch-norm", "depth"])
 def test_recorded_experiments_are_complete_and_those_of_the_code(name):
     record = studies.load(name)
     chosen = experiment.EXPERIMENTS[name]

@@ -16,12 +16,21 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from inception_course import cost, data, evaluate, hebbian, models, plots, train
+from inception_course import cost, data, evaluate, hebbian, models, plots, studies, train
 from inception_course.plots import family
 from inception_course.plots.anatomy import agrees
 from inception_course.plots.evaluation import scenery
 from inception_course.plots.style import BLUE, FILLS, LINES, ORANGE, VERMILION, styled
-from inception_course.studies import bench, ensembles, experiment, paper_tables, reduction
+from inception_course.studies import (
+    bench,
+    comparison,
+    ensembles,
+    experiment,
+    paper_tables,
+    reduction,
+    same_start,
+    saturation,
+)
 
 EPOCH = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, 0.6, 3.0, 800.0)
 RUN = train.Run(
@@ -70,6 +79,7 @@ HEAT[:, 0, 2, 3] = HEAT[:, 1, 6, 0] = torch.linspace(0, 1, 200)
 def of_anatomy():
     with torch.device("meta"):
         googlenet = models.create("googlenet", in_channels=3, num_classes=1000, aux=True)
+        alexnet = models.create("alexnet", in_channels=3, num_classes=1000)
     norms = {"conv1": 0.1, "5b": 0.2}
     return {
         "against_paper": plots.against_paper(
@@ -79,8 +89,22 @@ def of_anatomy():
         "receptive_fields": plots.receptive_fields(
             cost.table(googlenet, (3, 224, 224)), ("1x1", "3x3", "5x5"), 224
         ),
-        "network": plots.network(googlenet),
+        "block": plots.block(googlenet.body["3a"], (192, 28, 28)),
+        "blocks": plots.blocks(
+            {"3a": googlenet.body["3a"], "again": googlenet.body["3a"]}, (192, 28, 28)
+        ),
+        "lanes": plots.lanes(alexnet, (3, 227, 227)),
+        "strip": plots.strip(googlenet, (3, 224, 224)),
     }
+
+
+def stacked_kernel():
+    """The kernels of 3a, each around the center of a window of 5x5."""
+    kernel = torch.zeros(224, 2, 5, 5)
+    kernel[:64, :, 2, 2] = 1
+    kernel[64:192, :, 1:4, 1:4] = 1
+    kernel[192:] = 1
+    return kernel
 
 
 def of_hebbian():
@@ -96,9 +120,21 @@ def of_hebbian():
     return {
         "rule_lengths": plots.rule_lengths({"Hebb": torch.ones(9) * 5, "Oja": torch.ones(9)}),
         "filters": plots.filters({"learned": torch.rand(4, 25), "computed": torch.rand(4, 25)}),
+        "turning": plots.turning(
+            torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]),
+            {"Oja": torch.tensor([[0.0, 1.0], [0.5, 0.5], [0.5**0.5, 0.5**0.5]])},
+        ),
+        "co_firing": plots.co_firing(
+            {"made": hebbian.CoFiring(np.array([0.9, 1.1]), np.array([0.1, 0.9]))}
+        ),
+        "pruning": plots.pruning({"the smallest": {0.0: 0.9, 0.5: 0.8}}),
+        "one_convolution": plots.one_convolution(stacked_kernel()),
         "wiring": plots.wiring(hebbian.recover(n=200, ones=4, samples=2000)[0]),
+        "wirings": plots.wirings({"4 active": hebbian.recover(n=200, ones=4, samples=2000)[0]}),
         "phase_transition": plots.phase_transition(
-            {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}, {100: [0.0, 0.1], 1000: [0.7, 0.9]}, 0.05, 600
+            {"threshold 1/3": {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}},
+            {"200 units": {0.02: [0.0, 0.1], 0.4: [0.7, 0.9]}},
+            0.05,
         ),
         "correlation_by_distance": plots.correlation_by_distance(
             {"made": hebbian.by_distance(correlations)}, 0.1
@@ -111,7 +147,6 @@ def of_hebbian():
         "zeros": plots.zeros({"3a": 0.5, "3b": 0.6}, {"3a": 0.01, "3b": 0.02}),
         "break_even": plots.break_even([times]),
         "dense_blocks": plots.dense_blocks(matrix, blocks),
-        "islands": plots.islands(np.eye(5, dtype=int), [(slice(0, 5), slice(0, 5))]),
     }
 
 
@@ -136,6 +171,7 @@ RESULT = experiment.Result(
 def of_batch_norm():
     return {
         "sigmoid_input": plots.sigmoid_input(mean=4, spread=3),
+        "sigmoid_inputs": plots.sigmoid_inputs([(0, 1), (4, 3)]),
         "standardized": plots.standardized({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
         "percentile_bands": plots.percentile_bands(RESULT, "unit3"),
         "by_layer": plots.by_layer({"plain": [1e-6, 1e-3], "BN": [0.1, 0.2]}, "gradient size"),
@@ -148,6 +184,81 @@ def of_batch_norm():
             {"plain": [[1.0, 3.0], [1.0, 2.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
             {"plain": [[2.0, 4.0], [3.0, 5.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
         ),
+    }
+
+
+def gained(gain, depth, normalized, rate, seed):
+    """A network that saturates with the gain unless it is normalized."""
+    share = 0.01 if normalized else gain / 20
+    return saturation.Gained(
+        gain,
+        depth,
+        normalized,
+        rate,
+        seed,
+        steps=(0, 500),
+        accuracy=(0.1, 0.8 - 0.01 * seed),
+        saturated=((share,) * depth, (2 * share,) * depth),
+        gradient=(1.0 if normalized else 1e-6 * gain,) + (1.0,) * (depth - 1),
+        seconds=1.0,
+    )
+
+
+GAINS = saturation.Gains(
+    {},
+    {},
+    tuple(
+        gained(gain, depth, normalized, rate, seed)
+        for gain in saturation.GAINS
+        for depth in saturation.DEPTHS
+        for normalized in (False, True)
+        for rate in saturation.RATES
+        for seed in (0, 1)
+    ),
+)
+SIGNAL = saturation.Signal([0.5, 0.25], [1e-6, 1e-3])
+
+
+def of_saturation():
+    return {
+        "accuracy_by_gain": plots.accuracy_by_gain(GAINS),
+        "dilemma": plots.dilemma(GAINS, guess=2),
+        "saturation_heat_map": plots.saturation_heat_map(GAINS, depths=(3, 10), gain=4),
+        "signal_by_layer": plots.signal_by_layer({"plain": SIGNAL, "BN": SIGNAL}),
+    }
+
+
+def contest(accuracies):
+    """A record in which each contender ends at these accuracies, a seed each."""
+    return comparison.Contest(
+        {},
+        {},
+        tuple(
+            comparison.Trained(name, seed, 1, (accuracy,), (0.5,), False, 90.0)
+            for name, each in accuracies.items()
+            for seed, accuracy in enumerate(each)
+        ),
+    )
+
+
+def with_gradient(variant, seed, accuracy, gradient):
+    layers = ({"step": 0, "layer": "stem.conv1", "gradient": gradient},)
+    return replace(training(variant, seed, accuracy), layers=layers)
+
+
+def of_tricks():
+    rungs = dict.fromkeys((each.name for each in comparison.LADDER.contenders), (0.88, 0.9))
+    sizes = dict.fromkeys((each.name for each in comparison.BATCHES.contenders), (0.7, 0.8))
+    starts = [
+        with_gradient(f"BN, He, {heads}", seed, 0.8 + 0.01 * seed, gradient)
+        for heads, gradient in (("no heads", 0.001), ("heads", 0.002))
+        for seed in (0, 1)
+    ]
+    return {
+        "batch_sizes": plots.batch_sizes(contest(sizes)),
+        "best_and_late": plots.best_and_late({"made": RESULT}, last=2, lowest=0.5),
+        "heads": plots.heads(experiment.Result({}, {}, tuple(starts))),
+        "ladder": plots.ladder(contest(rungs | {"Xavier, SGD": (0.1, 0.85)})),
     }
 
 
@@ -165,6 +276,9 @@ def of_one_by_one(images):
     return {
         "accuracy_by_width": plots.accuracy_by_width(narrow),
         "block_shares": plots.block_shares(*places[0]),
+        "compared_blocks": plots.compared_blocks(
+            {"3a": places[0].row, "narrow": replace(places[0].row, reduce_5x5=1)}, 192, 28
+        ),
         "channels_along": plots.channels_along(
             {"naive": [192, 416], "paper": [192, 256]}, [places[0].row.name]
         ),
@@ -174,6 +288,9 @@ def of_one_by_one(images):
                 "independent": reduction.spectrum(independent),
             },
             {"5x5 reduction": 1},
+        ),
+        "mixed_colors": plots.mixed_colors(
+            torch.rand(3, 4, 5), {"as it is": torch.eye(3), "gray": torch.full((3, 3), 0.25)}
         ),
         "two_orders": plots.two_orders(
             images[0, 0].float(), {"one": images[0, 0].float(), "other": images[1, 0].float()}
@@ -215,6 +332,17 @@ TABLE = ensembles.Table(
 )
 
 
+GROUPS = same_start.Groups(
+    {},
+    {},
+    tuple(
+        same_start.Group(start, seed, (0.7, 0.72), 0.75, 0.1 + 0.1 * (start == "different"), 0.5)
+        for start in same_start.STARTS
+        for seed in (0, 1)
+    ),
+)
+
+
 def of_evaluation(image):
     picture = scenery(120, 180)
     small = evaluate.IMAGENET[144].at(80)
@@ -222,6 +350,7 @@ def of_evaluation(image):
     judged = evaluate.calibration(sure, torch.tensor([0, 0, 1, 1]))
     return {
         "by_networks": plots.by_networks(TABLE),
+        "calibration_errors": plots.calibration_errors({"made": (0.05, [0.01, 0.02, 0.03])}),
         "crop_boxes": plots.crop_boxes(picture, small),
         "crops_and_networks": plots.crops_and_networks(paper_tables.TABLE_3, {"made": TABLE}),
         "mosaic": plots.mosaic(image, evaluate.FASHION[10], [True] * 7 + [False] * 3),
@@ -229,6 +358,7 @@ def of_evaluation(image):
             {"made": [("VGG", 7.3, False), ("GoogLeNet", 6.7, True)]}, "error, %"
         ),
         "reliability": plots.reliability({"one": judged, "again": judged}),
+        "same_start": plots.same_start(GROUPS),
         "squares": plots.squares(picture, small),
     }
 
@@ -243,6 +373,8 @@ def draw_all():
         of_anatomy()
         | of_hebbian()
         | of_batch_norm()
+        | of_saturation()
+        | of_tricks()
         | of_one_by_one(images)
         | of_lineage(images)
         | of_evaluation(images[0])
@@ -251,8 +383,11 @@ def draw_all():
             "classes": plots.classes(sample),
             "class_balance": plots.class_balance({"val": sample, "again": sample}),
             "pixels": plots.pixels(sample),
+            "descents": plots.descents({"below": [2, 1, 0.5], "above": [2, 30, 4e5]}),
+            "error_over_work": plots.error_over_work(),
             "family_tree": plots.family_tree(),
             "bench": plots.bench(BENCH),
+            "speed": plots.speed(BENCH),
             "learning_curves": plots.learning_curves(RUN),
             "epoch_curves": plots.epoch_curves({"made": RUN.epochs}, "loss and accuracy so far"),
             "race": plots.race(
@@ -442,6 +577,7 @@ MAP = torch.linspace(0, 1, 36).view(6, 6)
 TIMES = hebbian.ProductTimes(
     8, 8, (0.1, 1.0), {"dense": [1.0, 1.0], "CSR": [0.5, 2.0], "BSR": [0.4, 3.0]}
 )
+PLACE_3A = reduction.block_inputs()[0]
 WITH_NINE = {
     "accuracy_by_depth": lambda: plots.accuracy_by_depth(nine({1: [0.8], 6: [0.1]})),
     "accuracy_by_step": lambda: plots.accuracy_by_step(nine_trainings()),
@@ -449,12 +585,15 @@ WITH_NINE = {
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
     "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]])),
     "bench": lambda: plots.bench(nine_profiles()),
+    "best_and_late": lambda: plots.best_and_late({"made": nine_trainings()}, lowest=0.0),
     "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),
     "by_layer": lambda: plots.by_layer(nine([0.1, 0.2]), "gradient size"),
     "by_networks": lambda: plots.by_networks(nine_rows()),
+    "calibration_errors": lambda: plots.calibration_errors(nine((0.05, [0.01, 0.03]))),
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
     "class_balance": lambda: plots.class_balance(nine(SAMPLE)),
+    "descents": lambda: plots.descents(nine([2, 1])),
     "correlation_by_distance": lambda: plots.correlation_by_distance(nine(MAP[0]), 0.1),
     "correlations": lambda: plots.correlations(nine(torch.eye(3))),
     "crops_and_networks": lambda: plots.crops_and_networks(
@@ -464,9 +603,15 @@ WITH_NINE = {
     "filters": lambda: plots.filters(nine(MAP.view(4, 9))),
     "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
     "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
+    "heads": lambda: plots.heads(
+        experiment.Result(
+            {}, {}, tuple(with_gradient(f"{name}, heads", 0, 0.8, 0.001) for name in NINE)
+        )
+    ),
     "layer_bars": lambda: plots.layer_bars(nine(COSTS["alexnet"])),
     "learning_curves": lambda: plots.learning_curves(nine(RUN)),
     "percentile_bands": lambda: plots.percentile_bands(nine_trainings(), "unit3"),
+    "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
     "ranking": lambda: plots.ranking(nine([("VGG", 7.3, False)]), "error, %"),
     "receptive_fields": lambda: plots.receptive_fields(COSTS["alexnet"], NINE, 64),
@@ -477,10 +622,16 @@ WITH_NINE = {
     "schedules": lambda: plots.schedules([replace(RUN.recipe, name=name) for name in NINE], 5),
     "seeds": lambda: plots.seeds(nine([RUN])),
     "shift_curves": lambda: plots.shift_curves(nine([1.0, 0.5])),
+    "signal_by_layer": lambda: plots.signal_by_layer(nine(SIGNAL)),
     "spectra": lambda: plots.spectra(nine(MAP[1]), {"a mark": 2}),
     "standardized": lambda: plots.standardized(nine(torch.tensor([-1.0, 1.0]))),
     "strongest": lambda: plots.strongest(
         SAMPLE.tensors[0], MAP.expand(10, 10, 6, 6), range(1, 10), stride=4, first=1.5, side=8
+    ),
+    "wirings": lambda: plots.wirings(nine(hebbian.recover(n=50, samples=100)[0])),
+    "sigmoid_inputs": lambda: plots.sigmoid_inputs([(n, 1) for n in range(1, 10)]),
+    "compared_blocks": lambda: plots.compared_blocks(
+        nine(reduction.block_inputs()[0].row), 192, 28
     ),
     "width_predictions": lambda: plots.width_predictions(
         {"3a": MAP[0, :3]}, nine({"3a": MAP[1, :3]})
@@ -492,12 +643,14 @@ NAMES = {
     "break_even": [f"CSR, {size}x{size}" for size in range(1, 10)],
     "by_networks": [f"{count} view" for count in range(1, 10)],
     "crops_and_networks": [f"{count} network" for count in range(1, 10)],
+    "sigmoid_inputs": [f"mean {mean}" for mean in range(1, 10)],
     "strongest": [f"map {channel}" for channel in range(1, 10)],
 }
 # These take several of something else than series: parts, views, or exactly two.
 NOT_SERIES = {
-    "accuracy_by_width", "confusion", "crop_boxes", "dense_blocks", "islands", "mosaic",
-    "phase_transition", "squares", "two_orders", "window_coverage", "with_and_without", "zeros",
+    "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
+    "mosaic", "phase_transition", "co_firing", "turning", "saturation_heat_map", "squares",
+    "speed", "two_orders", "window_coverage", "with_and_without", "zeros",
 }  # fmt: skip
 
 
@@ -566,13 +719,17 @@ def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
 def test_the_figures_of_hebb_say_what_was_measured(figures):
     descriptions = {name: figure.description for name, figure in figures.items()}
     assert "Hebb ends at 5; Oja ends at 1" in descriptions["rule_lengths"]
-    assert "0.95 at rho d = 0.02, 0.10 at rho d = 0.4" in descriptions["phase_transition"]
-    assert "0.05 at 100 samples" in descriptions["phase_transition"]
+    assert "threshold 1/3 0.95 at 0.02, 0.10 at 0.4" in descriptions["phase_transition"]
+    assert "200 units 0.05 at 0.02" in descriptions["phase_transition"]
+    assert "Oja ends at length 1, 45 degrees" in descriptions["turning"]
+    assert "siblings 1.00, strangers 0.50" in descriptions["co_firing"]
+    assert "50.0% of the strangers as often" in descriptions["co_firing"]
+    assert "the smallest 0.900 at 0%, 0.800 at 50%" in descriptions["pruning"]
+    assert "36% of its weights not zero" in descriptions["one_convolution"]
     assert "equal 0.00" in descriptions["width_predictions"]
     assert "50% to 60%" in descriptions["zeros"]
     assert "breaks even at density 0.32" in descriptions["break_even"]
     assert "into 4 blocks, which are 25.0%" in descriptions["dense_blocks"]
-    assert "5 values that are not zero, in 1 frames of 5x5" in descriptions["islands"]
 
 
 def test_a_wiring_tells_found_from_missed_from_wrong():
@@ -601,9 +758,11 @@ def test_nothing_global_changes(figures):
 def test_sentences_tell_what_is_drawn(figures):
     assert "0.875" in figures["learning_curves"].description
     assert "20 each" in figures["class_balance"].description
+    assert "above ends at 4e+05" in figures["descents"].description
+    assert "VGG-16 9.33 % at 15.5 G" in figures["error_over_work"].description
     assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
     assert "12 mistakes" in figures["mistakes"].description
-    assert "37 of 1x1, 10 of 3x3, 9 of 5x5" in figures["network"].description
+    assert "strip of 14 maps, 1.58 billion multiply-adds" in figures["strip"].description
     assert "1x1 267, 3x3 587, 5x5 907" in figures["receptive_fields"].description
     assert "params: 1 of 2 rows agree" in figures["against_paper"].description
     assert "GoogLeNet 2014 from NiN" in figures["family_tree"].description
@@ -728,6 +887,7 @@ def test_a_count_agrees_with_print_when_rounded_or_cut(counted, printed, agreed)
 
 def test_batch_norm_figures_say_what_they_show(figures):
     assert "77% of them outside" in figures["sigmoid_input"].description
+    assert "deviation 3: 77%" in figures["sigmoid_inputs"].description
     assert "coin 100.00%" in figures["standardized"].description
     assert "plain reaches 0.70, BN reaches 0.90" in figures["percentile_bands"].description
     assert "unit3 get: plain 2.5, BN 2.5" in figures["percentile_bands"].description
@@ -736,6 +896,43 @@ def test_batch_norm_figures_say_what_they_show(figures):
     assert "plain 1e-06 to 0.001" in figures["by_layer"].description
     assert "before 1.00; after 0.00" in figures["correlations"].description
     assert "plain loss 1.5, gradient 4.5" in figures["along_the_step"].description
+
+
+def test_the_figures_of_saturation_say_what_was_measured(figures):
+    description = figures["dilemma"].description
+    assert "plain, 3 layers 2.5 to 80.0" in description
+    assert "BN, 20 layers 1.0 to 1.0" in description
+    assert "plain, 20 layers 5e-07 to 1.6e-05" in description
+    assert "2 seeds" in description
+    assert description.endswith("You said 2")
+    assert "You said" not in plots.dilemma(GAINS).description
+    assert "at learning rate 0.05 plain, 3 layers 0.80" in figures["accuracy_by_gain"].description
+    heat = figures["saturation_heat_map"]
+    assert "plain, 10 layers: first 40.0%, last 40.0%; BN" in heat.description
+    assert [axes.images[0].get_array().shape for axes in heat.axes[:4]] == [(3, 2), (10, 2)] * 2
+    assert "plain 37.5% saturated, gradient first over last 0.001" in (
+        figures["signal_by_layer"].description
+    )
+
+
+def test_the_heat_map_is_drawn_from_both_records():
+    picture = plots.saturation_heat_map(studies.load("depth"), depths=(3, 5))
+    assert "plain, 5 layers: first 73.2%, last 47.3%" in picture.description
+    with pytest.raises(ValueError, match="no net of 4 layers without BN at gain 1"):
+        plots.saturation_heat_map(GAINS, depths=(4,))
+
+
+def test_the_figures_of_tricks_say_what_was_measured(figures):
+    assert "Xavier, SGD 0.475 ± 0.375, 1.5 min" in figures["ladder"].description
+    assert "Control, Xavier, batch normalization: 0.890 ± 0.010" in figures["ladder"].description
+    texts = [text.get_text() for text in figures["ladder"].axes[0].texts]
+    assert "0.10\n↓" in texts  # below the edge
+    assert "BN, one rate 0.750 ± 0.050 at 2" in figures["batch_sizes"].description
+    assert "BN 0.900, 0.850" in figures["best_and_late"].description
+    assert figures["best_and_late"].axes[0].get_title() == "below 0.5 at the end: plain"
+    assert "heads 0.805 ± 0.005 and 0.002" in figures["heads"].description
+    assert "same 4.00 points, disagreeing about 10.0 %" in figures["same_start"].description
+    assert "made 0.050, by chance 0.011 to 0.029" in figures["calibration_errors"].description
 
 
 def test_the_sliders_ends_can_be_drawn():

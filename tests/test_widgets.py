@@ -1,7 +1,9 @@
 """What moves in a notebook, seen from outside one."""
 
 import builtins
+import inspect
 import re
+import sys
 
 import pytest
 
@@ -24,6 +26,39 @@ def test_the_slider_shows_the_image_it_stands_at():
     assert picture.value != first
     assert f'alt="an image of the class {data.CLASSES[sample.tensors[1][3]]}"' in picture.value
     assert slider.max == 19
+
+
+GARMENTS = data.fashion_mnist("val", sample=20)
+EXPLORERS = {
+    "browse": (
+        "one image of each class",
+        lambda: widgets.browse(data.fashion_mnist("val", sample=20)),
+    ),
+    "wiring": ("4 active 400 of 400 hidden units", widgets.wiring),
+    "sigmoid_input": ("mean 4 and standard deviation 1: 98%", widgets.sigmoid_input),
+    "block_widths": ("128.0 M multiply-adds", widgets.block_widths),
+}
+
+
+def test_every_explorer_is_listed():
+    made = inspect.getsource(widgets).count("return panel(")
+    assert made == len(EXPLORERS)
+
+
+@pytest.mark.parametrize("name", EXPLORERS)
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_explorer_shows_its_twin_first_whether_or_not_widgets_run(name, installed, monkeypatch):
+    words, explorer = EXPLORERS[name]
+    shown = []
+    monkeypatch.setattr(widgets, "in_kernel", lambda: True)
+    monkeypatch.setattr(plots.Picture, "show", lambda twin: shown.append(twin))
+    if not installed:
+        monkeypatch.setitem(sys.modules, "ipywidgets", None)
+    panel = repr(explorer())
+    (twin,) = shown
+    assert words in twin.description
+    assert twin.caption.endswith("?")
+    assert panel == widgets.NO_WIDGETS if not installed else "run this cell to move" in panel
 
 
 def test_without_widgets_a_sentence_stands_in(monkeypatch):
@@ -112,7 +147,7 @@ def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatc
     assert "epoch 1 of 3, " in said[1]
     assert said[1].endswith(" s left")
     assert said[-1].startswith("epoch 2 of 3: validation accuracy 0.600")
-    assert caption.contents[0].data.startswith("*Figure: loss (left)")
+    assert "loss (left) and accuracy (right) per epoch" in caption.contents[0].data
     assert len(picture.contents) == 2
     assert all("image/png" in content for content in picture.contents)
 

@@ -5,10 +5,13 @@ A lecture is a notebook as a dictionary, as `json.load` gives it.
 
 import copy
 import json
+import re
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 CHECK = "check"  # the tag of cells that test the lecture and teach nothing
+# What a figure's Markdown holds below its caption: see `Picture.words`.
+FOLDED = re.compile(r"\s*<details><summary>Description</summary>.*?</details>", re.DOTALL)
 
 
 def paths():
@@ -25,6 +28,15 @@ def source(cell):
 
 def tags(cell):
     return cell["metadata"].get("tags", [])
+
+
+def caption(output):
+    """The caption of a figure, as Markdown; None if this output is something else.
+
+    Its description, folded away below it, is left out: on a page the picture has it as `alt`.
+    """
+    text = "".join(output.get("data", {}).get("text/markdown", ""))
+    return FOLDED.sub("", text) if FOLDED.search(text) else None
 
 
 def with_cells(lecture, cells):

@@ -79,12 +79,14 @@ def shown(cell):
 
 
 def result(output):
-    """What a cell showed: pictures with their description, and text."""
+    """What a cell showed: pictures with their description and caption, and text."""
     data = output.get("data", {})
     if "image/png" in data:
         description = html.escape(output["metadata"]["image/png"]["alt"])
         picture = "".join(data["image/png"]).replace("\n", "")
         return f'<img alt="{description}" src="data:image/png;base64,{picture}">'
+    if caption := lectures.caption(output):
+        return f'<div class="caption">{markdown.render(caption)}</div>'
     text = "".join(output.get("text", data.get("text/plain", "")))
     if "text/markdown" in data or not text or "application/vnd" in str(list(data)):
         return ""

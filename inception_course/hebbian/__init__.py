@@ -12,7 +12,6 @@ from .correlation import (
     cluster_channels,
     coverage,
     feature_maps,
-    near_zero_share,
     predicted_widths,
     rings,
     zero_share,
@@ -20,8 +19,6 @@ from .correlation import (
 from .products import (
     Block,
     ProductTimes,
-    convolution_multiplications,
-    convolve_in_blocks,
     cut_blocks,
     find_blocks,
     multiply_blocks,
@@ -31,12 +28,23 @@ from .products import (
     seconds,
     stored,
 )
-from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean, sanger
-from .wiring import Recovery, critical_rho, fire, infer, random_wiring, recover, recover_units
+from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean
+from .wiring import (
+    CoFiring,
+    Recovery,
+    co_firing,
+    critical_rho,
+    fire,
+    infer,
+    random_wiring,
+    recover,
+    recover_units,
+)
 
 __all__ = [
     "WINDOWS",
     "Block",
+    "CoFiring",
     "ProductTimes",
     "Recovery",
     "alignment",
@@ -44,8 +52,7 @@ __all__ = [
     "center_correlations",
     "chance_coverage",
     "cluster_channels",
-    "convolution_multiplications",
-    "convolve_in_blocks",
+    "co_firing",
     "coverage",
     "critical_rho",
     "cut_blocks",
@@ -56,7 +63,6 @@ __all__ = [
     "infer",
     "learn",
     "multiply_blocks",
-    "near_zero_share",
     "oja",
     "patches",
     "predicted_widths",
@@ -68,7 +74,6 @@ __all__ = [
     "recover_units",
     "remove_mean",
     "rings",
-    "sanger",
     "scattered_blocks",
     "seconds",
     "stored",

@@ -148,8 +148,3 @@ def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.n
 def zero_share(values: Tensor) -> float:
     """Return the part of `values` that is exactly zero."""
     return (values == 0).float().mean().item()
-
-
-def near_zero_share(values: Tensor, within: float = 0.01) -> float:
-    """Return the part of `values` that is smaller than `within` times their root mean square."""
-    return (values.abs() < within * values.square().mean().sqrt()).float().mean().item()

@@ -13,9 +13,7 @@ from statistics import median
 
 import numpy as np
 import torch
-from scipy import ndimage
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.signal import convolve2d
 from torch import Generator, Tensor
 
 from ..machine import using_threads
@@ -206,30 +204,3 @@ def multiply_blocks(blocks: Sequence[Block], inputs: Tensor, size: int) -> Tenso
     for block in blocks:
         outputs[block.rows] += block.values @ inputs[block.columns]
     return outputs
-
-
-# The same for a convolution
-
-
-def convolution_multiplications(height: int, width: int, kernel: int) -> int:
-    """Count those of a full convolution: each value meets each entry of the kernel once."""
-    return height * width * kernel * kernel
-
-
-def convolve_in_blocks(
-    matrix: np.ndarray, kernel: np.ndarray
-) -> tuple[np.ndarray, list[tuple[slice, slice]]]:
-    """Convolve a matrix with few non-zero islands, fully and island by island.
-
-    Returns the result and the slices (rows, columns) of the islands' boxes, to count the work:
-    values outside all boxes are never multiplied.
-    """
-    islands, _ = ndimage.label(matrix, structure=np.ones((3, 3)))
-    boxes = ndimage.find_objects(islands)
-    side = kernel.shape[0] - 1
-    result = np.zeros(np.add(matrix.shape, side), dtype=np.result_type(matrix, kernel))
-    for number, (rows, columns) in enumerate(boxes, start=1):
-        island = np.where(islands == number, matrix, 0)[rows, columns]
-        target = slice(rows.start, rows.stop + side), slice(columns.start, columns.stop + side)
-        result[target] += convolve2d(island, kernel)
-    return result, boxes

@@ -1,4 +1,4 @@
-"""Learn from what fires together: Hebb's, Oja's and Sanger's rules on patches of images.
+"""Learn from what fires together: Hebb's and Oja's rules on patches of images.
 
 Each rule takes weights [units, pixels] and a batch of inputs [B, pixels], and returns new weights.
 A unit's output is linear: output = inputs @ weights.
@@ -44,14 +44,6 @@ def oja(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
     outputs = inputs @ weights.T
     growth = outputs.T @ inputs / len(inputs)
     decay = outputs.square().mean(dim=0).unsqueeze(1) * weights
-    return weights + rate * (growth - decay)
-
-
-def sanger(weights: Tensor, inputs: Tensor, rate: float) -> Tensor:
-    """Extend Oja's rule to several units: each learns what those before it leave (Sanger 1989)."""
-    outputs = inputs @ weights.T
-    growth = outputs.T @ inputs / len(inputs)
-    decay = (outputs.T @ outputs / len(inputs)).tril() @ weights
     return weights + rate * (growth - decay)
 
 

@@ -91,6 +91,32 @@ def recover(
     return recoveries
 
 
+@dataclass(frozen=True, slots=True)
+class CoFiring:
+    """Holds how often each pair of seen units fires together, as a flat array for each kind.
+
+    The unit is the samples in which one hidden unit is active.
+    """
+
+    siblings: np.ndarray  # pairs with a parent in common
+    strangers: np.ndarray
+
+
+def co_firing(
+    *, n: int = 400, degree: int = 8, ones: int = 1, samples: int = 8000, seed: int = 0
+) -> CoFiring:
+    """Plant the network that `recover` sees with the same arguments, and count its pairs."""
+    _check(n, degree, ones, samples, 1)
+    rng = np.random.default_rng(seed)
+    wiring = random_wiring(n, degree, rng)
+    _, seen = fire([wiring], ones, samples, rng)
+    together = (seen.T @ seen).toarray() / (samples * ones / n)
+    parents = (wiring > 0).astype(np.float32)
+    pairs = np.triu_indices(n, 1)
+    related = (parents.T @ parents)[pairs] > 0
+    return CoFiring(together[pairs][related], together[pairs][~related])
+
+
 def random_wiring(n: int, degree: int, rng: np.random.Generator) -> np.ndarray:
     """Draw a wiring in which every unit excites degree/2 units below and inhibits as many.
 
@@ -155,16 +181,17 @@ def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndar
     Shape: bool [n, n] -> bool [groups found, n]
     """
     knows = [{unit, *np.flatnonzero(row).tolist()} for unit, row in enumerate(related)]
+    circles = (related | np.eye(len(related), dtype=bool)).astype(np.float32)
+    # A pair known to more than these has several parents; other pairs show each of them.
+    few = circles @ circles < 1.3 * degree
     pairs = np.argwhere(np.triu(related))
     np.random.default_rng(seed).shuffle(pairs)
     marked: set[tuple[int, int]] = set()
     groups: set[tuple[int, ...]] = set()
-    for first, second in pairs.tolist():
+    for first, second in pairs[few[tuple(pairs.T)]].tolist():
         if (first, second) in marked:
             continue
         siblings = knows[first] & knows[second]
-        if len(siblings) >= 1.3 * degree:
-            continue  # the pair has more than one parent; other pairs show each of them
         # Here a unit knows itself, so that the paper's 0.8 d - 1 others are 0.8 d.
         group = sorted(unit for unit in siblings if len(knows[unit] & siblings) >= 0.8 * degree)
         marked.update((low, high) for low in group for high in group if low < high)

@@ -1,7 +1,8 @@
 """What moves in a notebook: the explorers with sliders, and curves that grow while training.
 
-Everything here has a static twin in `plots`; without ipywidgets, or outside a notebook, it says so
-in a sentence and the lesson continues.
+Every explorer first shows its static twin, a figure of some positions of the sliders: it stays
+where widgets do not run. Without ipywidgets, or outside a notebook, a sentence says so and the
+lesson continues.
 """
 
 import time
@@ -17,7 +18,8 @@ from ..train import Epoch, Recipe
 from .doctor import in_kernel
 
 NO_WIDGETS = (
-    "ipywidgets is not installed, so there is no slider here; the figure above shows the same."
+    "ipywidgets is not installed, so there is no slider here; the figure above shows some of its "
+    "positions."
 )
 SECONDS_BETWEEN_UPDATES = 0.5
 
@@ -29,7 +31,13 @@ def browse(dataset: TensorDataset):
     def show(index: int) -> plots.Picture:
         return plots.image(images[index, 0], CLASSES[labels[index]])
 
-    return panel({"image": range(len(labels))}, show)
+    firsts = {CLASSES[label]: images[labels == label][0, 0] for label in labels.unique().tolist()}
+    twin = plots.gallery(
+        {name: 255 - pixels for name, pixels in firsts.items()},
+        f"one image of each class: {', '.join(firsts)}",
+        caption="Which two classes would you mix up?",
+    )
+    return panel({"image": range(len(labels))}, show, twin)
 
 
 def wiring():
@@ -44,7 +52,10 @@ def wiring():
         "excited by each": range(2, 9),
         "samples": range(250, 8001, 250),
     }
-    return panel(sliders, show, start={"excited by each": 4, "samples": 4000})
+    twin = plots.wirings(
+        {f"{ones} active": hebbian.recover(ones=ones, samples=4000)[0] for ones in (4, 9, 16)}
+    )
+    return panel(sliders, show, twin, start={"excited by each": 4, "samples": 4000})
 
 
 def sigmoid_input():
@@ -60,7 +71,9 @@ def sigmoid_input():
         "gamma": both_ways[30:],
         "beta": both_ways,
     }
-    return panel(sliders, show, start={"mean": 4.0, "spread": 3.0, "gamma": 1.0, "beta": 0.0})
+    twin = plots.sigmoid_inputs([(0, 1), (4, 1), (0, 4)])
+    start = {"mean": 4.0, "spread": 3.0, "gamma": 1.0, "beta": 0.0}
+    return panel(sliders, show, twin, start)
 
 
 def block_widths():
@@ -77,20 +90,27 @@ def block_widths():
         "5x5": 32,
         "pool projection": 32,
     }
-    return panel(dict.fromkeys(start, range(8, 385, 8)), show, start)
+    wider = start | {"5x5 reduce": 96}
+    settings = {"3a": start, "5x5 reduced to 96 channels, not 16": wider}
+    specs = {name: InceptionSpec(name, *widths.values()) for name, widths in settings.items()}
+    twin = plots.compared_blocks(specs, c_in=192, side=28)
+    return panel(dict.fromkeys(start, range(8, 385, 8)), show, twin, start)
 
 
 def panel(
     sliders: Mapping[str, Sequence[float]],
     show: Callable[..., plots.Picture],
+    twin: plots.Picture,
     start: Mapping[str, float] | None = None,
 ):
     """A panel with a slider per name; `show(*values)` gives the picture for the sliders' values.
 
     A slider goes through evenly spaced values, whole numbers if it is given a range. It starts at
     the lowest, or where `start` says. Only the picture changes, so that nothing is printed and
-    nothing flickers.
+    nothing flickers. In a notebook `twin` is shown above it.
     """
+    if in_kernel():
+        twin.show()
     try:
         import ipywidgets as widgets
     except ImportError:

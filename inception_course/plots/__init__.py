@@ -3,33 +3,40 @@
 # ruff: noqa: F401 - what is imported here is what the package offers
 
 from .anatomy import against_paper, gradient_norms, receptive_fields
-from .benchmark import bench
-from .diagram import network
+from .benchmark import bench, speed
+from .blocks_drawn import block, blocks
+from .diagram import lanes, strip
 from .evaluation import (
     by_networks,
+    calibration_errors,
     crop_boxes,
     crops_and_networks,
     mosaic,
     ranking,
     reliability,
+    same_start,
     squares,
 )
-from .family import family_tree
+from .family import error_over_work, family_tree
 from .hebb import (
     break_even,
     channel_clusters,
+    co_firing,
     correlation_by_distance,
     dense_blocks,
     filters,
-    islands,
+    one_convolution,
     phase_transition,
+    pruning,
     rule_lengths,
+    turning,
     width_predictions,
     window_coverage,
     wiring,
+    wirings,
     zeros,
 )
-from .images import class_balance, classes, confusion, image, mistakes, pixels
+from .images import class_balance, classes, confusion, descents, image, mistakes, pixels
 from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
 from .normalization import (
     accuracy_by_depth,
@@ -39,17 +46,22 @@ from .normalization import (
     correlations,
     percentile_bands,
     sigmoid_input,
+    sigmoid_inputs,
     standardized,
 )
 from .one_by_one import (
     accuracy_by_width,
     block_shares,
     channels_along,
+    compared_blocks,
+    mixed_colors,
     spectra,
     two_orders,
     with_and_without,
 )
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
+from .saturation import accuracy_by_gain, dilemma, saturation_heat_map, signal_by_layer
 from .style import Note, Picture
+from .tricks import batch_sizes, best_and_late, heads, ladder
 
 __all__ = [name for name, value in list(vars().items()) if callable(value)]

@@ -1,12 +1,14 @@
 """The figure of a benchmark."""
 
 from statistics import median
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from ..studies.bench import Benchmark, Timing
-from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style
+from .guess import mark_x
+from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style, legend, powers
 
 CURVES = {
     "image_size": "side of the images, pixels",
@@ -16,8 +18,11 @@ CURVES = {
 
 
 @in_style
-def bench(result: Benchmark) -> Picture:
-    """Draw ratios of speed, where the time of a step goes, and what an image costs."""
+def bench(result: Benchmark, guess: Any = None) -> Picture:
+    """Draw ratios of speed, where the time of a step goes, and what an image costs.
+
+    `guess` is how many times as fast as d2l the course is expected to be.
+    """
     ratios = measured_ratios(result)
     shares = {
         f"{each.recipe.image_size} pixels, width {each.quantities['width']:g}": each.shares
@@ -31,12 +36,17 @@ def bench(result: Benchmark) -> Picture:
         pick(result.curve("image_size").items(), key=lambda point: point[0]) for pick in (min, max)
     )
     if any(goal.recorded for goal in result.goals):
-        facts.append("a recorded time is that of an earlier run, perhaps on another machine")
+        facts.append("recorded times are of an earlier run")
     facts.append(
         f"an image of {cheapest[0]} pixels takes {milliseconds(cheapest[1])[1]:.2g} ms, "
         f"one of {dearest[0]} pixels {milliseconds(dearest[1])[1]:.2g} ms"
     )
-    figure = Picture(11.4, 7, f"speed of training on this machine: {'; '.join(facts)}")
+    figure = Picture(
+        11.4,
+        7,
+        f"speed of training on this machine: {'; '.join(facts)}",
+        caption="Top left: how much faster than d2l? Below: which change makes an image dearer?",
+    )
     above, below = figure.subfigures(2, 1, height_ratios=(1.15, 1), squeeze=False)[:, 0]
     left, right = above.subplots(1, 2)
     draw_ratios(left, ratios)
@@ -46,6 +56,27 @@ def bench(result: Benchmark) -> Picture:
         draw_cost(axes, result, quantity)
         axes.set_xlabel(label)
     below.axes[0].set_ylabel("milliseconds per image")
+    mark_x(figure, left, guess)
+    return figure
+
+
+@in_style
+def speed(result: Benchmark, guess: Any = None) -> Picture:
+    """Draw how many times as fast as d2l the course is: the first panel of `bench`, by itself.
+
+    `guess` is the ratio that is expected.
+    """
+    ratios = measured_ratios(result)
+    facts = "; ".join(f"{name} {times(median(values))} times" for name, values in ratios.items())
+    figure = Picture(
+        11,
+        5.6,
+        f"speed of training, compared with d2l's loop: {facts}",
+        caption="Above: the same work. Below: a smaller network and smaller images as well.",
+    )
+    axes = figure.subplots()
+    draw_ratios(axes, ratios)
+    mark_x(figure, axes, guess)
     return figure
 
 
@@ -80,9 +111,7 @@ def draw_ratios(axes: Axes, ratios: dict[str, list[float]]) -> None:
         axes.text(max(1, ends[1, place]), place, f"  {times(value)}", va="center")
     axes.set_yticks(places, [name.replace(", ", ",\n") for name in ratios])
     axes.set(xscale="log", xlim=(min(0.8, 0.8 * ends.min()), 3 * ends.max()), xlabel="ratio")
-    ticks = [value for value in (1, 3, 10, 30, 100, 300, 1000) if value < 3 * ends.max()]
-    axes.set_xticks(ticks, [str(value) for value in ticks])  # without powers of ten
-    axes.set_xticks([], minor=True)
+    powers(axes.xaxis, (3,))
     axes.set_ylim(max(len(ratios), 3) - 0.5, -0.5)
 
 
@@ -91,9 +120,8 @@ def draw_shares(axes: Axes, shares: dict[str, dict[str, float]]) -> None:
     values = {name: [100 * parts[kind] for kind in kinds] for name, parts in shares.items()}
     bars(axes, kinds, values, horizontal=True, title="time of a training step")
     axes.set(xlabel="% of the time")
-    axes.set_xlim(0, 1.7 * axes.get_xlim()[1])  # room for the legend
     axes.invert_yaxis()
-    axes.legend(loc="center right")
+    legend(axes, columns=3)
 
 
 def draw_cost(axes: Axes, result: Benchmark, quantity: str) -> None:

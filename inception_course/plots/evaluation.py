@@ -1,6 +1,8 @@
 """Figures of evaluation: the views of an image, what they and more networks buy, calibration."""
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor
 from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
 from ..studies.ensembles import Table
 from ..studies.paper_tables import Crops
+from ..studies.same_start import STARTS, Groups
+from .guess import mark_choice, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -74,6 +78,7 @@ def squares(image: Tensor, protocol: Protocol) -> Picture:
         f"an image of {width} x {height} pixels, resized so that its shorter side has "
         f"{', '.join(map(str, by_scale))} pixels, and the squares cut from each: "
         + ", ".join(f"{len(found)} of {scale}" for scale, found in by_scale.items()),
+        caption="Each frame is a square that is cut out. Which parts of the image lie in several?",
     )
     widths = [pixels.shape[2] for pixels in shown.values()]
     panels = figure.subplots(1, len(by_scale), squeeze=False, width_ratios=widths)[0]
@@ -103,6 +108,7 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
         f"{', '.join(places)}. Right, the {len(views)} pictures of {protocol.size} x "
         f"{protocol.size} pixels that the network sees"
         + (", each also mirrored" if protocol.mirror else ""),
+        caption="Find each frame on the left again among the pictures on the right.",
     )
     left, right = figure.subfigures(1, 2, width_ratios=(1, 2.4), squeeze=False)[0]
     axes = left.subplots()
@@ -125,16 +131,18 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
-    """Draw all views of an image, a row for each square of each scale.
+    """Draw all views of an image, a row for each square of each scale: its shorter side, pixels.
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
     """
     columns = len(protocol.places) * (2 if protocol.mirror else 1)
     rows = len(protocol) // columns
     description = f"all {len(protocol)} views of an image, in {rows} rows of {columns}"
+    caption = "Every picture is a view of the same image. Do some of them lose what matters?"
     if right is not None:
         description += f"; the network is wrong in {sum(not each for each in right)} of them"
-    figure = Picture(0.62 * columns + 1, 0.62 * rows + 0.6, description)
+        caption = "A red frame and a cross: the network was wrong. What do these views lack?"
+    figure = Picture(0.62 * columns + 1, 0.62 * rows + 0.6, description, caption)
     panels = figure.subplots(rows, columns, squeeze=False)
     for number, (view, crop) in enumerate(crops(image[None], protocol)):
         axes = panels.flat[number]
@@ -145,8 +153,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
             size = protocol.size
             axes.plot(0.8 * size, 0.16 * size, "X", color=VERMILION, ms=8)
         if number % columns == 0:
-            axes.set_ylabel(str(view.scale), rotation=0, ha="right", va="center")
-    figure.supylabel("shorter side in pixels, three squares each")
+            axes.set_ylabel(f"{view.scale} px", rotation=0, ha="right", va="center")
     return figure
 
 
@@ -190,7 +197,12 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
         for name, rows in tables.items()
     )
     most = max(map(len, tables.values()))
-    figure = Picture(13.5, 0.5 * most + 1.6, f"{unit}. {printed}")
+    figure = Picture(
+        13.5,
+        0.5 * most + 1.6,
+        f"{unit}. {printed}",
+        caption="How far apart are neighbors in a list, and where do the hatched bars stand?",
+    )
     panels = figure.subplots(1, len(tables), squeeze=False)[0]
     for axes, (name, rows) in zip(panels, tables.items(), strict=True):
         teams, values, pointed_out = zip(*rows, strict=True)
@@ -203,10 +215,14 @@ def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) 
 
 
 @in_style
-def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> Picture:
+def crops_and_networks(
+    printed: Sequence[Crops], ours: Mapping[str, Table], guess: Any = None
+) -> Picture:
     """Draw the paper's Table 3 and ours: error against crops, with one network and with all.
 
     `ours` holds a table for each recipe; its bars reach from the best to the worst network.
+
+    `guess` names the recipe that is expected to gain from ten views.
     """
     cheapest, dearest = (pick(printed, key=lambda row: row.cost) for pick in (min, max))
     ends = [
@@ -219,7 +235,12 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> P
             f"{name}: {first.error:.2%} with 1 and 1, {last.error:.2%} with {last.models} and "
             f"{last.crops}"
         )
-    figure = Picture(14, 5, f"error against crops; {'; '.join(ends)}")
+    figure = Picture(
+        14,
+        5,
+        f"error against crops; {'; '.join(ends)}",
+        caption="Which lowers the error more: more crops, or more networks?",
+    )
     left, *others = figure.subplots(1, 1 + len(ours), squeeze=False)[0]
     curves = {}
     for models in sorted({row.models for row in printed}):
@@ -235,7 +256,8 @@ def crops_and_networks(printed: Sequence[Crops], ours: Mapping[str, Table]) -> P
         axes.set_xticks([1, 10, 144], ["1", "10", "144"])
         axes.minorticks_off()
         axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-        legend(axes, "lower left")
+        axes.legend(loc="lower left")
+    mark_choice(figure, left, guess, dict(zip(ours, others, strict=True)))
     return figure
 
 
@@ -257,10 +279,12 @@ def _counted(count: int, noun: str) -> str:
 
 
 @in_style
-def by_networks(table: Table) -> Picture:
+def by_networks(table: Table, guess: Any = None) -> Picture:
     """Draw error and calibration error against the number of networks, a line per number of views.
 
     The error's bands reach from the best to the worst choice of that many networks.
+
+    `guess` is the expected error of all networks, in per cent.
     """
     counts = sorted({row.crops for row in table.rows})
     ends = "; ".join(
@@ -268,7 +292,12 @@ def by_networks(table: Table) -> Picture:
         f"{table.row(table.models, count).error:.2%}"
         for count in counts
     )
-    figure = Picture(13.5, 5, f"error with 1 network and with {table.models}: {ends}")
+    figure = Picture(
+        13.5,
+        5,
+        f"error with 1 network and with {table.models}: {ends}",
+        caption="How much does the second network buy, and how much the last?",
+    )
     left, right = figure.subplots(1, 2)
     errors, calibration = {}, {}
     for count, style in styled(counts):
@@ -283,15 +312,18 @@ def by_networks(table: Table) -> Picture:
     for axes in (left, right):
         axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         integers(axes.xaxis)
-    legend(left, "lower left")
+    legend(left, columns=5)
+    mark_y(figure, left, guess, series(left), whole=100)
     return figure
 
 
 @in_style
-def reliability(judged: Mapping[str, Calibration]) -> Picture:
+def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture:
     """Draw how often answers are right, against how sure they were, and how many there are.
 
     A point is a bin, the larger the more answers it holds.
+
+    `guess` names what is expected to be calibrated best.
     """
     errors = "; ".join(
         f"{name}, expected calibration error {each.error:.3f}, "
@@ -299,7 +331,12 @@ def reliability(judged: Mapping[str, Calibration]) -> Picture:
         f"{abs(each.overconfidence):.3f}"
         for name, each in judged.items()
     )
-    figure = Picture(13.5, 5.6, f"accuracy against confidence: {errors}")
+    figure = Picture(
+        13.5,
+        5.6,
+        f"accuracy against confidence: {errors}",
+        caption="Below the dashed line a network is too sure. Are the large points there?",
+    )
     panels = figure.subplots(
         2, len(judged), squeeze=False, sharex=True, sharey="row", height_ratios=(3, 1)
     )
@@ -322,4 +359,75 @@ def reliability(judged: Mapping[str, Calibration]) -> Picture:
     panels[1, 0].set(ylabel="% of answers")
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3)
+    mark_choice(figure, panels[0, 0], guess, dict(zip(judged, panels[0], strict=True)))
+    return figure
+
+
+@in_style
+def calibration_errors(measured: Mapping[str, tuple[float, Sequence[float]]]) -> Picture:
+    """Draw each network's calibration error, and those that chance alone would give it.
+
+    `measured` holds the error and the numbers of `evaluate.calibration_error_by_chance`. The band
+    holds 90 % of the latter.
+    """
+    bands = {
+        name: np.quantile(np.asarray(chance), (0.05, 0.5, 0.95))
+        for name, (_, chance) in measured.items()
+    }
+    figure = Picture(
+        12,
+        1.8 + 0.8 * len(measured),
+        "expected calibration error, and its range if the network were calibrated: "
+        + "; ".join(
+            f"{name} {error:.3f}, by chance {bands[name][0]:.3f} to {bands[name][2]:.3f}"
+            for name, (error, _) in measured.items()
+        ),
+        caption="A mark on its band says nothing against the network.",
+    )
+    axes = figure.subplots()
+    for row, (name, (error, _)) in enumerate(measured.items()):
+        low, middle, high = bands[name]
+        label = "90 % of calibrated networks" if row == 0 else None
+        axes.barh(row, high - low, 0.5, low, color=SKY, label=label)
+        axes.plot([middle] * 2, [row - 0.25, row + 0.25], color=BLUE, lw=2)
+        label = "measured" if row == 0 else None
+        axes.plot(error, row, "D", color=VERMILION, ms=11, label=label)
+    axes.set_yticks(range(len(measured)), measured)
+    axes.set(xlabel="expected calibration error", ylim=(len(measured) - 0.5, -0.5))
+    axes.set_xlim(left=0)
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+@in_style
+def same_start(record: Groups) -> Picture:
+    """Draw what five networks gain together, from the same initial weights and from different."""
+    kinds = {start: record.of(start) for start in STARTS}
+    parts = []
+    for start, groups in kinds.items():
+        gains = [100 * group.gain for group in groups]
+        apart = mean(100 * group.disagreement for group in groups)
+        parts.append(f"{start} {mean(gains):.2f} points, disagreeing about {apart:.1f} %")
+    figure = Picture(
+        13,
+        3.8,
+        f"gain of five networks over one, mean of the groups: {'; '.join(parts)}",
+        caption="Each mark is five networks. How much is lost by sharing the initial weights?",
+    )
+    panels = figure.subplots(1, 2, sharey=True)
+    for row, (groups, style) in enumerate(styled(kinds.values())):
+        mark = {"color": style["color"], "marker": style["marker"], "ls": "", "ms": 11}
+        values = (
+            [100 * group.gain for group in groups],
+            [100 * group.disagreement for group in groups],
+        )
+        for axes, each in zip(panels, values, strict=True):
+            axes.plot(each, [row] * len(each), **mark, alpha=0.7)
+            axes.plot([mean(each)] * 2, [row - 0.25, row + 0.25], color=style["color"])
+    panels[0].set_yticks(range(len(kinds)), [f"{start}\ninitial weights" for start in kinds])
+    panels[0].set(xlabel="points gained together", ylim=(len(kinds) - 0.5, -0.5))
+    panels[1].set(xlabel="% of images that two of them call differently")
+    for axes in panels:
+        axes.grid(alpha=0.3, axis="x")
     return figure

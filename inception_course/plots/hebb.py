@@ -1,13 +1,18 @@
 """Figures of Hebb's rules, of planted and recovered wirings, of correlations and of zeros."""
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
+import torch
+from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from ..hebbian import Block, ProductTimes, Recovery
+from ..hebbian import Block, CoFiring, ProductTimes, Recovery, rings
+from .guess import mark_words, mark_x, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -22,7 +27,9 @@ from .style import (
     integers,
     legend,
     lines,
+    logarithmic,
     means,
+    powers,
     styled,
 )
 
@@ -30,15 +37,75 @@ WINDOWS = ("1x1", "3x3", "5x5")
 
 
 @in_style
-def rule_lengths(lengths: Mapping[str, Tensor]) -> Picture:
-    """Draw the length of the weight vector after every step, a line for each rule."""
+def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
+    """Draw the length of the weight vector after every step, a line for each rule.
+
+    `guess` is the length that the weights are expected to end at.
+    """
     ends = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
-    figure = Picture(9, 4.4, f"length of the weights per step: {ends}")
+    figure = Picture(
+        9,
+        4.4,
+        f"length of the weights per step: {ends}",
+        caption="Which rule keeps the weights short?",
+    )
     axes = figure.subplots()
     curves = {name: (range(len(values)), values) for name, values in lengths.items()}
-    lines(axes, curves, xlabel="step", ylabel="length of the weights", yscale="log")
-    legend(axes, "best")
+    lines(axes, curves, xlabel="step", ylabel="length of the weights")
+    logarithmic(axes)
+    legend(axes)
+    mark_y(figure, axes, guess, series(axes))
     return figure
+
+
+@in_style
+def turning(cloud: Tensor, learned: Mapping[str, Tensor]) -> Picture:
+    """Draw a cloud of points [N, 2], and the arrows of weights [steps, 2] that turn in it.
+
+    A panel for each rule has four arrows, from the first step, faint, to the last; one that is
+    longer than the cloud is cut.
+    """
+    _, axis = torch.linalg.eigh(cloud.T @ cloud)
+    long = axis[:, -1]
+    ends = {name: weights[-1] for name, weights in learned.items()}
+    told = "; ".join(
+        f"{name} ends at length {end.norm():.3g}, {angle(end, long):.0f} degrees from the long axis"
+        for name, end in ends.items()
+    )
+    figure = Picture(
+        10,
+        5,
+        f"an arrow of two weights turns in a cloud of {len(cloud)} points: {told}",
+        caption="Darker arrows come later. Where does the arrow turn, and does it stop growing?",
+    )
+    panels = figure.subplots(1, len(learned), sharey=True, squeeze=False)[0]
+    reach = 1.15 * cloud.abs().max().item()
+    for axes, (name, weights) in zip(panels, learned.items(), strict=True):
+        axes.scatter(*cloud.T, s=10, color="#B0B0B0", zorder=1)
+        axes.axline((0, 0), tuple(long.tolist()), color=BLACK, ls=":", lw=2, label="long axis")
+        # Equal steps of the angle, not of time: most of the turning is early.
+        turned = torch.tensor([angle(each, weights[0]) for each in weights])
+        goals = torch.linspace(0, turned[-1], 4)
+        for number, goal in enumerate(goals):
+            at = len(weights) - 1 if number == 3 else int((turned - goal).abs().argmin())
+            arrow = weights[at] * min(1.0, 0.95 * reach / weights[at].abs().max().item())
+            axes.annotate(
+                "", tuple(arrow.tolist()), (0, 0), zorder=3 + number,
+                arrowprops={"color": VERMILION, "alpha": 0.25 * (number + 1), "width": 3,
+                            "headwidth": 12, "shrink": 0},
+            )  # fmt: skip
+        axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="first input")
+        axes.set_title(f"{name}: length {weights[-1].norm():.3g} at the end")
+    panels[0].set_ylabel("second input")
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center")
+    return figure
+
+
+def angle(one: Tensor, other: Tensor) -> float:
+    """Return the angle between two lines in degrees, from 0 to 90."""
+    cosine = cosine_similarity(one, other, dim=0).abs().clamp(max=1)
+    return torch.rad2deg(torch.arccos(cosine)).item()
 
 
 @in_style
@@ -52,6 +119,7 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
         1.6 * len(rows) + 0.3,
         f"{count} filters of {side}x{side} pixels in each row, {' above '.join(rows)}; one above "
         f"the other they agree with |cosine| of {agree:.4f} or more",
+        caption="Compare each filter with the one below it. Do they differ?",
     )
     grid = figure.subplots(len(rows), count, squeeze=False)
     for line, (name, values) in zip(grid, rows.items(), strict=True):
@@ -66,8 +134,48 @@ def filters(rows: Mapping[str, Tensor]) -> Picture:
 
 
 @in_style
-def wiring(recovery: Recovery, units: int = 9) -> Picture:
-    """Draw what the first hidden units excite: found, missed, or taken for it by mistake."""
+def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
+    """Draw what the first hidden units excite: found, missed, or taken for it by mistake.
+
+    `guess` is how many units are expected to be recovered.
+    """
+    figure = Picture(
+        11, 4.6, caption="Orange dashes are missed edges, red dots are wrong ones. Are there any?"
+    )
+    axes = figure.subplots()
+    counts = draw_wiring(axes, recovery, units)
+    figure.description = (
+        f"{recovery.exact} of {len(recovery.truth)} hidden units are recovered exactly. Shown are "
+        f"the first {units} and the edges by which they excite units below: {counts}"
+    )
+    axes.set_title(f"{recovery.exact} of {len(recovery.truth)} hidden units recovered exactly")
+    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
+    mark_words(figure, axes, guess, f" of {len(recovery.truth)} units")
+    return figure
+
+
+@in_style
+def wirings(recoveries: Mapping[str, Recovery], units: int = 4) -> Picture:
+    """Draw several recoveries side by side, each as in `wiring`."""
+    figure = Picture(
+        13.5, 4.6, caption="From left to right, how many of the hidden units are recovered?"
+    )
+    panels = figure.subplots(1, len(recoveries), squeeze=False)[0]
+    parts = []
+    for axes, (name, recovery) in zip(panels, recoveries.items(), strict=True):
+        counts = draw_wiring(axes, recovery, units, words=axes is panels[0])
+        exact = f"{recovery.exact} of {len(recovery.truth)}"
+        axes.set_title(f"{name}:\n{exact} recovered exactly")
+        parts.append(f"with {name} {exact} hidden units, and of the edges drawn {counts}")
+    handles, labels = axes.get_legend_handles_labels()
+    kinds = [label.split(":")[0] for label in labels]
+    figure.legend(handles, kinds, loc="outside lower center", ncols=5, fontsize=13)
+    figure.description = f"recovered exactly are {'; '.join(parts)}"
+    return figure
+
+
+def draw_wiring(axes: Axes, recovery: Recovery, units: int, *, words: bool = True) -> str:
+    """Draw the wiring of the first units; return how many edges were found, missed or wrong."""
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
     for unit, mine in enumerate(truth):
         overlap = (recovery.found & mine).sum(axis=1)
@@ -79,13 +187,6 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
         ("wrong", ~truth & found, {"color": VERMILION, "linestyle": ":"}),
     )
     counts = ", ".join(f"{cells.sum()} {name}" for name, cells, _ in kinds)
-    figure = Picture(
-        11,
-        4.6,
-        f"{recovery.exact} of {len(recovery.truth)} hidden units are recovered exactly. Shown are "
-        f"the first {units} and the edges by which they excite units below: {counts}",
-    )
-    axes = figure.subplots()
     below = np.flatnonzero((truth | found).any(axis=0))
     # Each unit below stands under the mean of its parents, so that few edges cross.
     parents = [np.flatnonzero((truth | found)[:, unit]).mean() for unit in below]
@@ -102,76 +203,124 @@ def wiring(recovery: Recovery, units: int = 9) -> Picture:
         edgecolors=VERMILION, linewidths=2, zorder=3, label="not exact",
     )  # fmt: skip
     axes.scatter(range(len(below)), [0] * len(below), 40, BLACK, zorder=3)
-    axes.text(-1.5, 1, "hidden", ha="right", va="center")
-    axes.text(-1.5, 0, "seen", ha="right", va="center")
-    axes.set(
-        ylim=(-0.15, 1.15),
-        title=f"{recovery.exact} of {len(recovery.truth)} hidden units recovered exactly",
-    )
+    if words:
+        axes.text(-1.5, 1, "hidden", ha="right", va="center")
+        axes.text(-1.5, 0, "seen", ha="right", va="center")
+    axes.set(ylim=(-0.15, 1.15))
     axes.set_axis_off()
-    axes.legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, 0), fontsize=13)
+    return counts
+
+
+@in_style
+def co_firing(
+    counted: Mapping[str, CoFiring], thresholds: Sequence[float] = (1 / 3, 1 / 2, 2 / 3)
+) -> Picture:
+    """Draw how often siblings and strangers fire together, a panel for each of `counted`.
+
+    The unit is what one common parent alone would cause. Bars of both kinds sum to one.
+    """
+    told = "; ".join(
+        f"{name}: siblings {each.siblings.mean():.2f}, strangers {each.strangers.mean():.2f} in "
+        f"the mean, {(each.strangers >= each.siblings.min()).mean():.1%} of the strangers as often "
+        "as some siblings"
+        for name, each in counted.items()
+    )
+    figure = Picture(
+        13,
+        4.6,
+        f"how often two units fire together, 1 is what a common parent causes. {told}",
+        caption="Can one line part the two humps?",
+    )
+    panels = figure.subplots(1, len(counted), sharey=True, squeeze=False)[0]
+    edges = np.linspace(0, 1.6, 65)
+    for axes, (name, each) in zip(panels, counted.items(), strict=True):
+        for kind, values, color, hatch in (
+            ("strangers", each.strangers, ORANGE, "//"),
+            ("siblings", each.siblings, BLUE, ""),
+        ):
+            shares = np.histogram(values.clip(0, 1.59), edges)[0] / len(values)
+            look: Style = {"alpha": 0.75, "hatch": hatch, "edgecolor": "white", "lw": 0.3}
+            axes.bar(edges[:-1], shares, edges[1], align="edge", color=color, label=kind, **look)
+        for threshold, style in zip(thresholds, (":", "--", "-."), strict=False):
+            label = f"threshold {Fraction(threshold).limit_denominator(9)}"
+            axes.axvline(threshold, color=BLACK, ls=style, lw=2, label=label)
+        axes.set(title=name, xlabel="fire together", xlim=(0, 1.6), xticks=(0, 0.5, 1))
+    panels[0].set_ylabel("share of the pairs")
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=5)
     return figure
 
 
 @in_style
 def phase_transition(
-    by_rho: Mapping[float, Sequence[float]],
-    by_samples: Mapping[float, Sequence[float]],
+    by_threshold: Mapping[str, Mapping[float, Sequence[float]]],
+    by_size: Mapping[str, Mapping[float, Sequence[float]]],
     critical: float,
-    enough: float,
+    guess: Any = None,
 ) -> Picture:
-    """Draw the part of the hidden units recovered exactly, against rho * d and number of samples.
+    """Draw the part of the hidden units recovered exactly against rho * d.
 
-    The sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
-    condition holds, `enough` the order of the number of samples that it asks for.
+    The left panel has a line for each threshold, the right one for each size of the network; the
+    sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
+    condition holds.
+
+    `guess` is the rho * d at which the recovery is expected to fail.
     """
+    told = "; ".join(
+        f"{name} " + ", ".join(f"{np.mean(shares):.2f} at {x:.2g}" for x, shares in results.items())
+        for name, results in [*by_threshold.items(), *by_size.items()]
+    )
     figure = Picture(
         13,
-        4.8,
-        "part of the hidden units recovered exactly. Left: "
-        + ", ".join(f"{np.mean(shares):.2f} at rho d = {x:.2g}" for x, shares in by_rho.items())
-        + f"; the theorem's condition ends at {critical:.2g}. Right: "
-        + ", ".join(f"{np.mean(shares):.2f} at {x} samples" for x, shares in by_samples.items()),
+        5,
+        f"part of the hidden units recovered exactly, by rho d: {told}; the theorem's condition "
+        f"ends at {critical:.2g}",
+        caption="What moves the end of the recovery more: the threshold, or the number of units?",
     )
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, results in zip(panels, (by_rho, by_samples), strict=True):
-        means(axes, {"mean over seeds": results}, xscale="log", ylim=(-0.05, 1.08))
-    left, right = panels
-    left.axvspan(
-        min(by_rho) * 0.8, critical, color=GREEN, alpha=0.15, hatch="//", lw=0,
-        label="the theorem's condition holds",
-    )  # fmt: skip
-    left.set(xlabel=r"$\rho\,d$: active part times degree", ylabel="part recovered exactly")
-    left.set_xticks(ticks := list(by_rho), [f"{tick:.2g}" for tick in ticks], minor=False)
-    left.minorticks_off()
-    label = f"log(n) / rho = {enough:,.0f}"
-    threshold = right.axvline(enough, color=GREEN, linestyle="--", label=label)
-    right.set(xlabel="samples")
-    right.set_xticks(ticks := list(by_samples), [f"{tick:,}" for tick in ticks])
-    right.minorticks_off()
-    for axes in panels:
+    for axes, results in zip(panels, (by_threshold, by_size), strict=True):
+        means(axes, results, xscale="log", ylim=(-0.05, 1.08))
+        xs = sorted({x for points in results.values() for x in points})
+        axes.axvspan(
+            min(xs) * 0.8, critical, color=GREEN, alpha=0.15, hatch="//", lw=0,
+            label="the theorem's condition",
+        )  # fmt: skip
+        axes.set(xlabel=r"$\rho\,d$: active part times degree")
+        axes.set_xticks(xs, [f"{x:.2g}" for x in xs])
+        axes.minorticks_off()
         axes.tick_params(axis="x", labelsize=12, rotation=45)
-    handles = [*left.get_legend_handles_labels()[0], threshold]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, fontsize=13)
+    panels[0].set_ylabel("part recovered exactly")
+    mark_x(figure, panels[0], guess)
     return figure
 
 
 @in_style
-def correlation_by_distance(curves: Mapping[str, Tensor], floor: float) -> Picture:
-    """Draw mean |r| between the center and each ring around it, and what chance would show."""
+def correlation_by_distance(
+    curves: Mapping[str, Tensor], floor: float, guess: Any = None
+) -> Picture:
+    """Draw mean |r| between the center and each ring around it, and what chance would show.
+
+    `guess` is the mean |r| that is expected far from the center, or the name of a curve.
+    """
     ends = "; ".join(
-        f"{name} from {curve[0]:.2f} at the same position to {curve[-1]:.2f} on ring "
-        f"{len(curve) - 1}"
+        f"{name} {curve[0]:.2f} to {curve[-1]:.2f} on ring {len(curve) - 1}"
         for name, curve in curves.items()
     )
-    figure = Picture(10.5, 4.8, f"mean |r| against distance: {ends}; by chance {floor:.3f}")
+    figure = Picture(
+        10.5,
+        4.8,
+        f"mean |r| from the same position to the last ring: {ends}; by chance {floor:.3f}",
+        caption="How far from the center is a line still above the dotted one, which is chance?",
+    )
     axes = figure.subplots()
-    rings = {name: (range(len(curve)), curve) for name, curve in curves.items()}
-    lines(axes, rings, xlabel="distance from the center, in positions", ylabel="mean |r|")
+    drawn = {name: (range(len(curve)), curve) for name, curve in curves.items()}
+    lines(axes, drawn, xlabel="distance from the center, in positions", ylabel="mean |r|")
     axes.axhline(floor, color=BLACK, linestyle=":", label="images shuffled: chance")
     axes.set_ylim(bottom=0)
     integers(axes.xaxis)
     legend(axes)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
@@ -185,6 +334,7 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
         f"|r| between {len(order)} channels, as they come and in the order of their clusters: "
         f"{(sizes > 1).sum()} clusters of two channels or more hold {sizes[sizes > 1].sum()} of "
         f"them, the largest {max(sizes)}",
+        caption="Both panels show the same numbers. Do blocks appear when the channels are sorted?",
     )
     panels = figure.subplots(1, 2)
     for axes, places, title in zip(
@@ -204,14 +354,22 @@ def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray
 
 
 @in_style
-def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor]) -> Picture:
-    """Draw which part of the strongest partners the windows contain, per layer, and chance."""
+def window_coverage(
+    covered: Mapping[str, Tensor], chance: Mapping[str, Tensor], guess: Any = None
+) -> Picture:
+    """Draw which part of the strongest partners the windows contain, per layer, and chance.
+
+    `guess` is the part that is expected inside a window.
+    """
     parts = "; ".join(
         f"{name} {', '.join(f'{value:.2f}' for value in values)}"
         for name, values in covered.items()
     )
     figure = Picture(
-        13, 5, f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}"
+        13,
+        5,
+        f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}",
+        caption="A bar above its black line holds more than chance. Where is the gap widest?",
     )
     axes = figure.subplots()
     heights, levels = (
@@ -224,6 +382,7 @@ def window_coverage(covered: Mapping[str, Tensor], chance: Mapping[str, Tensor])
     axes.plot([], [], color=BLACK, lw=3, label="by chance")
     axes.set(xlabel="layer", ylabel="part of the strongest 1 %", ylim=(0, 1.04))
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    mark_y(figure, axes, guess, whole=1)
     return figure
 
 
@@ -243,6 +402,7 @@ def width_predictions(
         13.5,
         4.9,
         f"shares per block; mean part of the widths that each reading misplaces: {misplaced}",
+        caption="Which reading lies closest to the line of Table 1?",
     )
     panels = figure.subplots(1, 3, sharey=True)
     readings = {"Table 1": table, **predicted}
@@ -259,36 +419,79 @@ def width_predictions(
 
 
 @in_style
-def zeros(activations: Mapping[str, float], weights: Mapping[str, float]) -> Picture:
-    """Draw the part of zero activations and of near-zero weights, layer by layer."""
+def zeros(
+    trained: Mapping[str, float], untrained: Mapping[str, float], guess: Any = None
+) -> Picture:
+    """Draw the part of the activations that is zero, layer by layer, after and before training.
+
+    `guess` is the part that is expected in the trained network.
+    """
+    series = {"trained": trained, "before training": untrained}
+    told = "; ".join(
+        f"{name} {min(shares.values()):.0%} to {max(shares.values()):.0%}"
+        for name, shares in series.items()
+    )
     figure = Picture(
         12,
         4.6,
-        f"zero activations: {min(activations.values()):.0%} to {max(activations.values()):.0%} "
-        f"per layer; near-zero weights: {min(weights.values()):.1%} to "
-        f"{max(weights.values()):.1%}",
+        f"activations that are zero, per layer: {told}",
+        caption="Compare the two bars of each layer. Has training made the zeros?",
     )
     axes = figure.subplots()
-    series = {"activations that are 0": activations, "weights near 0": weights}
-    percent = {
-        name: [100 * shares[layer] for layer in activations] for name, shares in series.items()
-    }
-    drawn = bars(axes, activations, percent, xlabel="layer", ylabel="per cent", ylim=(0, 100))
-    for each in drawn.values():
-        axes.bar_label(each, fmt="%.2g", fontsize=12)
-    axes.legend(loc="upper right", ncols=2)
+    percent = {name: [100 * shares[layer] for layer in trained] for name, shares in series.items()}
+    labels: Style = {"xlabel": "layer", "ylabel": "zero activations, %", "ylim": (0, 108)}
+    for each in bars(axes, trained, percent, **labels).values():
+        axes.bar_label(each, fmt="%.0f", fontsize=12)
+    legend(axes, columns=2)
+    mark_y(figure, axes, guess, whole=100)
     return figure
 
 
 @in_style
-def break_even(times: Sequence[ProductTimes]) -> Picture:
-    """Draw how many times faster than dense a sparse product is, against the density, per size."""
+def pruning(accuracies: Mapping[str, Mapping[float, float]], guess: Any = None) -> Picture:
+    """Draw the accuracy left when a share of the weights is set to zero, a line for each way.
+
+    `guess` is the share at which the accuracy is expected to fall.
+    """
+    told = "; ".join(
+        f"{name} "
+        + ", ".join(f"{accuracy:.3f} at {share:.0%}" for share, accuracy in curve.items())
+        for name, curve in accuracies.items()
+    )
+    figure = Picture(
+        11,
+        4.6,
+        f"accuracy by the share of the weights that is removed: {told}",
+        caption="Up to where do the two lines stay level?",
+    )
+    axes = figure.subplots()
+    curves = {
+        name: ([100 * share for share in curve], list(curve.values()))
+        for name, curve in accuracies.items()
+    }
+    lines(axes, curves, xlabel="weights removed, %", ylabel="accuracy", ylim=(0, 1.02))
+    legend(axes)
+    mark_x(figure, axes, guess, whole=100)
+    return figure
+
+
+@in_style
+def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
+    """Draw how many times faster than dense a sparse product is, against the density, per size.
+
+    `guess` is the density at which both are expected to be equally fast.
+    """
     gains = "; ".join(
         f"size {t.size}: CSR breaks even at density {t.break_even('CSR'):.2f}, and at density "
         f"{t.densities[0]:g} is {t.gain('CSR')[0]:.0f} times faster than dense"
         for t in times
     )
-    figure = Picture(13, 5.2, f"gain of sparse products over dense ones: {gains}")
+    figure = Picture(
+        13,
+        5.2,
+        f"gain of sparse products over dense ones: {gains}",
+        caption="Above 1 the sparse product is faster. How sparse must a matrix be for that?",
+    )
     axes = figure.subplots()
     densities = np.array(times[0].densities)
     axes.plot(densities, 1 / densities, "k:", label="as much as the arithmetic")
@@ -303,11 +506,11 @@ def break_even(times: Sequence[ProductTimes]) -> Picture:
     axes.set(xscale="log", yscale="log")
     axes.set(xlabel="density: the part that is not zero", ylabel="times faster than dense")
     axes.set_xticks(densities, [f"{density:g}" for density in densities])
-    ticks = [0.2, 0.5, 1, 2, 5, 10, 20, 50, 100]
-    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
+    powers(axes.yaxis, (2, 5))
     axes.grid(alpha=0.3)
     legend(axes)
+    mark_x(figure, axes, guess, whole=1)
     return figure
 
 
@@ -327,6 +530,7 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
         f"the same {len(pattern)}x{len(pattern)} matrix, {pattern.mean():.1%} of it not zero: "
         f"scattered (left), and reordered into {len(blocks)} blocks, which are "
         f"{inside / pattern.size:.1%} of it (right)",
+        caption="Both panels hold the same numbers. How much of the right one is empty?",
     )
     left, right = figure.subplots(1, 2)
     for axes, shown, title in (
@@ -339,28 +543,34 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
 
 
 @in_style
-def islands(matrix: np.ndarray, boxes: Sequence[tuple[slice, slice]]) -> Picture:
-    """Draw a small matrix with its numbers, and a frame around each part that is not zero."""
-    height, width = matrix.shape
+def one_convolution(kernel: Tensor) -> Picture:
+    """Draw which weights of a convolution [c_out, c_in, side, side] are not zero.
+
+    A row is an output channel, a column a position of the window: as it is read on the left, and
+    from the center outwards on the right.
+    """
+    c_out, _, side, _ = kernel.shape
+    pattern = (kernel != 0).any(dim=1).flatten(1).numpy()
+    ring = rings(side, side).flatten().numpy()
+    order = np.argsort(ring, kind="stable")
     figure = Picture(
-        0.62 * width,
-        0.5 * height,
-        f"a {height}x{width} matrix with {np.count_nonzero(matrix)} values that are not zero, in "
-        f"{len(boxes)} frames of {', '.join(f'{_side(r)}x{_side(c)}' for r, c in boxes)}",
+        12,
+        5.4,
+        f"a convolution of {side}x{side} with {c_out} output channels, {pattern.mean():.0%} of its "
+        "weights not zero: strips where the window is read row by row (left), and three dense "
+        "blocks in a staircase where it is read from the center outwards (right)",
+        caption="Both panels hold the same weights. Which three layers do you see on the right?",
     )
-    axes = figure.subplots()
-    axes.set(xlim=(-0.6, width - 0.4), ylim=(height - 0.4, -0.6))
-    for (row, column), value in np.ndenumerate(matrix):
-        color = BLACK if value else "#767676"
-        axes.text(column, row, f"{value:g}", ha="center", va="center", color=color)
-    for rows, columns in boxes:
-        corner = (columns.start - 0.45, rows.start - 0.45)
-        size = (_side(columns) - 0.1, _side(rows) - 0.1)
-        frame = Rectangle(corner, *size, fill=False, ec=VERMILION, lw=3)
-        axes.add_patch(frame)
-    axes.set_axis_off()
+    left, right = figure.subplots(1, 2, sharey=True)
+    looks: Style = {"cmap": "Blues", "vmin": 0, "vmax": 1.1, "interpolation": "nearest"}
+    for axes, shown, title, xlabel in (
+        (left, pattern, "window read row by row", "position in the window"),
+        (right, pattern[:, order], "from the center outwards", "position, by distance"),
+    ):
+        axes.imshow(shown, aspect="auto", **looks)
+        axes.set(title=title, xlabel=xlabel)
+    ends = np.cumsum(np.bincount(ring))
+    right.set_xticks(ends - 0.5, [f"{2 * n + 1}x{2 * n + 1}" for n in range(len(ends))])
+    left.set_xticks([])
+    left.set_ylabel("output channel")
     return figure
-
-
-def _side(part: slice) -> int:
-    return part.stop - part.start

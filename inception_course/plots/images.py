@@ -1,19 +1,38 @@
 """Figures of Fashion-MNIST and of what a network says to its images."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
 from ..data import CLASSES
-from .style import BLUE, GRAYSCALE, VERMILION, Picture, bars, grid, in_style
+from .guess import mark_choice, mark_x
+from .style import (
+    BLUE,
+    GRAYSCALE,
+    VERMILION,
+    Picture,
+    bars,
+    grid,
+    in_style,
+    legend,
+    lines,
+    logarithmic,
+)
 
 
 @in_style
 def image(pixels: Tensor, name: str) -> Picture:
     """Draw one image, `uint8 [H, W]`, large."""
-    figure = Picture(3.4, 3.4, f"an image of the class {name}")
+    height, width = pixels.shape
+    figure = Picture(
+        3.4,
+        3.4,
+        f"an image of the class {name}",
+        caption=f"All a network gets: {height} by {width} gray values.",
+    )
     grid(figure, [(name, 255 - pixels)], 1, **GRAYSCALE)
     return figure
 
@@ -27,6 +46,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
         8.6,
         f"the first {per_class} images of each of the ten classes of Fashion-MNIST, a row a class: "
         + ", ".join(CLASSES),
+        caption="Which two classes would you mix up?",
     )
     for label, row in enumerate(figure.subplots(len(CLASSES), per_class, squeeze=False)):
         chosen = images[labels == label][:per_class, 0]
@@ -49,7 +69,12 @@ def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
         f"{name} {min(each)} each" if len(set(each)) == 1 else f"{name} {min(each)} to {max(each)}"
         for name, each in counts.items()
     )
-    figure = Picture(11, 4.8, f"images per class are balanced: {ranges}")
+    figure = Picture(
+        11,
+        4.8,
+        f"images per class: {ranges}",
+        caption="Are the bars of a data set equally high?",
+    )
     axes = figure.subplots()
     bars(axes, CLASSES, counts, ylabel="images")
     axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=30, ha="right")
@@ -58,15 +83,19 @@ def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
 
 
 @in_style
-def pixels(dataset: TensorDataset) -> Picture:
-    """Draw how often each gray value occurs, and the mean image."""
+def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
+    """Draw how often each gray value occurs, and the mean image.
+
+    `guess` is the expected mean, a part of full white.
+    """
     images = dataset.tensors[0].float() / 255
     mean, spread, black = images.mean(), images.std(), (images == 0).float().mean()
     figure = Picture(
         11,
         4.4,
         f"{black:.0%} of all pixels are black; the mean is {mean:.3f} and the standard deviation "
-        f"{spread:.3f} of full white. The mean image is a blurred garment in the middle",
+        f"{spread:.3f} of full white (left); the mean of all images (right)",
+        caption="How many pixels are black, and where do the garments lie in the mean image?",
     )
     left, right = figure.subplots(1, 2, width_ratios=(2, 1))
     counts = torch.histc(images, 32, 0, 1) / images.numel()
@@ -77,12 +106,35 @@ def pixels(dataset: TensorDataset) -> Picture:
     shown = right.imshow(images.mean(dim=(0, 1)).numpy(), cmap="gray", vmin=0)
     right.set(title="mean image", xticks=[], yticks=[])
     figure.colorbar(shown, ax=right, label="pixel value")
+    mark_x(figure, left, guess, whole=1)
     return figure
 
 
 @in_style
-def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
-    """Draw the confusion matrix, row by row in per cent of the images of that class."""
+def descents(losses: Mapping[str, Sequence[float]]) -> Picture:
+    """Draw the loss before each step of some gradient descents, on a logarithmic axis."""
+    ends = "; ".join(f"{name} ends at {values[-1]:.2g}" for name, values in losses.items())
+    figure = Picture(
+        11,
+        4.6,
+        f"loss over the steps of gradient descent: {ends}",
+        caption="Which loss falls, and which one grows?",
+    )
+    axes = figure.subplots()
+    curves = {name: (range(len(values)), values) for name, values in losses.items()}
+    lines(axes, curves, xlabel="step", ylabel="loss")
+    logarithmic(axes)
+    axes.grid(alpha=0.3)
+    legend(axes)
+    return figure
+
+
+@in_style
+def confusion(cells: Tensor, names: Sequence[str] = CLASSES, guess: Any = None) -> Picture:
+    """Draw the confusion matrix, row by row in per cent of the images of that class.
+
+    `guess` names the class that is expected to be recognized worst.
+    """
     share = cells / cells.sum(dim=1, keepdim=True)
     wrong = share - torch.diag(share.diag())
     true, called = divmod(int(wrong.argmax()), len(names))
@@ -91,6 +143,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
         7,
         f"{share.diag().mean():.0%} of the images stand on the diagonal; the most frequent mistake "
         f"is {names[true]} called {names[called]}, {share[true, called]:.0%} of its images",
+        caption="Mistakes lie off the diagonal. Which two classes are confused most often?",
     )
     axes = figure.subplots()
     axes.imshow(share.numpy(), cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -102,6 +155,7 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES) -> Picture:
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="answer", ylabel="true class", title="per cent of each class")
     axes.spines[:].set_visible(False)
+    mark_choice(figure, axes, guess, dict(zip(names, axes.get_yticklabels(), strict=True)))
     return figure
 
 
@@ -120,12 +174,18 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
         )
         for index in chosen
     ]
-    figure = Picture(13, 2.9 * max(1, -(-len(chosen) // 6)), "there is no mistake to show")
+    figure = Picture(
+        13,
+        2.9 * max(1, -(-len(chosen) // 6)),
+        "there is no mistake to show",
+        caption="Every answer is right.",
+    )
     if chosen:
         worst = chosen[0]
         figure.description = (
             f"the {len(chosen)} mistakes made with the most confidence; the first is a "
             f"{CLASSES[labels[worst]]} called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
         )
+        figure.caption = "The surest mistakes come first. Would you have answered better?"
     grid(figure, shown, 6, **GRAYSCALE)
     return figure

@@ -1,12 +1,14 @@
 """Figures of the networks before Inception: AlexNet, ZFNet and VGG."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.patches import Patch, Rectangle
 from torch import Tensor
 
 from ..cost import CostTable
+from .guess import mark_choice, mark_words, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -30,16 +32,24 @@ COUNTED = {  # what can be drawn -> its words, and its unit for the axis
 
 
 @in_style
-def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> Picture:
+def layer_bars(
+    costs: Mapping[str, CostTable], quantity: str = "parameters", guess: Any = None
+) -> Picture:
     """Draw a bar for each layer with weights, in a panel for each network, on one scale.
 
     `quantity` is "parameters" or "multiply_adds".
+
+    `guess` names the layer that is expected to have most, or a kind of layers.
     """
     words, unit = COUNTED[quantity]
     columns = min(2, len(costs))
     rows = -(-len(costs) // columns)
     summaries = []
-    figure = Picture(13, 3.9 * rows)
+    figure = Picture(
+        13,
+        3.9 * rows,
+        caption=f"Which layers have most of the {words}: the convolutions or the others?",
+    )
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False)
     for axes in panels.flat[len(costs) :]:
         axes.set_axis_off()
@@ -47,7 +57,10 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
         layers = [row for row in table if row.parameters]
         amounts = np.array([getattr(row, quantity) for row in layers]) / 1e6
         linear = np.array([row.kind == "linear" for row in layers])
-        axes.bar(range(len(layers)), amounts, **emphasis(linear))
+        drawn = axes.bar(range(len(layers)), amounts, **emphasis(linear))
+        if axes is panels[0, 0]:
+            carriers: dict[str, Any] = {"fully connected": drawn.patches[-linear.sum() :]}
+            carriers |= dict(zip((row.name for row in layers), drawn.patches, strict=True))
         names = [row.name.removeprefix("conv") for row in layers]
         axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
         axes.tick_params(axis="x", labelsize=12)
@@ -68,17 +81,26 @@ def layer_bars(costs: Mapping[str, CostTable], quantity: str = "parameters") -> 
     ]
     figure.legend(handles=kinds, loc="outside lower center", ncols=2)
     figure.description = f"{words} of each layer: {'; '.join(summaries)}"
+    mark_choice(figure, panels[0, 0], guess, carriers)
     return figure
 
 
 @in_style
-def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> Picture:
+def channel_rows(
+    rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float, guess: Any = None
+) -> Picture:
     """Draw values of neighboring channels at one position, and what a normalization leaves of them.
 
     Each pair is one row of panels: `[C]` before and `[C]` after. `ceiling` is the largest share
     that the normalization can leave of a value, drawn as a line.
+
+    `guess` is the share that is expected to be left of a value of 1.
     """
-    figure = Picture(13, 3.6 * len(rows))
+    figure = Picture(
+        13,
+        3.6 * len(rows),
+        caption="How much is left of an activation, and does it depend on its neighbors?",
+    )
     shares = []
     panels = figure.subplots(len(rows), 2, squeeze=False, sharex=True)
     for (left, right), (name, (before, after)) in zip(panels, rows.items(), strict=True):
@@ -99,24 +121,33 @@ def channel_rows(rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float) -> P
         "what the normalization leaves of each active channel, of its value before: "
         + "; ".join(shares)
     )
+    mark_y(figure, panels[-1, 1], guess, whole=1)
     return figure
 
 
 @in_style
-def gallery(images: Mapping[str, Tensor], description: str) -> Picture:
+def gallery(
+    images: Mapping[str, Tensor],
+    description: str,
+    caption: str = "What changes from picture to picture, and what stays the same?",
+) -> Picture:
     """Draw pictures `[H, W]` under their names, each from black to white over its own range."""
     columns = min(6, len(images))
-    figure = Picture(2.15 * columns, 2.6 * -(-len(images) // columns), description)
+    figure = Picture(2.15 * columns, 2.6 * -(-len(images) // columns), description, caption)
     grid(figure, list(images.items()), columns, cmap="gray", interpolation="nearest")
     return figure
 
 
 @in_style
-def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Picture:
+def aliasing(
+    image: Tensor, answers: Mapping[int, Tensor], column: int, guess: Any = None
+) -> Picture:
     """Draw what one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
 
     `answers` maps each stride, 1 among them, to a map `[h, w]` of the same window. Below the maps
     stand the answers along one column of pixels, `column`.
+
+    `guess` is how often the window is expected to answer at the longest stride.
     """
     taken = {stride: map_[:, column // stride] for stride, map_ in answers.items()}
     coarse = [stride for stride in answers if stride > 1]
@@ -125,6 +156,7 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Pictu
         7.2,
         f"along one column the window answers {peaks(taken[1])} times at stride 1; "
         + ", ".join(f"at stride {stride} {peaks(taken[stride])} times" for stride in coarse),
+        caption="Below, count the peaks of each line. Do larger strides lose any?",
     )
     above, below = figure.subfigures(2, 1, height_ratios=(1.35, 1), squeeze=False)[:, 0]
     shown = {"image": image} | {f"stride {stride}": map_ for stride, map_ in answers.items()}
@@ -140,6 +172,7 @@ def aliasing(image: Tensor, answers: Mapping[int, Tensor], column: int) -> Pictu
     }
     lines(axes, curves, xlabel="row of the image, pixels", ylabel="answer of the window")
     legend(axes)
+    mark_words(figure, axes, guess, f" times at stride {max(answers)}")
     return figure
 
 
@@ -151,11 +184,19 @@ def peaks(values: Tensor) -> int:
 
 
 @in_style
-def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
-    """Draw the share of images that keep their class, against a shift by 0, 1, 2, ... pixels."""
+def shift_curves(same: Mapping[str, Sequence[float]], guess: Any = None) -> Picture:
+    """Draw the share of images that keep their class, against a shift by 0, 1, 2, ... pixels.
+
+    `guess` is an expected share in per cent, or the name of a network.
+    """
     ends = "; ".join(f"{name} {shares[-1]:.0%}" for name, shares in same.items())
     far = max(map(len, same.values())) - 1
-    figure = Picture(11, 4.6, f"images that keep their class after a shift by {far} pixels: {ends}")
+    figure = Picture(
+        11,
+        4.6,
+        f"images that keep their class after a shift by {far} pixels: {ends}",
+        caption="Do the lines fall as the image moves, and which one falls least?",
+    )
     axes = figure.subplots()
     curves = {
         name: (range(len(shares)), [100 * share for share in shares])
@@ -163,7 +204,8 @@ def shift_curves(same: Mapping[str, Sequence[float]]) -> Picture:
     }
     lines(axes, curves, xlabel="shift, pixels", ylabel="same class as before, %", ylim=(0, 102))
     integers(axes.xaxis)
-    legend(axes, "lower left")
+    legend(axes)
+    mark_y(figure, axes, guess, series(axes), whole=100)
     return figure
 
 
@@ -189,6 +231,7 @@ def strongest(
         2.3 * len(channels),
         f"the {count} images that excite most each of {len(channels)} maps of the last "
         f"convolution; a frame of {side} by {side} pixels surrounds the map's brightest spot",
+        caption="What do the framed parts of a row have in common?",
     )
     panels = figure.subplots(len(channels), count, squeeze=False)
     for channel, row in zip(channels, panels, strict=True):

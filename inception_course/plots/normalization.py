@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist, mean
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from ..studies.experiment import Result
+from .guess import mark_choice, mark_point, mark_x, mark_y, quotient, series
 from .style import (
     BLACK,
     BLUE,
@@ -19,6 +22,7 @@ from .style import (
     integers,
     legend,
     lines,
+    logarithmic,
     means,
     styled,
 )
@@ -28,49 +32,90 @@ NEAR = 2  # beyond it the sigmoid is saturating
 
 @in_style
 def sigmoid_input(
-    mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0
+    mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0, guess: Any = None
 ) -> Picture:
-    """Draw normally distributed inputs of a sigmoid, as they come and after batch normalization."""
+    """Draw normally distributed inputs of a sigmoid, as they come and after batch normalization.
+
+    `guess` is the expected slope at 2, as a part of the largest slope.
+    """
     before, after = NormalDist(mean, spread), NormalDist(beta, max(abs(gamma), 1e-3))
-    shares = [1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR) for inputs in (before, after)]
+    shares = [outside(inputs) for inputs in (before, after)]
     figure = Picture(
         13,
         4.6,
         f"inputs with mean {mean:g} and standard deviation {spread:g}, {shares[0]:.0%} of them "
         f"outside [-2, 2] (left); after batch normalization with gamma {gamma:g} and beta "
         f"{beta:g}, {shares[1]:.0%} (right). The curve is the sigmoid's slope there",
+        caption="Orange inputs lie where the sigmoid is nearly flat. How many are there?",
     )
-    x = np.linspace(-10, 10, 401)
-    value = 1 / (1 + np.exp(-x))
     panels = zip(
         figure.subplots(1, 2, sharey=True),
         (before, after),
         ("as they come", "normalized, then scaled and shifted"),
-        shares,
         strict=True,
     )
-    for axes, inputs, title, share in panels:
-        density = np.array([inputs.pdf(each) for each in x])
-        inside = np.abs(x) <= NEAR
-        top = density / density.max()
-        axes.fill_between(x, top, where=~inside, color=ORANGE, alpha=0.6, hatch="//", lw=0)
-        axes.fill_between(x, top, where=inside, color=SKY, alpha=0.6, lw=0, label="inputs")
-        axes.plot(x, value, color=BLACK, label="sigmoid")
-        slope = 4 * value * (1 - value)
-        axes.plot(x, slope, "--", color=VERMILION, label="its slope / largest slope")
-        axes.set(xlabel="input of the sigmoid", title=f"{title}: {share:.0%} outside [-2, 2]")
-    axes.legend(loc="upper left", bbox_to_anchor=(0.0, 0.98), fontsize=12)
+    for axes, inputs, title in panels:
+        draw_inputs(axes, inputs, title + ":")
+    legend(axes, columns=3)
     figure.axes[0].set(ylabel="value, or share of the largest")
+    mark_y(figure, figure.axes[0], guess, whole=1)
+    return figure
+
+
+def outside(inputs: NormalDist) -> float:
+    return 1 - inputs.cdf(NEAR) + inputs.cdf(-NEAR)
+
+
+def draw_inputs(axes: Axes, inputs: NormalDist, title: str) -> None:
+    """Draw the density of a sigmoid's inputs, the sigmoid and its slope."""
+    x = np.linspace(-10, 10, 401)
+    value = 1 / (1 + np.exp(-x))
+    density = np.array([inputs.pdf(each) for each in x])
+    inside = np.abs(x) <= NEAR
+    top = density / density.max()
+    axes.fill_between(x, top, where=~inside, color=ORANGE, alpha=0.6, hatch="//", lw=0)
+    axes.fill_between(x, top, where=inside, color=SKY, alpha=0.6, lw=0, label="inputs")
+    axes.plot(x, value, color=BLACK, label="sigmoid")
+    slope = 4 * value * (1 - value)
+    axes.plot(x, slope, "--", color=VERMILION, label="its slope / largest slope")
+    axes.set(xlabel="input of the sigmoid", title=f"{title} {outside(inputs):.0%} outside [-2, 2]")
+
+
+@in_style
+def sigmoid_inputs(positions: Sequence[tuple[float, float]]) -> Picture:
+    """Draw inputs of a sigmoid with several pairs of mean and standard deviation, side by side."""
+    distributions = [NormalDist(*position) for position in positions]
+    shares = "; ".join(
+        f"mean {inputs.mean:g} and standard deviation {inputs.stdev:g}: {outside(inputs):.0%}"
+        for inputs in distributions
+    )
+    figure = Picture(
+        13.5,
+        4.8,
+        f"the share of a sigmoid's inputs outside [-2, 2], where it is nearly flat, {shares}",
+        caption="What makes more inputs orange: another mean, or a larger spread?",
+    )
+    panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]
+    for axes, inputs in zip(panels, distributions, strict=True):
+        draw_inputs(axes, inputs, f"mean {inputs.mean:g}, spread {inputs.stdev:g}\n")
+    panels[0].set(ylabel="value, or share of the largest")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
 @in_style
-def standardized(samples: Mapping[str, Tensor]) -> Picture:
-    """Draw distributions that all have mean 0 and variance 1, and their share in [-2, 2]."""
+def standardized(samples: Mapping[str, Tensor], guess: Any = None) -> Picture:
+    """Draw distributions that all have mean 0 and variance 1, and their share in [-2, 2].
+
+    `guess` names the distribution that is expected to have another share than 95 %.
+    """
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
     shares = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
     figure = Picture(
-        13, 4.2, f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {shares}"
+        13,
+        4.2,
+        f"distributions of mean 0 and variance 1, and how much lies in [-2, 2]: {shares}",
+        caption="All have mean 0 and variance 1. Which have 95 % of their values between -2 and 2?",
     )
     panels = figure.subplots(1, len(samples), sharex=True, squeeze=False)[0]
     for axes, (name, x) in zip(panels, samples.items(), strict=True):
@@ -79,14 +124,19 @@ def standardized(samples: Mapping[str, Tensor]) -> Picture:
         axes.stairs(100 * heights / len(x), edges, fill=True, color=BLUE)
         axes.set(title=f"{name}: {inside[name]:.2%}", xlabel="value")
     panels[0].set(ylabel="% of the values")
+    mark_choice(figure, panels[0], guess, dict(zip(samples, panels, strict=True)))
     return figure
 
 
 @in_style
-def percentile_bands(result: Result, layer: str, statistic: str = "percentiles") -> Picture:
+def percentile_bands(
+    result: Result, layer: str, statistic: str = "percentiles", guess: Any = None
+) -> Picture:
     """Draw the paper's Figure 1: accuracy, and percentiles of a unit's input, over the steps.
 
     The first seed of each variant is drawn; `statistic` holds three percentiles of `layer`.
+
+    `guess` is an expected accuracy or the name of a variant.
     """
     pairs = [(name, result.of(name)[0]) for name in result.variants]
     ends = [f"{name} reaches {training.last:.2f}" for name, training in pairs]
@@ -100,6 +150,7 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
         4.6,
         f"validation accuracy against steps: {', '.join(ends)}. The widest the outer percentiles "
         f"of one input of {layer} get: {', '.join(widths)}",
+        caption="Does the band of one unit's input drift or widen while the network learns?",
     )
     left, *panels = figure.subplots(1, 1 + len(pairs))
     steps = {name: [row["step"] for row in training.rows] for name, training in pairs}
@@ -107,7 +158,7 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
         name: (steps[name], [row["accuracy"] for row in training.rows]) for name, training in pairs
     }
     lines(left, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
-    legend(left, "lower right")
+    legend(left, columns=5)
     limit = max(np.abs(band).max() for band in bands.values()) * 1.1
     for axes, ((name, band), style) in zip(panels, styled(bands.items()), strict=True):
         low, middle, high = band.T
@@ -118,49 +169,81 @@ def percentile_bands(result: Result, layer: str, statistic: str = "percentiles")
         axes.set(xlabel="step", title=name, ylim=(-limit, limit))
         axes.margins(x=0.12)
     panels[0].set(ylabel="input of one sigmoid")
+    mark_y(figure, left, guess, series(left), whole=1)
     return figure
 
 
 @in_style
-def by_layer(values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True) -> Picture:
-    """Draw a quantity in every layer from the first to the last, a line for each network."""
+def by_layer(
+    values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True, guess: Any = None
+) -> Picture:
+    """Draw a quantity in every layer from the first to the last, a line for each network.
+
+    `guess` is how many times smaller the first line is expected to start than it ends.
+    """
     ends = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
-    figure = Picture(11, 4.8, f"{quantity} from the first hidden layer to the last: {ends}")
+    figure = Picture(
+        11,
+        4.8,
+        f"{quantity} from the first hidden layer to the last: {ends}",
+        caption="Follow each line from the first layer to the last. Does it stay level?",
+    )
     axes = figure.subplots()
     curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
     lines(axes, curves, xlabel="hidden layer, from the input", ylabel=quantity)
     if log:
-        axes.set_yscale("log")
+        logarithmic(axes)
     integers(axes.xaxis)
     legend(axes)
+    first = list(next(iter(values.values())))
+    start = quotient(first[-1], guess)
+    mark_point(figure, axes, 1, guess, start, " times smaller")
     return figure
 
 
 @in_style
-def accuracy_by_depth(results: Mapping[str, Mapping[int, Sequence[float]]]) -> Picture:
+def accuracy_by_depth(
+    results: Mapping[str, Mapping[int, Sequence[float]]], guess: Any = None
+) -> Picture:
     """Draw accuracy against the number of hidden layers: a mark for each seed, a line of the means.
 
     `results` holds, for each kind of network, accuracies over the seeds by depth.
+
+    `guess` is the depth from which on the first network is expected to learn nothing.
     """
     summary = "; ".join(
         f"{name} " + ", ".join(f"{mean(values):.2f} at {depth}" for depth, values in each.items())
         for name, each in results.items()
     )
-    figure = Picture(11, 4.8, f"validation accuracy by number of hidden layers: {summary}")
+    figure = Picture(
+        11,
+        4.8,
+        f"validation accuracy by number of hidden layers: {summary}",
+        caption="How deep can each kind of network be and still learn?",
+    )
     axes = figure.subplots()
     means(axes, results, xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
     integers(axes.xaxis)
     legend(axes)
+    mark_x(figure, axes, guess, series(axes))
     return figure
 
 
 @in_style
-def accuracy_by_step(result: Result) -> Picture:
-    """Draw validation accuracy against steps: the mean over the seeds, and their range."""
+def accuracy_by_step(result: Result, guess: Any = None) -> Picture:
+    """Draw validation accuracy against steps: the mean over the seeds, and their range.
+
+    `guess` is an expected accuracy or the name of a variant.
+    """
     bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
     ends = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
-    figure = Picture(13, 5.4, f"validation accuracy against steps, mean best of the seeds: {ends}")
+    figure = Picture(
+        13,
+        5.4,
+        f"validation accuracy against steps, mean best of the seeds: {ends}",
+        caption="Which line rises first, and which one ends highest?",
+    )
     axes = figure.subplots()
     curves = {}
     for name, style in styled(result.variants):
@@ -173,6 +256,7 @@ def accuracy_by_step(result: Result) -> Picture:
         curves[name] = steps, values.mean(0)
     lines(axes, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
     legend(axes)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
@@ -184,7 +268,12 @@ def correlations(matrices: Mapping[str, Tensor]) -> Picture:
         f"{name} {matrix[~torch.eye(len(matrix), dtype=torch.bool)].abs().mean():.2f}"
         for name, matrix in matrices.items()
     )
-    figure = Picture(13, 4.6, f"mean absolute correlation of two different features: {means}")
+    figure = Picture(
+        13,
+        4.6,
+        f"mean absolute correlation of two different features: {means}",
+        caption="Look away from the diagonal. How much color is left in each panel?",
+    )
     panels = figure.subplots(1, len(matrices), squeeze=False)[0]
     for axes, (name, matrix) in zip(panels, matrices.items(), strict=True):
         shown = axes.imshow(matrix.numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
@@ -210,7 +299,10 @@ def along_the_step(
         f"{name} loss {mean(spans[name]):.2g}, gradient {mean(peaks[name]):.2g}" for name in losses
     )
     figure = Picture(
-        13, 4.6, f"mean range of the loss and largest change of the gradient: {summary}"
+        13,
+        4.6,
+        f"mean range of the loss and largest change of the gradient: {summary}",
+        caption="Lower is smoother. Which network has the lower lines?",
     )
     panels = zip(
         figure.subplots(1, 2),

@@ -1,13 +1,15 @@
 """Figures of 1x1 convolutions: what reductions cost, what they lose, and where they stand."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator
+import torch
 from torch import Tensor
 
 from ..models.googlenet import InceptionSpec
 from ..studies.reduction import BlockTimes, Trained, block_cost, branches, explained_variance, naive
+from .guess import mark_choice, mark_point, mark_words, mark_y, read, series
 from .style import (
     BLACK,
     BLUE,
@@ -16,22 +18,27 @@ from .style import (
     LINES,
     ORANGE,
     Picture,
+    Style,
     bars,
+    factor,
     grid,
     in_style,
     legend,
     lines,
     means,
+    powers,
     styled,
 )
 
 
 @in_style
-def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
+def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) -> Picture:
     """Draw what each branch of a block costs in multiply-adds, and what channels it gives.
 
     `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
     used once at every position.
+
+    `guess` names the branch that is expected to cost most.
     """
     costs = branches(row, c_in, side)
     total, bare = (block_cost(each, c_in, side) for each in (row, naive(row)))
@@ -48,7 +55,12 @@ def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
         f"multiply-adds, {channels} channels out"
     )
     compared = f"without reductions {ratio:.2f} times the work"
-    figure = Picture(11, 4.6, f"{counted}; {compared}. By branch: {shares}")
+    figure = Picture(
+        11,
+        4.6,
+        f"{counted}; {compared}. By branch: {shares}",
+        caption="Does the branch that works most also give the most channels?",
+    )
     figure.suptitle(f"{counted}\n{compared}")
     left, right = figure.subplots(1, 2, sharey=True)
     names = list(costs)
@@ -67,16 +79,57 @@ def block_shares(row: InceptionSpec, c_in: int, side: int) -> Picture:
         right.text(given[place], place, f" {given[place] / channels:.1%}", va="center")
     left.invert_yaxis()
     left.legend(loc="lower right")
+    mark_choice(figure, left, guess, dict(zip(names, left.containers[1], strict=True)))
+    return figure
+
+
+@in_style
+def compared_blocks(rows: Mapping[str, InceptionSpec], c_in: int, side: int) -> Picture:
+    """Draw what each branch costs and gives, as in `block_shares`, for several settings."""
+    costs = {name: branches(row, c_in, side) for name, row in rows.items()}
+    millions = {
+        name: [branch.multiply_adds / 1e6 for branch in each.values()]
+        for name, each in costs.items()
+    }
+    channels = {name: [branch.channels for branch in each.values()] for name, each in costs.items()}
+    totals = "; ".join(
+        f"{name} {sum(millions[name]):.1f} M multiply-adds, {sum(channels[name])} channels out, "
+        "by branch "
+        + ", ".join(f"{path} {work:.1f}" for path, work in zip(each, millions[name], strict=True))
+        for name, each in costs.items()
+    )
+    figure = Picture(
+        13,
+        4.6,
+        f"what each branch costs (left) and gives (right): {totals}",
+        caption="Which branch becomes dear, and does it give more channels for that?",
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    paths = list(next(iter(costs.values())))
+    work = "multiply-adds for one image, millions"
+    drawn = [
+        bars(left, paths, millions, horizontal=True, xlabel=work, ylabel="branch"),
+        bars(right, paths, channels, horizontal=True, xlabel="channels that come out"),
+    ]
+    for axes, form, containers in zip((left, right), (" %.1f", " %d"), drawn, strict=True):
+        for each in containers.values():
+            axes.bar_label(each, fmt=form, fontsize=13)
+        axes.set_xlim(0, 1.2 * axes.get_xlim()[1])
+    left.invert_yaxis()
+    handles = left.get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(rows))
     return figure
 
 
 @in_style
 def with_and_without(
-    costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes]
+    costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes], guess: Any = None
 ) -> Picture:
     """Draw multiply-adds and time of each block, with and without its reductions.
 
     `costs` holds the multiply-adds of a block with and without.
+
+    `guess` is how many times as long the blocks are expected to take without.
     """
     counted = np.array([costs[name] for name in times], dtype=float) / 1e6
     timed = np.array(list(times.values()), dtype=float)
@@ -88,6 +141,7 @@ def with_and_without(
         f"the nine blocks with and without reductions: {ratios[0]:.2f} times the multiply-adds "
         f"without (left), and {ratios[1]:.2f} times the time measured here (right); for single "
         f"blocks {min(slower):.1f} to {max(slower):.1f} times the time",
+        caption="Is the factor in time as large as the factor in multiply-adds?",
     )
     for axes, values, unit in zip(
         figure.subplots(1, 2),
@@ -98,25 +152,63 @@ def with_and_without(
         series = {"with reductions": values[:, 0], "without": values[:, 1]}
         bars(axes, times, series, xlabel="block", ylabel=unit)
         for place, (short, long) in enumerate(values):
-            axes.text(place, max(short, long), f"{long / short:.1f}x", ha="center", va="bottom")
+            above = {"ha": "center", "va": "bottom", "fontsize": 12}
+            axes.text(place, max(short, long), factor(long / short), **above)
         axes.margins(y=0.12)
-    axes.legend()
+    legend(axes, columns=2)
+    mark_words(figure, axes, guess, "x the time without")
     return figure
 
 
 @in_style
-def channels_along(chains: Mapping[str, Sequence[int]], blocks: Sequence[str]) -> Picture:
-    """Draw the channels after each block, a line for each way of building them."""
+def channels_along(
+    chains: Mapping[str, Sequence[int]], blocks: Sequence[str], guess: Any = None
+) -> Picture:
+    """Draw the channels after each block, a line for each way of building them.
+
+    `guess` is the number of channels that is expected after the last block.
+    """
     ends = "; ".join(f"{name} {values[0]} to {values[-1]}" for name, values in chains.items())
-    figure = Picture(10, 4.4, f"channels before the first and after each block: {ends}")
+    figure = Picture(
+        10,
+        4.4,
+        f"channels before the first and after each block: {ends}",
+        caption="How many channels leave the last block on each line?",
+    )
     axes = figure.subplots()
-    curves = {name: (["in", *blocks], values) for name, values in chains.items()}
+    curves = {
+        f"{name}: {values[-1]:,} at the end": (["in", *blocks], values)
+        for name, values in chains.items()
+    }
     lines(axes, curves, xlabel="block", ylabel="channels")
-    for values in chains.values():
-        end = len(blocks), values[-1]
-        axes.annotate(f"{values[-1]:,}", end, (0, 8), textcoords="offset points", ha="center")
-    axes.margins(y=0.12)
-    legend(axes, "upper left")
+    legend(axes)
+    mark_point(figure, axes, [*blocks][-1], guess, read(guess))
+    return figure
+
+
+@in_style
+def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
+    """Draw what 1x1 convolutions with three channels, matrices [3, 3], make of a color image.
+
+    The image [3, H, W] has its red, green and blue as channels, from 0 to 1; each matrix stands
+    below what it makes.
+    """
+    figure = Picture(
+        3.2 * len(matrices),
+        3.3,
+        "one color image, mixed by matrices of 3x3 weights: "
+        + "; ".join(f"{name} by {matrix.tolist()}" for name, matrix in matrices.items()),
+        caption="Each row of a matrix makes one new channel: red, green, blue. Follow one color.",
+    )
+    mixed = [
+        (name, torch.einsum("oc,chw->hwo", matrix, image).clamp(0, 1))
+        for name, matrix in matrices.items()
+    ]
+    grid(figure, mixed, len(mixed), interpolation="nearest")
+    for axes, matrix in zip(figure.axes, matrices.values(), strict=True):
+        rows = ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
+        look: Style = {"ha": "center", "va": "top", "family": "monospace", "fontsize": 13}
+        axes.text(0.5, -0.06, "\n".join(rows), transform=axes.transAxes, **look)
     return figure
 
 
@@ -131,16 +223,19 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
         4.2,
         f"a map and what becomes of it by {' and by '.join(answers)}: the two differ at "
         f"{differ:.0%} of the positions",
+        caption="Do the two results differ anywhere?",
     )
     grid(figure, list(maps.items()), 3, **GRAYSCALE)
     return figure
 
 
 @in_style
-def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
+def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int], guess: Any = None) -> Picture:
     """Draw singular values [C] of kinds of data, and the variance that the best k channels hold.
 
     `marks` names numbers of channels to point at.
+
+    `guess` is the expected part of the variance kept, in per cent.
     """
     shares = {name: explained_variance(values) for name, values in spectra.items()}
     count = len(next(iter(spectra.values())))
@@ -154,6 +249,7 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
         4.8,
         "singular values, the largest first (left), and the variance that the best k channels hold "
         f"(right): {'; '.join(held)}",
+        caption="Right: how few channels hold most of the variance, and for which data?",
     )
     left, right = figure.subplots(1, 2)
     numbers = np.arange(1, count + 1)
@@ -171,14 +267,17 @@ def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int]) -> Picture:
         for (name, k), style in styled(marks.items(), LINES[1:])
     ]
     right.legend(handles=pointers, loc="lower right")
-    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    left.yaxis.set_major_formatter("{x:g}")
+    powers(left.yaxis, (2, 5))
+    mark_y(figure, right, guess, series(right), whole=100)
     return figure
 
 
 @in_style
-def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
-    """Draw validation accuracy against the width of the reductions: each seed, and the means."""
+def accuracy_by_width(trained: Sequence[Trained], guess: Any = None) -> Picture:
+    """Draw validation accuracy against the width of the reductions: each seed, and the means.
+
+    `guess` is the width at which the accuracy is expected to fall.
+    """
     widths = list(dict.fromkeys(each.width for each in trained))
     labels = {width: "no reduction" if width is None else str(width) for width in widths}
     series = {
@@ -200,9 +299,14 @@ def accuracy_by_width(trained: Sequence[Trained]) -> Picture:
     )
     seeds = len({each.seed for each in trained})
     figure = Picture(
-        11, 4.8, f"validation accuracy by width of the reductions, {seeds} seeds: {ends}"
+        11,
+        4.8,
+        f"validation accuracy by width of the reductions, {seeds} seeds: {ends}",
+        caption="Does accuracy fall when the reductions get narrow, and on which line?",
     )
     axes = figure.subplots()
     means(axes, series, xlabel="channels after each reduction", ylabel="validation accuracy")
-    axes.legend(loc="lower right")
+    legend(axes, columns=2)
+    places = {name: number for number, name in enumerate(labels.values())}
+    mark_choice(figure, axes, guess, places)
     return figure

@@ -2,31 +2,54 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
-from .style import BLACK, BLUE, MARKED, Picture, grid, in_style, integers, legend, lines, styled
+from .guess import mark_x, mark_y, series
+from .style import (
+    BLACK,
+    BLUE,
+    MARKED,
+    Picture,
+    grid,
+    in_style,
+    integers,
+    legend,
+    lines,
+    powers,
+    styled,
+)
 
 
 @in_style
-def learning_curves(runs: Run | Mapping[str, Run]) -> Picture:
-    """Draw loss and accuracy per epoch, while training and on the validation data."""
+def learning_curves(runs: Run | Mapping[str, Run], guess: Any = None) -> Picture:
+    """Draw loss and accuracy per epoch, while training and on the validation data.
+
+    `guess` is an expected accuracy.
+    """
     runs = {runs.recipe.name: runs} if isinstance(runs, Run) else runs
     ends = "; ".join(
         f"{name} reaches validation accuracy {run.best.val_accuracy:.3f} in {run.seconds:.0f} s"
         for name, run in runs.items()
     )
     description = f"loss (left) and accuracy (right) per epoch: {ends}"
-    return epoch_curves({name: run.epochs for name, run in runs.items()}, description)
+    return epoch_curves({name: run.epochs for name, run in runs.items()}, description, guess)
 
 
 @in_style
-def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Picture:
+def epoch_curves(
+    runs: Mapping[str, Sequence[Epoch]], description: str, guess: Any = None
+) -> Picture:
     """Draw the figure of `learning_curves`, also for runs that are not finished."""
-    figure = Picture(13, 4.8, description)
+    figure = Picture(
+        13,
+        4.8,
+        description,
+        caption="Training is dashed, validation is solid. Do the two part?",
+    )
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for (name, epochs), style in styled(runs.items(), MARKED):
             numbers = [epoch.number for epoch in epochs]
@@ -37,15 +60,18 @@ def epoch_curves(runs: Mapping[str, Sequence[Epoch]], description: str) -> Pictu
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
-    legend(axes, "best")
+    legend(axes, columns=4)
+    mark_y(figure, axes, guess, whole=1)
     return figure
 
 
 @in_style
-def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
+def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None) -> Picture:
     """Draw validation accuracy over the time spent, and test accuracy at the end.
 
     `marks` are test accuracies to pass.
+
+    `guess` is an expected accuracy or the name of a run.
     """
     passed = []
     for name, run in runs.items():
@@ -55,7 +81,12 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
             highest = below[max(below)] if below else "no mark"
             text += f" with test accuracy {run.test_accuracy:.3f}, which passes {highest}"
         passed.append(text)
-    figure = Picture(13, 5.6, "validation accuracy over minutes: " + "; ".join(passed))
+    figure = Picture(
+        13,
+        5.6,
+        "validation accuracy over minutes: " + "; ".join(passed),
+        caption="How high does each line come, and after how many minutes?",
+    )
     axes = figure.subplots()
     for (name, run), style in styled(runs.items()):
         minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
@@ -71,23 +102,30 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float]) -> Picture:
     axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
     axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
     axes.set_ylim(0.8, 0.98)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    powers(axes.xaxis, (2, 5))
     axes.grid(alpha=0.3)
-    legend(axes, "lower left")
+    legend(axes)
+    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 
 @in_style
-def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
-    """Draw the last validation accuracy of each repetition of a run, a row for each recipe."""
+def seeds(runs: Mapping[str, Sequence[Run]], guess: Any = None) -> Picture:
+    """Draw the last validation accuracy of each repetition of a run, a row for each recipe.
+
+    `guess` is an expected accuracy.
+    """
     ends = {name: [run.last.val_accuracy for run in group] for name, group in runs.items()}
     ranges = "; ".join(
         f"{name} {min(values):.3f} to {max(values):.3f} over {len(values)} seeds"
         for name, values in ends.items()
     )
-    figure = Picture(11, 1.4 + 0.9 * len(ends), f"validation accuracy at the end: {ranges}")
+    figure = Picture(
+        11,
+        1.4 + 0.9 * len(ends),
+        f"validation accuracy at the end: {ranges}",
+        caption="Is the distance between two rows larger than the spread inside a row?",
+    )
     axes = figure.subplots()
     for row, (values, style) in enumerate(styled(ends.values())):
         mark = style | {"color": BLUE, "linestyle": "", "alpha": 0.5, "markersize": 12}
@@ -95,12 +133,16 @@ def seeds(runs: Mapping[str, Sequence[Run]]) -> Picture:
     axes.set_yticks(range(len(ends)), ends)
     axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(ends) - 0.5, -0.5))
     axes.grid(alpha=0.3, axis="x")
+    mark_x(figure, axes, guess, whole=1)
     return figure
 
 
 @in_style
-def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
-    """Draw the learning rate as a part of its highest value, over at most `epochs` passes."""
+def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Picture:
+    """Draw the learning rate as a part of its highest value, over at most `epochs` passes.
+
+    `guess` is the epoch in which the rate is expected to be a tenth of the highest.
+    """
     curves = {}
     for recipe in recipes:
         if recipe.name in curves:
@@ -113,13 +155,19 @@ def schedules(recipes: Sequence[Recipe], epochs: int) -> Picture:
         f"{name} is at {rates[-1]:.2f} of its highest rate after epoch {passed[-1]:.0f}"
         for name, (passed, rates) in curves.items()
     )
-    figure = Picture(13, 4.8, ends)
+    figure = Picture(
+        13,
+        4.8,
+        ends,
+        caption="When does each rate begin to fall, and how low does it end?",
+    )
     axes = figure.subplots()
     axes.set_xscale("symlog", linthresh=1)
     lines(axes, curves, xlabel="epochs", ylabel="learning rate / highest", ylim=(0, 1.05))
     axes.set_xlim(0, epochs)
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
     legend(axes)
+    mark_x(figure, axes, guess, series(axes))
     return figure
 
 
@@ -135,6 +183,7 @@ def first_layer(weights: Tensor) -> Picture:
         f"{len(filters)} filters of {filters.shape[1]}x{filters.shape[2]} pixels, orange below "
         f"zero and purple above; in {(balance < 0.25).sum()} of them the positive and the negative "
         "weights nearly cancel, so that they answer to edges and not to brightness",
+        caption="Which filters are half orange and half purple? They answer to edges.",
     )
     scaled = filters / abs(filters).max(axis=(1, 2), keepdims=True)
     grid(figure, [("", values) for values in scaled], columns, cmap="PuOr", vmin=-1, vmax=1)

@@ -1,9 +1,9 @@
-"""What every figure of the course is: a picture with its sentence, in colors all can tell apart.
+"""What every figure of the course is: a picture with its words, in colors all can tell apart.
 
-A figure shows itself in a notebook, with its description as text for those who do not see it. The
-colors are Okabe and Ito's, which color-blind readers can tell apart, and lines and bars differ in
-more than color. Figures are drawn in the course's own settings, whatever the reader's are, and
-leave those as they were.
+A figure shows itself in a notebook. Its caption is the line that says what to look at; its
+description tells what it shows to those who do not see it. The colors are Okabe and Ito's, which
+color-blind readers can tell apart, and lines and bars differ in more than color. Figures are drawn
+in the course's own settings, whatever the reader's are, and leave those as they were.
 """
 
 import base64
@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 T = TypeVar("T")
 Style = dict[str, Any]
@@ -68,11 +68,12 @@ GRAYSCALE: Style = {"cmap": "gray", "vmin": 0, "vmax": 255, "interpolation": "ne
 
 
 class Picture(Figure):
-    """A figure with the sentence that says what it shows."""
+    """A figure, a caption that says what to look at, and a description of what is seen."""
 
-    def __init__(self, width: float, height: float, description: str = ""):
+    def __init__(self, width: float, height: float, description: str = "", caption: str = ""):
         super().__init__(figsize=(width, height), layout="constrained")
         self.description = description
+        self.caption = caption
 
     @in_style
     def savefig(self, *args: Any, **kwargs: Any) -> None:
@@ -94,17 +95,24 @@ class Picture(Figure):
         picture = {"image/png": base64.b64encode(self.png()).decode()}
         return picture | {"text/plain": self.description}, {"image/png": {"alt": self.description}}
 
-    def show(self):
-        """Display the picture and its sentence; return the picture's handle, for redrawing.
+    def words(self) -> str:
+        """Return the caption and, for those who ask for it, the description, as Markdown."""
+        description = html.escape(self.description)
+        folded = f"<details><summary>Description</summary>{description}</details>"
+        return f"*{self.caption}*\n\n{folded}"
 
-        JupyterLab leaves `alt` out of the page, so the sentence also stands below the picture. An
-        <img> of HTML would keep it, but not everywhere that shows stored notebooks.
+    def show(self):
+        """Display the picture and its words; return the picture's handle, for redrawing.
+
+        JupyterLab and nbconvert leave `alt` out of the page, so the description also stands below
+        the caption, folded away. An <img> of HTML would keep it, but not everywhere that shows
+        stored notebooks.
         """
         from IPython.display import Markdown, display
 
         data, metadata = self.bundle()
         handle = display(data, metadata=metadata, raw=True, display_id=True)
-        display(Markdown(f"*Figure: {self.description}.*"))
+        display(Markdown(self.words()))
         return handle
 
     def _ipython_display_(self) -> None:
@@ -194,12 +202,36 @@ def grid(figure: Picture, shown: Sequence[tuple[str, Any]], columns: int, **look
         axes.set_title(title, fontsize=13)
 
 
-def legend(axes: Axes, corner: Any = None) -> None:
-    """Write a legend into a corner of the axes, or beside them: many lines leave no corner free."""
-    if corner and len(axes.get_legend_handles_labels()[1]) <= 5:
-        axes.legend(loc=corner)
+def legend(axes: Axes, columns: int = 0) -> None:
+    """Write a legend where no number can get under it: beside the axes, or below the figure."""
+    if columns:
+        handles = axes.get_legend_handles_labels()
+        axes.figure.legend(*handles, loc="outside lower center", ncols=columns)
     else:
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def factor(ratio: float) -> str:
+    """Return how many times as much it is, short whatever it is; empty if it is no number."""
+    if not np.isfinite(ratio):
+        return ""
+    if ratio >= 999.5 or ratio < 0.05:
+        return ">999x" if ratio > 1 else "<0.1x"
+    return f"{ratio:.{1 if ratio < 9.95 else 0}f}x"
+
+
+def logarithmic(axes: Axes) -> None:
+    """Make the y axis logarithmic, if a line has anything above zero to show there."""
+    if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
+        axes.set_yscale("log")
+
+
+def powers(axis: Axis, between: Sequence[int]) -> None:
+    """Put ticks on a logarithmic axis as numbers: powers of ten, and some `between` if they fit."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1, *between) if high < 1e4 * low else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def integers(axis: Axis) -> None:

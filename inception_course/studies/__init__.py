@@ -9,23 +9,43 @@ from typing import Any
 from .. import records
 from ..train import Run
 from .bench import Benchmark
+from .comparison import COMPARISONS
 from .ensembles import Table
+from .equal_cost import EQUAL_COST
 from .experiment import EXPERIMENTS
+from .maps import MAPS
+from .parts import PARTS
 from .reduction import NarrowNets
 from .results import RECORDS, repetitions, runs
+from .same_start import SameStart
+from .saturation import Dilemma
 from .study import Study, run
 
 __all__ = ["RECORDS", "STUDIES", "Study", "load", "repetitions", "run", "runs"]
 
-STUDIES: dict[str, Study] = {study.name: study for study in (*EXPERIMENTS.values(), NarrowNets())}
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        *EXPERIMENTS.values(),
+        *COMPARISONS.values(),
+        *PARTS.values(),
+        EQUAL_COST,
+        MAPS,
+        NarrowNets(),
+        Dilemma(),
+        SameStart(),
+    )
+}
 
 
 def load(name: str) -> Any:
     """Read a record of the course by its name: a study, a benchmark, a table, or a run.
 
-    Raises `ValueError` for another name.
+    Raises `ValueError` for another name, and for a study that nobody has recorded.
     """
     paths = {path.stem: path for path in sorted(RECORDS.rglob("*.json"))}
+    if name in STUDIES and name not in paths:
+        raise ValueError(f"{name} is not recorded yet: python -m inception_course study {name}")
     if name not in paths:
         raise ValueError(f"there is no record {name!r}: valid are {', '.join(paths)}")
     kinds = {"evaluation": Table, "bench": Benchmark}

@@ -23,6 +23,7 @@ from ..batch_norm import fully_connected
 from ..data import Batches
 from ..evaluate import accuracy
 from ..machine import using_threads
+from ..models.blocks import Act, Norm, he_initialize, xavier_initialize
 from ..train import Precision, Recipe, RunningMean, describe, one_epoch
 from .study import Study, Unit
 
@@ -67,6 +68,10 @@ class Training:
     def last(self) -> float:
         """The validation accuracy at the end, or before it diverged."""
         return self.rows[-1]["accuracy"]
+
+    def late(self, evaluations: int = 10) -> float:
+        """Return the mean of the last validation accuracies, which does not pick a lucky one."""
+        return mean(row["accuracy"] for row in self.rows[-evaluations:])
 
     def __str__(self) -> str:
         end = "" if self.diverged is None else f", diverged at step {self.diverged}"
@@ -113,7 +118,7 @@ class Experiment(Study):
     """Everything that decides an experiment. The learning rate is constant, the optimizer SGD.
 
     Every `every` steps the validation accuracy is taken, and `statistics` (see `probe`) of the
-    layers of the kinds `look_at` during the training step that follows.
+    layers `look_at`, given by kind or by name, during the training step that follows.
     """
 
     record: ClassVar[type] = Result
@@ -127,7 +132,7 @@ class Experiment(Study):
     sample: int | None = None  # train on N images of the packaged sample; None: on all
     val_images: int = 1000
     binary: bool = False  # every pixel black or white
-    look_at: tuple[type, ...] = ()
+    look_at: tuple[type | str, ...] = ()
     statistics: tuple[tuple[str, probe.Statistic], ...] = ()
     about: str = ""
 
@@ -171,7 +176,9 @@ def train_variant(
     with torch.random.fork_rng(), using_threads(1):
         torch.manual_seed(seed)
         model = variant.build().to(memory_format=torch.channels_last)
-        names = probe.layers(model, *experiment.look_at)
+        kinds = [each for each in experiment.look_at if isinstance(each, type)]
+        names = [each for each in experiment.look_at if isinstance(each, str)]
+        names += probe.layers(model, *kinds)
         rate = variant.learning_rate
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=experiment.momentum)
         # The step after the last is looked at, and changes no weight.
@@ -273,7 +280,9 @@ def table(result: Result, baseline: str) -> list[Line]:
     ]
 
 
-def narrow_googlenet(norm=None, act=None, width: float = 0.125) -> nn.Module:
+def narrow_googlenet(
+    norm: Norm = None, act: Act | None = None, width: float = 0.125, aux: bool = False
+) -> nn.Module:
     """Make GoogLeNet for 28x28 pixels with an eighth of the channels.
 
     It has neither response normalization nor dropout, so that the variants differ in what their
@@ -281,8 +290,31 @@ def narrow_googlenet(norm=None, act=None, width: float = 0.125) -> nn.Module:
     """
     options = {"act": act} if act else {}
     return models.create(
-        "googlenet", stem="small", width=width, norm=norm, lrn=False, dropout=0.0, **options
+        "googlenet",
+        stem="small",
+        width=width,
+        norm=norm,
+        lrn=False,
+        dropout=0.0,
+        aux=aux,
+        **options,
     )
+
+
+def with_heads(norm: Norm = None, *, xavier: bool = False, aux: bool = False) -> nn.Module:
+    """Make the narrow GoogLeNet with or without auxiliary heads, initialized after He or Xavier.
+
+    The heads are made last, so that the other initial weights of a seed are the same.
+    """
+    bare = narrow_googlenet(norm=norm)
+    initialize = xavier_initialize if xavier else he_initialize
+    initialize(bare)
+    if not aux:
+        return bare
+    model = narrow_googlenet(norm=norm, aux=True)
+    initialize(model)
+    model.load_state_dict(bare.state_dict(), strict=False)
+    return model
 
 
 NORMALIZED = partial(narrow_googlenet, norm=nn.BatchNorm2d)
@@ -327,6 +359,45 @@ EXPERIMENTS = {
             batch_size=32,
             momentum=0.9,
             val_images=2000,
+        ),
+        Experiment(
+            "batch-norm-rates",
+            (
+                Variant("no BN, 0.005", 0.005, narrow_googlenet),
+                Variant("no BN, 0.02", 0.02, narrow_googlenet),
+                Variant("BN, 0.02", 0.02, NORMALIZED),
+                Variant("BN, 0.1", 0.1, NORMALIZED),
+            ),
+            about="Whether another learning rate suits a narrow GoogLeNet better than those of "
+            "batch-norm (12 trainings, 25 minutes).",
+            steps=2000,
+            every=50,
+            batch_size=32,
+            momentum=0.9,
+            val_images=2000,
+        ),
+        Experiment(
+            "heads",
+            tuple(
+                Variant(
+                    ", ".join(("BN" if norm else "no BN", start, "heads" if aux else "no heads")),
+                    5 * BASE_RATE if norm else BASE_RATE,
+                    partial(with_heads, norm, xavier=start == "Xavier", aux=aux),
+                )
+                for norm, start, aux in product(
+                    (None, nn.BatchNorm2d), ("He", "Xavier"), (False, True)
+                )
+            ),
+            about="What auxiliary heads do for a narrow GoogLeNet, by its initialization "
+            "(40 trainings, 25 minutes).",
+            seeds=(0, 1, 2, 3, 4),
+            steps=600,
+            every=100,
+            batch_size=32,
+            momentum=0.9,
+            val_images=2000,
+            look_at=("stem.conv1", "body.3a", "body.4a", "body.4d", "body.5b"),
+            statistics=(("gradient", probe.rms("gradient")),),
         ),
         Experiment(
             "depth",

@@ -20,6 +20,7 @@ from ..models.blocks import (
     ConvSpec,
     MaxPoolSpec,
     Network,
+    Norm,
     RowSpec,
     Steps,
     build,
@@ -202,7 +203,7 @@ RECIPE = train.Recipe(
 )
 
 
-def narrow_net(width: int | None, *, bypass: bool) -> GoogLeNet:
+def narrow_net(width: int | None, *, bypass: bool, norm: Norm = nn.BatchNorm2d) -> GoogLeNet:
     """Make a net: two convolutions, then 3a and 3b, quartered, with reductions `width` wide.
 
     Without `bypass` the branches 1x1 and pool are left out, so that all that reaches the
@@ -225,7 +226,7 @@ def narrow_net(width: int | None, *, bypass: bool) -> GoogLeNet:
             num_classes=10,
             in_channels=1,
             image_size=28,
-            norm=nn.BatchNorm2d,
+            norm=norm,
         )
     )
 

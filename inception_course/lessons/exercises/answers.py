@@ -3,7 +3,6 @@
 import inspect
 import math
 import re
-import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from numbers import Real
@@ -13,55 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# The signs for times, minus, a fraction and a quotation, as they come out of a text.
-_SIGNS = str.maketrans("\u00d7\u2212\u2044\u2019_", "x-/' ")
-_QUOTES = " \"'`\u201c\u201d"
-
-
-def unwrap(answer: Any) -> Any:
-    """Return the only thing in a list, a tuple, an array or a tensor; anything else as it is."""
-    while isinstance(answer, list | tuple) and len(answer) == 1:
-        (answer,) = answer
-    if isinstance(answer, Tensor | np.ndarray | np.generic) and math.prod(answer.shape) == 1:
-        return answer.item()
-    return answer
-
-
-def plain(text: str) -> str:
-    """Return `text` in lower case, without quotation marks, double spaces or a last full stop."""
-    text = unicodedata.normalize("NFKC", text).translate(_SIGNS).casefold()
-    return " ".join(text.split()).lstrip(_QUOTES).rstrip(_QUOTES + ".!")
-
-
-def number(answer: Any) -> float | None:
-    """Return `answer` as a float, or None where it is not one real number.
-
-    Text is read as people write numbers: 15,872 or 1/4 or 1 in 4 or 20 % or 0,2.
-    """
-    answer = unwrap(answer)
-    try:
-        if isinstance(answer, str):
-            return _spelled(answer)
-        if isinstance(answer, bool) or not isinstance(answer, Real | Decimal):
-            return None
-        return float(answer) if math.isfinite(answer) else None
-    except (ValueError, ArithmeticError):
-        return None
-
-
-def _spelled(text: str) -> float:
-    text, percent = re.subn(r"\s*(%|percent|per cent)$", "", plain(text).lstrip("~≈= "))
-    numerator, *denominator = re.split(r"\s*(?:/|\b(?:out of|in)\b)\s*", text, maxsplit=1)
-    value = _decimal(numerator) / math.prod(map(_decimal, denominator))
-    return value / 100 if percent else value
-
-
-def _decimal(text: str) -> float:
-    if re.fullmatch(r"[-+]?[1-9]\d{0,2}([, '])\d{3}(\1\d{3})*(\.\d*)?", text):
-        text = re.sub(r"[, ']", "", text)
-    if not re.fullmatch(r"[-+]?(\d+[.,]?\d*|[.,]\d+)(e[-+]?\d+)?", text):
-        raise ValueError(f"{text!r} is not a number")
-    return float(text.replace(",", "."))
+from ...reading import number, plain, unwrap
 
 
 def numbers(answer: Any) -> list[float] | None:

@@ -1,8 +1,13 @@
 """Exercises of notebook 00: the data, the splits, the family."""
 
-import torch
+from functools import lru_cache
 
-from . import Choice, Code, Number
+import torch
+from torch.nn import functional as F
+
+from ...data import fashion_mnist
+from ...reading import number
+from . import Choice, Code, Number, Open
 
 q1 = Number(
     0.2,
@@ -89,4 +94,48 @@ q4 = Choice(
         "Of the splits that are left, one is opened once, at the very end.",
     ),
     because="'val': cut from the training data for choices; 'test' is for reporting.",
+)
+
+
+@lru_cache
+def _loss(rate, centered=True):
+    """Return the loss after 30 steps of gradient descent on the lesson's 3,000 images."""
+    images, labels = fashion_mnist("train", sample=3000).tensors
+    pixels = images.flatten(1).double() / 255
+    pixels = pixels - pixels.mean(dim=0) if centered else pixels
+    targets = F.one_hot(labels, 10).double()
+    weights = torch.zeros(784, 10, dtype=torch.double)
+    for _ in range(30):
+        weights -= rate * pixels.T @ (pixels @ weights - targets) / len(pixels)
+    return 0.5 * (pixels @ weights - targets).square().sum(dim=1).mean().item()
+
+
+q5 = Open(
+    0.09,
+    "a learning rate, a number above 0",
+    (
+        (
+            lambda rate: rate + 0,
+            lambda rate: 0 < rate < 1,
+            "{:g} is no rate to try: choose a number between 0 and 1.",
+        ),
+        (
+            _loss,
+            lambda loss: loss < 0.5,
+            "with this rate the loss grows, to {:.2g}: where is the limit without the mean image?",
+        ),
+        (
+            _loss,
+            lambda loss: loss < 0.26,
+            "the loss is {:.3f} after 30 steps, and less than 0.26 is wanted. Is there room for "
+            "another rate?",
+        ),
+    ),
+    read=number,
+    hints=(
+        "The table of the lesson has a limit for the pixels without their mean image.",
+        "Which is faster near the limit, a rate a little below it or one far below? Try both.",
+    ),
+    because="0.09, a little below 2 / λ = 0.1008. On the raw pixels, whose limit is 0.0181, the "
+    "loss would grow beyond all bounds.",
 )

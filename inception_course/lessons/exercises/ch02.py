@@ -1,11 +1,13 @@
 """Exercises of notebook 02: Hebb, correlation and sparsity."""
 
+from functools import lru_cache
+
 import torch
 from torch.nn import functional as F
 
-from ...hebbian import hebb
-from . import Choice, Code, Number, Open
-from .answers import numbers
+from ...hebbian import hebb, recover
+from . import Code, Number, Open
+from .answers import number, numbers
 
 
 def oja_batch(weights, inputs, rate):
@@ -61,40 +63,66 @@ q1 = Code(
     because="Hebb's growth, minus the mean squared output times the weights:",
 )
 
-q2 = Number(
-    0,
-    {
-        tuple(range(390, 401)): "that is the count in the sparse regime; here "
-        "rho d = 20 / 400 * 8 = 0.4.",
-        160: "0.4 is rho d, and no part of the 400.",
-        (100, 200, 300): "the curve does not fall evenly: look where it is at rho d = 0.4.",
-    },
-    "compare rho d = 20 / 400 * 8 = 0.4 with the place where the curve falls.",
-    tolerance=40,
-    between=(0, 400),
-    hints=(
-        "What is rho here, and what is rho times d?",
-        "rho = 20 / 400 = 0.05 and rho d = 0.4: read the left panel of the figure there.",
+
+@lru_cache
+def _with(threshold):
+    """Recover the crowded network of exercise 2."""
+    (recovery,) = recover(n=400, degree=8, ones=80, samples=8000, threshold=threshold)
+    return recovery
+
+
+q2 = Open(
+    0.58,
+    "a threshold, a number from 0 to 1",
+    (
+        (
+            lambda threshold: threshold + 0,
+            lambda threshold: 0 < threshold < 1,
+            "{:g} is no part of what a common parent causes: choose a number between 0 and 1.",
+        ),
+        (
+            lambda threshold: _with(threshold).precision,
+            lambda precision: precision > 0.3,
+            "only {:.1%} of the pairs above your line are siblings. Where do most strangers lie?",
+        ),
+        (
+            lambda threshold: _with(threshold).recall,
+            lambda recall: recall > 0.75,
+            "only {:.1%} of the siblings lie above your line: it stands too far right.",
+        ),
+        (
+            lambda threshold: _with(threshold).exact,
+            lambda exact: exact >= 150,
+            "{} of the 400 are recovered, and 150 are wanted. You are close.",
+        ),
     ),
-    because="0, or nearly: strangers fire together in 2.3 % of the samples, above the threshold "
-    "of rho / 3 = 1.7 %, so that everyone seems related. Siblings do in 4.8 %: with the threshold "
-    "2/3 rho = 3.3 %, 399 are recovered.",
+    read=number,
+    hints=(
+        "In the histogram for 80 active units, which of the two humps should the line cut off?",
+        "The humps stand near 0.51 and 0.63. A line between them makes mistakes of both kinds: "
+        "which of them does a family survive, a stranger too many or a sibling too few?",
+    ),
+    because="0.58, between the humps: about 260 of the 400 are recovered. There is no line without "
+    "mistakes here, and a little further to the left or right few families are left.",
 )
 
-q3 = Choice(
-    "1 in 4",
+q3 = Number(
+    4256 / 10_400,
     {
-        "1 in 100": "at 1 % the sparse product is still many times faster: the curve is far above "
-        "the line at 1.",
-        "1 in 2": "at density 0.5 the curve is already below 1: dense is faster there.",
-        "always": "at density 1 the sparse form multiplies as much, and must look up where.",
-        "never": "the curve is above 1 at the left end.",
+        0.36: "that is block 3a.",
+        4256 / (416 * 9): "the window has 25 positions, for every channel.",
+        1 / 3: "the three branches are not equally wide, and their windows not equally full.",
+        (1 + 9 + 25) / 75: "each window counts as often as it has channels.",
+        1 - 4256 / 10_400: "that is the part that is zero.",
+        4256 / 25: "that is the number of full windows; divide by the number of channels.",
     },
+    "of 25 positions a 1x1 fills one, a 3x3 nine and a 5x5 all.",
+    between=(0, 1),
     hints=(
-        "Where does the CSR curve cross the line at 1, times faster than dense?",
-        "It crosses somewhere between densities 0.1 and 0.35 on the machines tried.",
+        "How many of the 25 positions of a window does an output channel of each branch use?",
+        "128 channels use 1 position, 192 use 9, 96 use 25. What would all 416 have?",
     ),
-    because="'1 in 4': on the machine of the stored figure they tie at a density near 0.25.",
+    because="(128 * 1 + 192 * 9 + 96 * 25) / (416 * 25) = 4,256 / 10,400 = 0.41.",
 )
 
 q4 = Number(

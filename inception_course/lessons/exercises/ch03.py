@@ -3,7 +3,8 @@
 import torch
 from torch.nn import functional as F
 
-from . import Choice, Code, Number
+from . import Choice, Code, Number, Open
+from .answers import numbers
 
 
 def one_by_one(maps, weight, bias):
@@ -40,24 +41,24 @@ q1 = Code(
 )
 
 q2 = Number(
-    15_872,
+    193_536,
     {
-        153_600: "that is the 5x5 on all 192 channels; here a 1x1 reduces them to 16 first.",
-        12_800: "that is the 5x5 alone; the reduction has weights too.",
-        3_072: "that is the reduction alone; the 5x5 follows.",
-        15_920: "that counts the 48 biases as well; the question asks for weights.",
-        12_443_648: "that is the multiply-adds on 28x28 positions; weights do not depend on the "
-        "map.",
-        156_672: "the 5x5 works on the 16 reduced channels, not on 192.",
-        (5_632, 7_680): "a 5x5 window has 25 positions.",
+        2_662_400: "that is the 5x5 on all 832 channels; here a 1x1 reduces them to 48 first.",
+        153_600: "that is the 5x5 alone; the reduction has weights too.",
+        39_936: "that is the reduction alone; the 5x5 follows.",
+        193_712: "that counts the 176 biases as well; the question asks for weights.",
+        9_483_264: "that is the multiply-adds on 7x7 positions; weights do not depend on the map.",
+        2_702_336: "the 5x5 works on the 48 reduced channels, not on 832.",
+        (46_080, 70_656): "a 5x5 window has 25 positions.",
+        15_872: "that is block 3a.",
     },
     "weights of a convolution: channels in x channels out x window height x window width.",
     hints=(
-        "Two convolutions: 1x1 from 192 to 16 channels, then 5x5 from 16 to 32.",
-        "The first has 192 * 16 weights. Which channels enter the second, and how large is its "
+        "Two convolutions: 1x1 from 832 to 48 channels, then 5x5 from 48 to 128.",
+        "The first has 832 * 48 weights. Which channels enter the second, and how large is its "
         "window?",
     ),
-    because="192 * 16 + 25 * 16 * 32 = 15,872; without the reduction 153,600.",
+    because="832 * 48 + 25 * 48 * 128 = 193,536; without the reduction 2,662,400.",
 )
 
 
@@ -110,10 +111,10 @@ q4 = Choice(
     {
         "5x5": "its window is the largest, but its reduction is narrow: 9.7 % of the work for "
         "12.5 % of the channels.",
-        "1x1": "25 % of the channels for 7.5 % of the work: together with the pool projection, "
-        "another 1x1, the cheapest.",
-        "pool": "12.5 % of the channels for 3.8 % of the work: together with the 1x1 branch the "
-        "cheapest.",
+        "1x1": "25 % of the channels for 7.5 % of the work. It ties with the pool branch as the "
+        "cheapest: in both, each channel is one 1x1 on 192 channels.",
+        "pool": "12.5 % of the channels for 3.8 % of the work. It ties with the 1x1 branch as the "
+        "cheapest: in both, each channel is one 1x1 on 192 channels.",
     },
     hints=(
         "For each branch, divide its share of the multiply-adds by its share of the channels.",
@@ -122,18 +123,40 @@ q4 = Choice(
     because="'3x3': 79.0 % of the work for 50 % of the channels, a ratio of 1.6.",
 )
 
-q5 = Choice(
-    "double",
-    {
-        "negate": "the maximum of negated values is the negated minimum, not the maximum.",
-        "mean": "two channels may have their maxima at different positions, so that the maximum "
-        "of the mean is smaller than the mean of the maxima.",
-        "difference": "the second channel counts negatively, so its minimum would be wanted, and "
-        "pooling gives its maximum.",
-    },
-    hints=(
-        "Take a window with two positions and try: channel one 0, 4; channel two 4, 0.",
-        "A rule that never changes which position is the largest may stand on either side.",
+
+def _weights(widths):
+    return block_weights(192, *widths)
+
+
+q5 = Open(
+    (96, 32, 96, 16, 32, 32),
+    "six widths in a tuple",
+    (
+        (len, lambda n: n == 6, "six widths are wanted; you give {}."),
+        (min, lambda least: least >= 1, "every width is at least 1, and your smallest is {:g}."),
+        (
+            lambda widths: widths[0] + widths[2] + widths[4] + widths[5],
+            lambda given: given == 256,
+            "{:g} channels come out, and 256 are wanted. Which four widths come out?",
+        ),
+        (
+            lambda widths: widths[2] + widths[4],
+            lambda given: given >= 128,
+            "only {:g} channels come from windows of 3x3 and 5x5; 128 are wanted.",
+        ),
+        (
+            _weights,
+            lambda weights: weights <= 163_328 / 2,
+            "that are {:,.0f} weights, and at most 81,664 are wanted. Which two widths of yours "
+            "enter the largest product?",
+        ),
     ),
-    because="'double': a positive factor keeps the largest value the largest.",
+    read=numbers,
+    hints=(
+        "In the figure of 3a, which branch has most of the weights?",
+        "The 3x3 has 9 * reduce_3x3 * conv_3x3 weights. One of these two widths does not come out "
+        "of the block.",
+    ),
+    because="(96, 32, 96, 16, 32, 32), for example: 74,240 weights. The reduction before the 3x3 "
+    "has to shrink; it is no part of the output. What the block loses by it, only training tells.",
 )

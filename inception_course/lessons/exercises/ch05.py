@@ -1,9 +1,12 @@
 """Exercises of notebook 05: batch normalization."""
 
+from statistics import mean
+
 import torch
 from torch import nn
 
-from . import Choice, Code, Number
+from ...studies import saturation
+from . import Code, Number, Open
 
 q1 = Number(
     31.0 / 13.3,
@@ -27,22 +30,24 @@ q1 = Number(
 
 
 def normalize(x, gamma, beta, eps=1e-5):
-    mean = x.mean(dim=0)
-    variance = x.var(dim=0, correction=0)
-    return gamma * (x - mean) / torch.sqrt(variance + eps) + beta
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    variance = x.var(dim=(0, 2, 3), correction=0, keepdim=True)
+    x_hat = (x - mean) / torch.sqrt(variance + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
 
 
 def _batches():
-    x = torch.randn(5, 3) * 2 + 1
+    x = torch.randn(5, 3, 2, 4) * 2 + 1
     x[:, 2] *= 0.05  # so small that eps counts
     yield x, torch.tensor([1.5, -0.5, 2.0]), torch.tensor([0.3, 2.0, -1.0]), 0.01
-    yield torch.randn(2, 4).T, torch.randn(2), torch.randn(2), 0.3
+    yield torch.randn(2, 2, 3, 3).transpose(2, 3), torch.randn(2), torch.randn(2), 0.3
 
 
-def _other(dim=0, correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
+def _other(dim=(0, 2, 3), correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
     def wrong(x, gamma, beta, eps):
         variance = x.var(dim=dim, correction=correction, keepdim=True)
-        return gamma * (x - x.mean(dim=dim, keepdim=True)) / spread(variance, eps) + beta
+        x_hat = (x - x.mean(dim=dim, keepdim=True)) / spread(variance, eps)
+        return gamma[:, None, None] * x_hat + beta[:, None, None]
 
     return wrong
 
@@ -51,14 +56,24 @@ def _eps_outside(variance, eps):
     return variance.sqrt() + eps
 
 
+def _constant(x, value):
+    return x.new_full((x.shape[1],), value)
+
+
 q2 = Code(
     normalize,
     _batches,
     {
         _other(correction=1): "the transform divides by m (correction=0); the unbiased variance, "
         "by m - 1, is for inference.",
-        _other(dim=1): "each feature is normalized over the images: take dim=0.",
-        _other(dim=(0, 1)): "each feature has a mean and a variance of its own: take dim=0.",
+        _other(dim=0): "that gives each position statistics of its own: take the mean over the "
+        "positions as well, dim=(0, 2, 3).",
+        _other(dim=(2, 3)): "that gives each image statistics of its own (instance norm): take the "
+        "mean over the images as well, dim=(0, 2, 3).",
+        _other(dim=(1, 2, 3)): "that normalizes each image over all its channels (layer norm): a "
+        "channel is normalized over images and positions, dim=(0, 2, 3).",
+        _other(dim=(0, 1, 2, 3)): "each channel has a mean and a variance of its own: leave "
+        "dimension 1 out.",
         _other(spread=lambda variance, eps: variance.sqrt()): "eps is missing: add it to the "
         "variance.",
         _other(spread=_eps_outside): "eps belongs to the variance, below the root, not to the "
@@ -68,18 +83,20 @@ q2 = Code(
         _other(spread=torch.add): "divide by the square root of the variance.",
         lambda x, gamma, beta, eps: normalize(x, beta, gamma, eps): "gamma and beta are swapped: "
         "gamma scales, beta shifts.",
-        lambda x, gamma, beta, eps: normalize(x, 1, 0, eps): "gamma and beta are missing.",
-        lambda x, gamma, beta, eps: gamma * normalize(x, 1, beta, eps): "scale first, then shift: "
-        "beta is not scaled.",
+        lambda x, gamma, beta, eps: normalize(x, _constant(x, 1), _constant(x, 0), eps): (
+            "gamma and beta are missing."
+        ),
+        lambda x, gamma, beta, eps: (
+            gamma[:, None, None] * normalize(x, _constant(x, 1), beta, eps)
+        ): "scale first, then shift: beta is not scaled.",
     },
-    "the values differ from Algorithm 1.",
+    "the values differ from the transform of section 3.2.",
     hints=(
-        "Over which dimension is a feature of a [N, C] batch normalized? torch's var divides by "
-        "N - 1 unless told otherwise.",
-        "Mean and variance over the images; divide by the root of the variance plus eps. What do "
-        "gamma and beta do last?",
+        "A channel has N x H x W values. Over which dimensions of [N, C, H, W] is the mean taken? "
+        "torch's var divides by m - 1 unless told otherwise.",
+        "keepdim=True keeps [1, C, 1, 1], which fits x. Which shape must gamma and beta have?",
     ),
-    because="Algorithm 1, in four lines:",
+    because="Algorithm 1, over images and positions:",
 )
 
 
@@ -161,32 +178,42 @@ q3 = Code(
     because="The scale goes into the weights, the rest into the bias:",
 )
 
-q4 = Number(
-    5,
-    {
-        20: "that is the deepest one with batch normalization: look at the other line.",
-        6: "the marks at 6 layers stand on the line of chance.",
-        (1, 2, 3, 4): "a deeper one still leaves the line of chance: follow the plain net's marks.",
-        (8, 10, 15): "there the plain net stands on the line of chance.",
-    },
-    "look where the line of the net without batch normalization meets the dotted one.",
-    hints=(
-        "The dotted line at 0.1 is chance. Which of the two nets comes down to it?",
-        "Read the depths on the horizontal axis: the last mark above the dotted line.",
-    ),
-    because="5 hidden layers: from 6 on, all seeds of the plain net stay at chance.",
-)
 
-q5 = Choice(
-    "training",
-    {
-        "eval": "in eval mode the statistics are fixed, and each image is answered by itself.",
-        "both": "in one of the modes the statistics are fixed numbers.",
-        "neither": "in one of the modes mean and variance are those of the batch.",
-    },
-    hints=(
-        "Where do mean and variance come from in each mode?",
-        "In one mode they come from the mini-batch, so from the other images as well.",
+def level():
+    return saturation.signal(gain=10.5, depth=40)
+
+
+q4 = Open(
+    level,
+    "the result of saturation.signal(gain, depth=40)",
+    (
+        (
+            lambda signal: len(signal.gradient),
+            lambda depth: depth == 40,
+            "your network has {} layers: give depth=40.",
+        ),
+        (
+            lambda signal: mean(signal.saturated),
+            lambda share: not 0 < share < 0.01,
+            "{:.1%} of its units are saturated: is that a plain network at a large gain?",
+        ),
+        (
+            lambda signal: signal.ratio,
+            lambda ratio: ratio >= 0.1,
+            "the first layer's gradient is {:.1g} of the last one's: it fades. Which weights fade?",
+        ),
+        (
+            lambda signal: signal.ratio,
+            lambda ratio: ratio <= 10,
+            "the first layer's gradient is {:.2g} times the last one's: the gradient grows on its "
+            "way. Try a gain between this one and one that fades.",
+        ),
     ),
-    because="'training': there the statistics are those of the mini-batch.",
+    hints=(
+        "Which gain was best for 20 layers in the figure? With more layers, is the gap wider?",
+        "Ratios multiply from layer to layer. Between a gain that fades and one that grows, halve "
+        "the distance, and halve it again.",
+    ),
+    because="At a gain of 10 or 11 the gradient arrives, and two thirds of the units are "
+    "saturated. The gap is narrow: at 9 it fades, at 14 it grows.",
 )

@@ -1,0 +1,180 @@
+"""Figures of what single tricks buy: the ladder, auxiliary heads, batch sizes, learning rates."""
+
+from collections.abc import Mapping
+from math import sqrt
+from statistics import mean, stdev
+
+from ..studies.comparison import CONTROL, Contest, by_batch_size
+from ..studies.experiment import Result
+from .style import (
+    BLUE,
+    ORANGE,
+    Picture,
+    Style,
+    in_style,
+    legend,
+    means,
+    styled,
+)
+
+HEADS = ("no heads", "heads")
+
+
+def summary(values: list[float], form: str = ".3f") -> str:
+    """Tell a mean and its standard error over the seeds."""
+    error = f" ± {stdev(values) / sqrt(len(values)):{form}}" if len(values) > 1 else ""
+    return f"{mean(values):{form}}{error}"
+
+
+@in_style
+def ladder(record: Contest, lowest: float = 0.7) -> Picture:
+    """Draw accuracy rung by rung, a mark for each seed, and the minutes of one core above.
+
+    Marks below `lowest` stand at the lower edge with their value beside them.
+    """
+    rungs = [name for name in record.contenders if name != CONTROL]
+    found = {name: [each.accuracy for each in record.of(name)] for name in rungs}
+    minutes = {name: mean(each.cpu_seconds for each in record.of(name)) / 60 for name in rungs}
+    control = [each.accuracy for each in record.of(CONTROL)]
+    figure = Picture(
+        14,
+        6.2,
+        "validation accuracy of each rung, mean and standard error, and minutes of one core: "
+        + "; ".join(f"{name} {summary(found[name])}, {minutes[name]:.1f} min" for name in rungs)
+        + (f". Control, {CONTROL}: {summary(control)}" if control else ""),
+        caption="Each rung keeps all that the rungs before it changed. Which step is the highest?",
+    )
+    axes = figure.subplots()
+    levels = [max(mean(found[name]), lowest) for name in rungs]
+    axes.stairs(levels, [n - 0.5 for n in range(len(rungs) + 1)], color=BLUE, lw=2, baseline=None)
+    top = max(max(values) for values in found.values())
+    above = top + 0.06 * (top - lowest)
+    for place, name in enumerate(rungs):
+        values = found[name]
+        shown = [max(value, lowest) for value in values]
+        axes.plot([place] * len(values), shown, "o", color=BLUE, alpha=0.6, ms=10, clip_on=False)
+        axes.text(place, above, f"{minutes[name]:.1f} min", ha="center", fontsize=13)
+        if min(values) < lowest:
+            low = " ".join(f"{value:.2f}" for value in sorted(values) if value < lowest)
+            axes.annotate(
+                f"{low}\n↓",
+                (place, lowest),
+                (0, 12),
+                textcoords="offset points",
+                ha="center",
+                fontsize=13,
+            )
+    if control:
+        at = rungs.index("batch normalization")
+        look: Style = {"color": ORANGE, "fillstyle": "none", "ms": 12, "mew": 2.5, "ls": ""}
+        label = "the same rung from Xavier's initialization"
+        axes.plot([at + 0.2] * len(control), control, marker="s", label=label, **look)
+        axes.legend(loc="lower right")
+    axes.set_xticks(range(len(rungs)), [_wrapped(name) for name in rungs])
+    axes.set(ylabel="validation accuracy", ylim=(lowest, top + 0.14 * (top - lowest)))
+    axes.grid(alpha=0.3, axis="y")
+    return figure
+
+
+def _wrapped(name: str) -> str:
+    return name.replace(", ", ",\n") if ", " in name else name.replace(" ", "\n")
+
+
+@in_style
+def heads(record: Result) -> Picture:
+    """Draw what auxiliary heads do to accuracy and to the first layer's gradient before training.
+
+    A row for each kind of network, a mark for each seed without heads and one with.
+    """
+    kinds = list(dict.fromkeys(name.rpartition(", ")[0] for name in record.variants))
+    figure = Picture(
+        14,
+        1.6 + 1.1 * len(kinds),
+        caption="Do the filled marks lie to the right of the hollow ones?",
+    )
+    left, right = figure.subplots(1, 2, sharey=True)
+    parts = []
+    for row, kind in enumerate(kinds):
+        pairs = {name: record.of(f"{kind}, {name}") for name in HEADS}
+        told = []
+        for (name, trainings), style in styled(pairs.items()):
+            if not trainings:
+                continue
+            place = row + (0.16 if name == "heads" else -0.16)
+            look = {"color": style["color"], "marker": style["marker"], "ls": "", "ms": 10}
+            look["fillstyle"] = "full" if name == "heads" else "none"
+            ends = [each.last for each in trainings]
+            gradients = [each.layers[0]["gradient"] for each in trainings]
+            label = name if row == 0 else None
+            left.plot(ends, [place] * len(ends), **look, label=label)
+            right.plot(gradients, [place] * len(gradients), **look)
+            told.append(f"{name} {summary(ends)} and {mean(gradients):.2g}")
+        parts.append(f"{kind}: {', '.join(told)}")
+    left.set_yticks(range(len(kinds)), kinds)
+    left.set(xlabel="validation accuracy at the end", ylim=(len(kinds) - 0.5, -0.5))
+    right.set(xlabel="gradient at conv1 before training, RMS", xscale="log")
+    for axes in (left, right):
+        axes.grid(alpha=0.3, axis="x")
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.description = (
+        "validation accuracy at the end, mean and standard error over the seeds, and the gradient "
+        f"at the first layer before training: {'; '.join(parts)}"
+    )
+    return figure
+
+
+@in_style
+def batch_sizes(record: Contest) -> Picture:
+    """Draw accuracy against the batch size in training, a mark for each seed."""
+    found = {kind: points for kind, points in by_batch_size(record).items() if points}
+    ends = "; ".join(
+        f"{kind} " + ", ".join(f"{summary(values)} at {size}" for size, values in points.items())
+        for kind, points in found.items()
+    )
+    figure = Picture(
+        13,
+        5.4,
+        f"validation accuracy by batch size, mean and standard error over the seeds: {ends}",
+        caption="All saw the same number of images. How small may a batch be?",
+    )
+    axes = figure.subplots()
+    means(axes, found, xlabel="images in a batch", ylabel="validation accuracy")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda size, _: f"{size:g}")
+    legend(axes)
+    return figure
+
+
+@in_style
+def best_and_late(results: Mapping[str, Result], last: int = 10, lowest: float = 0.8) -> Picture:
+    """Draw for each variant the best evaluation and the mean of the last ones, over the seeds.
+
+    A best of many is lucky, the more so the noisier the evaluations are. Variants whose mean at the
+    end is below `lowest` are named, and not drawn.
+    """
+    found = {name: result.of(name) for result in results.values() for name in result.variants}
+    late = {name: [each.late(last) for each in group] for name, group in found.items()}
+    best = {name: [each.best for each in group] for name, group in found.items()}
+    drawn = [name for name in found if mean(late[name]) >= lowest]
+    below = [name for name in found if name not in drawn]
+    figure = Picture(
+        13,
+        2.2 + 0.62 * len(drawn),
+        f"best evaluation, and mean of the last {last}, mean and standard error over the seeds: "
+        + "; ".join(f"{name} {summary(best[name])}, {summary(late[name])}" for name in found),
+        caption="How much of the best is luck?",
+    )
+    axes = figure.subplots()
+    measures = (("best evaluation", best, -0.15), (f"mean of the last {last}", late, 0.15))
+    for (label, values, shift), style in styled(measures):
+        mark = {"color": style["color"], "marker": style["marker"], "ls": "", "ms": 10}
+        for row, name in enumerate(drawn):
+            place = [row + shift] * len(values[name])
+            axes.plot(values[name], place, **mark, alpha=0.7, label=label if row == 0 else None)
+    axes.set_yticks(range(len(drawn)), drawn)
+    axes.set(xlabel="validation accuracy, one mark per seed", ylim=(len(drawn) - 0.5, -0.5))
+    if below:
+        axes.set_title(f"below {lowest:g} at the end: {'; '.join(below)}", fontsize=13)
+    axes.grid(alpha=0.3, axis="x")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure

@@ -1,0 +1,301 @@
+"""Comparisons of recipes: networks trained by `fit`, each by its own recipe, with several seeds."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from itertools import product
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+from .. import data
+from ..evaluate import accuracy
+from ..machine import usable_cores, using_threads
+from ..models.blocks import Norm, he_initialize, xavier_initialize
+from ..train import Diverged, Epoch, Precision, Recipe, describe, fit
+from .experiment import NORMALIZED, narrow_googlenet
+from .reduction import narrow_net
+from .study import Study, Unit
+
+
+class Contender(NamedTuple):
+    """A network, made by `build()`, and the recipe by which it learns."""
+
+    name: str
+    recipe: Recipe
+    build: Callable[[], nn.Module]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One contender trained with one seed.
+
+    `accuracies` are those on the validation images after each pass, fractions of 1; a training
+    `diverged` whose loss was no number. `cpu_seconds` are summed over all cores, so that another
+    program beside it adds little.
+    """
+
+    contender: str
+    seed: int
+    parameters: int
+    accuracies: tuple[float, ...]
+    train_accuracies: tuple[float, ...]
+    diverged: bool
+    cpu_seconds: float
+
+    @property
+    def unit(self) -> Unit:
+        return self.contender, self.seed
+
+    @property
+    def accuracy(self) -> float:
+        """The accuracy at the end; that of a guess among ten classes if the training diverged."""
+        return 0.1 if self.diverged else self.accuracies[-1]
+
+    def __str__(self) -> str:
+        end = ", diverged" if self.diverged else ""
+        return (
+            f"{self.contender}, seed {self.seed}: validation accuracy {self.accuracy:.4f}{end}, "
+            f"{self.cpu_seconds:.0f} s of one core"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """The trainings of a comparison that are done."""
+
+    title: ClassVar[str] = "a comparison of recipes"
+    settings: dict
+    environment: dict
+    trainings: tuple[Trained, ...]
+
+    @property
+    def contenders(self) -> list[str]:
+        return list(dict.fromkeys(each.contender for each in self.trainings))
+
+    def of(self, contender: str) -> list[Trained]:
+        """Return the trainings of a contender, by seed."""
+        chosen = [each for each in self.trainings if each.contender == contender]
+        return sorted(chosen, key=lambda each: each.seed)
+
+
+@dataclass(frozen=True)
+class Comparison(Study):
+    """Every contender with every seed, on all training images or on some of the sample.
+
+    `clean` asks for the training accuracy after each pass, in eval mode and without augmentation,
+    not while the network learns. `val_images` are the first N validation images; None: all.
+    """
+
+    record: ClassVar[type] = Contest
+    name: str
+    about: str
+    contenders: tuple[Contender, ...]
+    seeds: tuple[int, ...]
+    sample: int | None = None
+    clean: bool = False
+    val_images: int | None = None
+
+    def settings(self) -> dict[str, Any]:
+        recipes = {
+            each.name: asdict(replace(each.recipe, name="", seed=0)) for each in self.contenders
+        }
+        chosen = {name: getattr(self, name) for name in ("name", "sample", "clean", "val_images")}
+        return chosen | {"recipes": recipes}
+
+    def environment(self) -> dict[str, Any]:
+        with using_threads(usable_cores()):
+            precision = Precision("float32", "channels_last")
+            return describe(torch.device("cpu"), precision, *self.images())
+
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        """Load the images to learn from, and those to validate on."""
+        val_set = TensorDataset(*data.fashion_mnist("val")[: self.val_images])
+        return data.fashion_mnist("train", sample=self.sample), val_set
+
+    def units(self) -> list[Unit]:
+        return list(product((each.name for each in self.contenders), self.seeds))
+
+    def measure(self, unit: Unit) -> Trained:
+        return self.train(self.build(unit), unit)
+
+    def contender(self, unit: Unit) -> Contender:
+        (chosen,) = (each for each in self.contenders if each.name == unit[0])
+        return chosen
+
+    def build(self, unit: Unit) -> nn.Module:
+        """Make the network of a unit; the caller's random state is left alone."""
+        with torch.random.fork_rng():
+            torch.manual_seed(unit[1])
+            return self.contender(unit).build()
+
+    def train(self, model: nn.Module, unit: Unit) -> Trained:
+        """Train the network of a unit in place."""
+        name, seed = unit
+        train_set, val_set = self.images()
+        learned: list[float] = []
+
+        def after_pass(epoch: Epoch) -> None:
+            learned.append(accuracy(model, train_set) if self.clean else epoch.train_accuracy)
+
+        recipe = replace(self.contender(unit).recipe, seed=seed)
+        start = time.process_time()
+        try:
+            run = fit(model, train_set, val_set, recipe, on_epoch_end=after_pass)
+            diverged = False
+        except Diverged as error:
+            run, diverged = error.run, True
+        return Trained(
+            name,
+            seed,
+            sum(p.numel() for p in model.parameters()),
+            tuple(epoch.val_accuracy for epoch in run.epochs),
+            tuple(round(each, 5) for each in learned),
+            diverged,
+            round(time.process_time() - start, 1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Trained):
+    """One contender trained with one seed, and the `rows` that the network answered."""
+
+    rows: tuple[dict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Contest):
+    """The trainings of an inquiry that are done."""
+
+    title: ClassVar[str] = "an inquiry into trained networks"
+    trainings: tuple[Asked, ...]
+
+    @property
+    def rows(self) -> list[dict]:
+        """All answers, with the contender and the seed, for pandas or a figure."""
+        return [
+            {"contender": each.contender, "seed": each.seed, **row}
+            for each in self.trainings
+            for row in each.rows
+        ]
+
+    def values(self, column: str, **where: Any) -> list[Any]:
+        """Return a column of the rows that agree with `where`: values("accuracy", shift=2)."""
+        return [
+            row[column]
+            for row in self.rows
+            if all(row[name] == value for name, value in where.items())
+        ]
+
+
+@dataclass(frozen=True)
+class Inquiry(Comparison):
+    """A comparison that also asks each network: `ask(model, validation images)` gives rows.
+
+    It asks after the training. With `untrained` it asks before as well, and every row says when:
+    trained, true or false.
+    """
+
+    record: ClassVar[type] = Answers
+    ask: Callable[[Any, TensorDataset], list[dict]] = field(kw_only=True)
+    untrained: bool = False
+
+    def measure(self, unit: Unit) -> Asked:
+        model = self.build(unit)
+        val_set = self.images()[1]
+        rows = []
+        if self.untrained:
+            rows += [{"trained": False} | row for row in self.ask(model, val_set)]
+        trained = self.train(model, unit)
+        rows += [{"trained": True} | row for row in self.ask(model, val_set)]
+        values = {each.name: getattr(trained, each.name) for each in fields(trained)}
+        return Asked(**values, rows=tuple(rows))
+
+
+# The ladder: each rung changes one thing, and keeps what the rungs below it changed.
+
+FIRST = Recipe("ladder", epochs=2, batch_size=128, learning_rate=0.1)
+CYCLED = replace(FIRST, momentum=0.9, schedule="one-cycle")
+AUGMENTED = replace(CYCLED, flip=True, translate=2)
+AVERAGED = replace(AUGMENTED, ema_decay=0.99)
+CONTROL = "Xavier, batch normalization"  # off the ladder: the third rung without the second
+
+
+def started(initialize: Callable, norm: Norm = None, width: float = 0.0625) -> nn.Module:
+    """Make GoogLeNet for 28x28 pixels with a sixteenth of the channels, initialized in that way."""
+    return initialize(narrow_googlenet(norm=norm, width=width))
+
+
+BEFORE = partial(started, he_initialize, nn.BatchNorm2d)
+LADDER = Comparison(
+    "ladder",
+    "What each trick gains in two passes over all images, one change at a time "
+    "(24 trainings, 45 minutes).",
+    (
+        Contender("Xavier, SGD", FIRST, partial(started, xavier_initialize)),
+        Contender("He", FIRST, partial(started, he_initialize)),
+        Contender("batch normalization", FIRST, BEFORE),
+        Contender("momentum, one-cycle", CYCLED, BEFORE),
+        Contender("augmentation", AUGMENTED, BEFORE),
+        Contender("weight averaging", AVERAGED, BEFORE),
+        Contender("twice the width", AVERAGED, NORMALIZED),
+        Contender(CONTROL, FIRST, partial(started, xavier_initialize, nn.BatchNorm2d)),
+    ),
+    seeds=(0, 1, 2),
+)
+
+# The batch size in training: the same images seen, in more steps or fewer.
+
+BATCH_SIZES = (2, 4, 8, 16, 32, 64, 128)
+SIZES_OF_CONTROL = (2, 8, 32, 128)
+BASE = Recipe("batch size", epochs=4, batch_size=32, learning_rate=0.05, momentum=0.9)
+KINDS = ("BN, scaled rate", "BN, one rate", "group norm, scaled rate")
+
+
+def group_norm(channels: int) -> nn.Module:
+    """Make the normalization by groups of four channels of one image: the batch plays no part."""
+    return nn.GroupNorm(channels // 4, channels)
+
+
+def small_net(norm: Norm) -> nn.Module:
+    """Make a net of two convolutions and two Inception blocks for 28x28 pixels."""
+    return narrow_net(16, bypass=True, norm=norm)
+
+
+def contender_of(kind: str, size: int) -> Contender:
+    """Return the contender of a batch size; a scaled rate is in proportion to it."""
+    rate = BASE.learning_rate * (size / BASE.batch_size if kind.endswith("scaled rate") else 1)
+    norm = nn.BatchNorm2d if kind.startswith("BN") else group_norm
+    recipe = replace(BASE, batch_size=size, learning_rate=rate)
+    return Contender(f"{kind}, {size}", recipe, partial(small_net, norm))
+
+
+BATCHES = Comparison(
+    "batch-size",
+    "How small a batch batch normalization can learn from, with group norm as a control "
+    "(90 trainings, 50 minutes).",
+    tuple(
+        contender_of(kind, size)
+        for kind in KINDS
+        for size in (BATCH_SIZES if kind.startswith("BN") else SIZES_OF_CONTROL)
+    ),
+    seeds=(0, 1, 2, 3, 4),
+    sample=5000,
+)
+
+COMPARISONS = {each.name: each for each in (LADDER, BATCHES)}
+
+
+def by_batch_size(result: Contest) -> dict[str, dict[int, list[float]]]:
+    """Sort the accuracies of the study "batch-size" by kind and size of the batch."""
+    return {
+        kind: {
+            size: [each.accuracy for each in found]
+            for size in BATCH_SIZES
+            if (found := result.of(f"{kind}, {size}"))
+        }
+        for kind in KINDS
+    }
