@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_course import train
-from inception_course.lessons.exercises import ch03, ch05, ch07
+from inception_course.lessons.exercises import ch04, ch06, ch09
 from inception_course.studies import saturation
 
 
@@ -54,20 +54,20 @@ def folded_in_place(linear, norm):
 
 
 def wiping_the_norm(linear, norm):
-    folded = ch05.fold(linear, norm)
+    folded = ch06.fold(linear, norm)
     norm.reset_running_stats()
     return folded
 
 
 def leaving_eval(linear, norm):
     norm.train()
-    return ch05.fold(linear, norm)
+    return ch06.fold(linear, norm)
 
 
 def folded_in_double(linear, norm):
     """Copy into double precision whatever the layer was."""
     linear, norm = copy.deepcopy(linear).double(), copy.deepcopy(norm).double()
-    folded = ch05.fold(linear, norm).double()
+    folded = ch06.fold(linear, norm).double()
     folded.weight.data = (
         linear.weight * (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None]
     )
@@ -75,11 +75,11 @@ def folded_in_double(linear, norm):
 
 
 def boxes_off_by_a_fraction(square, size):
-    return [(left + 0.9, *others) for left, *others in ch07.five_boxes(square, size)]
+    return [(left + 0.9, *others) for left, *others in ch09.five_boxes(square, size)]
 
 
 def for_this_square_alone(square, size):
-    return ch07.five_boxes((64, 0, 320, 256), 224)
+    return ch09.five_boxes((64, 0, 320, 256), 224)
 
 
 def step_on_all(model, optimizer, parts):
@@ -133,26 +133,26 @@ WRONG = {
     "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
     "ch01.q4": [(10, "rows 0"), (1 / 12, "inverse")],
     "ch01.q5": [(lambda image: image, "image, crop")],
-    "ch02.q1": [
+    "ch03.q1": [
         (lambda weights, inputs, rate: weights.add_(rate), "changed `weights`"),
         (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
         (lambda weights, inputs, rate: weights / weights.norm(), "differ"),
     ],
-    "ch02.q2": [
+    "ch03.q2": [
         (1.2, "between 0 and 1"),
         (1 / 3, "Where do most strangers lie"),
         (0.5, "Where do most strangers lie"),
         (2 / 3, "too far right"),
         ("high", "a threshold, a number"),
     ],
-    "ch02.q3": [
+    "ch03.q3": [
         (0.36, "that is block 3a"),
         (0.59, "the part that is zero"),
         (0.2, "fills one"),
         ("a third", "wants a number"),
     ],
-    "ch02.q4": [(32, "all of its entries"), (18.432, "thousands"), (18_400, "close")],
-    "ch02.q5": [
+    "ch03.q4": [(32, "all of its entries"), (18.432, "thousands"), (18_400, "close")],
+    "ch03.q5": [
         ((18, 84, 108), "contains the 3x3"),
         ((18, 66, 24), "108 of 120"),
         ((40, 40, 40), "ignore the curve"),
@@ -161,17 +161,17 @@ WRONG = {
         ((20, 100), "three widths"),
         (20, "three numbers in a tuple; you gave 20"),
     ],
-    "ch03.q1": [
+    "ch04.q1": [
         (lambda maps, weight, bias: maps @ weight.T, "stops at"),
         (lambda maps, weight, bias: convolved(maps, weight, bias).tolist(), "this is a list of 2"),
     ],
-    "ch03.q2": [(1, "channels in x"), (193.536, "thousands")],
-    "ch03.q3": [
+    "ch04.q2": [(1, "channels in x"), (193.536, "thousands")],
+    "ch04.q3": [
         (always_3a, "right for c_in 192, one 64"),
-        (lambda *row: ch03.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
+        (lambda *row: ch04.block_weights(*row) + 1, "should be 163,328, and yours is 163,329"),
     ],
-    "ch03.q4": [("all", "choose"), ("3", "choose")],
-    "ch03.q5": [
+    "ch04.q4": [("all", "choose"), ("3", "choose")],
+    "ch04.q5": [
         ((64, 96, 128, 16, 32, 32), "163,328 weights"),
         ((64, 32, 96, 16, 32, 32), "224 channels come out"),
         ((160, 8, 32, 8, 32, 32), "only 64 channels come from windows"),
@@ -179,23 +179,23 @@ WRONG = {
         ((96, 96, 32, 32), "you give 4"),
         ("narrow", "six widths in a tuple"),
     ],
-    "ch04.q1": [
+    "ch05.q1": [
         (lambda x, branches: [branch(x) for branch in branches], "one tensor, as torch.cat makes"),
         (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
     ],
-    "ch04.q2": [(840, "add what"), (0.528, "thousands")],
-    "ch04.q3": [(847, "in K"), (867, "thousands"), (1_000, "sum")],
-    "ch04.q4": [("5c", "choose"), (4, "choose")],
-    "ch04.q5": [
+    "ch05.q2": [(840, "add what"), (0.528, "thousands")],
+    "ch05.q3": [(847, "in K"), (867, "thousands"), (1_000, "sum")],
+    "ch05.q4": [("5c", "choose"), (4, "choose")],
+    "ch05.q5": [
         (lambda main, aux, labels: main, "a number is wanted"),
     ],
-    "ch05.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
-    "ch05.q2": [
-        (lambda *arguments: ch05.normalize(*arguments)[:, :1], "shape [5, 3, 2, 4]"),
-        (lambda *arguments: ch05.normalize(*arguments).tolist(), "a tensor is wanted"),
+    "ch06.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
+    "ch06.q2": [
+        (lambda *arguments: ch06.normalize(*arguments)[:, :1], "shape [5, 3, 2, 4]"),
+        (lambda *arguments: ch06.normalize(*arguments).tolist(), "a tensor is wanted"),
         (centered_in_place, "the values are right, but your function changed `x`"),
     ],
-    "ch05.q3": [
+    "ch06.q3": [
         (lambda linear, norm: nn.Sequential(linear, norm), "one nn.Linear is wanted"),
         (lambda linear, norm: linear.weight, "one nn.Linear is wanted, and this is a tensor"),
         (folded_in_place, "changed `linear`"),
@@ -203,35 +203,35 @@ WRONG = {
         (leaving_eval, "changed `norm`"),
         (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
     ],
-    "ch05.q4": [
+    "ch06.q4": [
         (saturation.signal(8, depth=20), "has 20 layers"),
         (saturation.signal(10, depth=40, norm=nn.BatchNorm1d), "is that a plain network"),
         (saturation.signal(4, depth=40), "it fades"),
         (saturation.signal(16, depth=40), "the gradient grows"),
         (10, "the result of saturation.signal"),
     ],
-    "ch06.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
-    "ch06.q2": [(lambda batches: 0.5, "largest logit")],
-    "ch06.q3": [(4.69, "thousands"), (5000, "round up")],
-    "ch06.q4": [
+    "ch08.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
+    "ch08.q2": [(lambda batches: 0.5, "largest logit")],
+    "ch08.q3": [(4.69, "thousands"), (5000, "round up")],
+    "ch08.q4": [
         (run_of(0.9, images=5000), "learned from 5,000 images"),
         (run_of(0.9, epochs=3), "made 3 passes"),
         (run_of(0.9, ema_decay=0.99), "averages the weights"),
         (run_of(0.4), "ends at 0.400"),
         (0.7, "the run that train.fit gives"),
     ],
-    "ch07.q1": [(12, "which factor"), (-48, "sign")],
-    "ch07.q2": [
+    "ch09.q1": [(12, "which factor"), (-48, "sign")],
+    "ch09.q2": [
         (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
         (for_this_square_alone, "wrong for another input"),
         (lambda square, size: 5, "boxes, each of four numbers, is wanted, and this is 5"),
     ],
-    "ch07.q3": [
+    "ch09.q3": [
         (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds floats"),
         (lambda logits: torch.zeros(4, 1).long(), "the shape [4], and yours [4, 1]"),
     ],
-    "ch07.q4": [(1, "images x networks x views"), (2.8, "images")],
-    "ch07.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],
+    "ch09.q4": [(1, "images x networks x views"), (2.8, "images")],
+    "ch09.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],
 }  # fmt: skip
 
 RIGHT = {
@@ -246,40 +246,40 @@ RIGHT = {
     "ch00.q5": [0.08, "0.07", "9 %", 1 / 11],
     "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
     "ch01.q2": [popping],
-    "ch02.q1": [
+    "ch03.q1": [
         lambda weights, inputs, rate: (
             weights
             + rate * ((inputs @ weights) @ inputs - (inputs @ weights).norm() ** 2 * weights)
             / len(inputs)
         ),
     ],
-    "ch02.q2": [0.56, "0.6", 0.6],
-    "ch02.q3": [0.41, "41 %", "0.409", 4256 / 10_400],
-    "ch02.q5": [[20, 73, 27], "20, 73, 27", "(20,73,27)", np.array([20.0, 73.3, 26.7])],
-    "ch03.q1": [
+    "ch03.q2": [0.56, "0.6", 0.6],
+    "ch03.q3": [0.41, "41 %", "0.409", 4256 / 10_400],
+    "ch03.q5": [[20, 73, 27], "20, 73, 27", "(20,73,27)", np.array([20.0, 73.3, 26.7])],
+    "ch04.q1": [
         convolved,
         lambda maps, weight, bias: (
             torch.einsum("bchw,oc->bohw", maps, weight) + bias[:, None, None]
         ),
     ],
-    "ch03.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
-    "ch03.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
-    "ch04.q1": [joined_in_a_loop],
-    "ch04.q5": [
+    "ch04.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
+    "ch04.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
+    "ch05.q1": [joined_in_a_loop],
+    "ch05.q5": [
         lambda main, aux, labels: (
             F.cross_entropy(main, labels)
             + sum(0.3 * F.nll_loss(a.log_softmax(1), labels) for a in aux)
         ).item(),
     ],
-    "ch05.q2": [batch_norm],
-    "ch05.q3": [folded_in_double],
-    "ch05.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
-    "ch06.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
-    "ch06.q5": [step_on_all, step_that_clears_up],
-    "ch06.q2": [
+    "ch06.q2": [batch_norm],
+    "ch06.q3": [folded_in_double],
+    "ch06.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
+    "ch08.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
+    "ch08.q5": [step_on_all, step_that_clears_up],
+    "ch08.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],
-    "ch07.q2": [lambda *given: torch.tensor(ch07.five_boxes(*given)).flip(0).tolist()],
-    "ch07.q3": [lambda logits: ch07.answer(logits).tolist()],
-    "ch07.q5": ["underconfident", "too-little", "too_little"],
+    "ch09.q2": [lambda *given: torch.tensor(ch09.five_boxes(*given)).flip(0).tolist()],
+    "ch09.q3": [lambda logits: ch09.answer(logits).tolist()],
+    "ch09.q5": ["underconfident", "too-little", "too_little"],
 }  # fmt: skip

@@ -19,17 +19,17 @@ CODE = {
     return (rows @ weight.T + bias).permute(0, 3, 1, 2)
 
 
-ch03.q1.check(one_by_one)""",
-    "q2": "ch03_q2 = 15872\nch03.q2.check(ch03_q2)",
+ch04.q1.check(one_by_one)""",
+    "q2": "ch04_q2 = 15872\nch03.q2.check(ch04_q2)",
     "q3": """def block_weights(c_in, one, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, project):
     three = c_in * reduce_3x3 + 9 * reduce_3x3 * conv_3x3
     five = c_in * reduce_5x5 + 25 * reduce_5x5 * conv_5x5
     return c_in * one + three + five + c_in * project
 
 
-ch03.q3.check(block_weights)""",
-    "q4": "ch03_q4 = '3x3'\nch03.q4.check(ch03_q4)",
-    "q5": "ch03_q5 = 'double'\nch03.q5.check(ch03_q5)",
+ch04.q3.check(block_weights)""",
+    "q4": "ch04_q4 = '3x3'\nch03.q4.check(ch04_q4)",
+    "q5": "ch04_q5 = 'double'\nch03.q5.check(ch04_q5)",
 }
 SUBMISSIONS = {"empty": (), "half": ("q1", "q2"), "right": CODE}
 
@@ -57,7 +57,7 @@ def answer(path, answered):
     lecture = nbformat.read(path, as_version=4)
     for cell in lecture.cells:
         for question in answered:
-            if f"ch03.{question}.check(" in cell.source and "nbgrader" not in cell.metadata:
+            if f"ch04.{question}.check(" in cell.source and "nbgrader" not in cell.metadata:
                 cell.source = CODE[question]
     return lecture
 

@@ -21,7 +21,7 @@ from inception_course.lessons.exercises import (
     Open,
     Solution,
     ch01,
-    ch06,
+    ch08,
 )
 from inception_course.lessons.exercises.answers import number
 from inception_course.train import Epoch
@@ -253,9 +253,9 @@ def test_the_last_hint_is_not_the_answer(name):
 
 
 def test_a_solution_in_code_shows_its_source():
-    assert "optimizer.step()" in repr(ch06.q5.solution())
-    assert repr(ch06.q1.solution()).startswith("ln(10) = 2.303")
-    assert isinstance(ch06.q1.solution(), Solution)
+    assert "optimizer.step()" in repr(ch08.q5.solution())
+    assert repr(ch08.q1.solution()).startswith("ln(10) = 2.303")
+    assert isinstance(ch08.q1.solution(), Solution)
 
 
 @pytest.mark.parametrize("name", of(Code))
@@ -295,9 +295,9 @@ def test_answers_are_what_the_package_counts_and_measures():
     )
     counted = {
         "ch00.q3": alexnet.parameters / googlenet.parameters,
-        "ch02.q2": hebbian.recover(ones=20)[0].exact,
-        "ch04.q2": googlenet["4d"].output[0],
-        "ch04.q3": googlenet["4e"].weights,
+        "ch03.q2": hebbian.recover(ones=20)[0].exact,
+        "ch05.q2": googlenet["4d"].output[0],
+        "ch05.q3": googlenet["4e"].weights,
     }
     for name, count in counted.items():
         assert EXERCISES[name].check(count).passed, name

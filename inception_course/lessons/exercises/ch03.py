@@ -1,162 +1,188 @@
-"""Exercises of notebook 03: the 1x1 convolution."""
+"""Exercises of notebook 03: Hebb, correlation and sparsity."""
+
+from functools import lru_cache
 
 import torch
 from torch.nn import functional as F
 
-from . import Choice, Code, Number, Open
-from .answers import numbers
+from ...hebbian import hebb, recover
+from . import Code, Number, Open
+from .answers import number, numbers
 
 
-def one_by_one(maps, weight, bias):
-    rows = maps.permute(0, 2, 3, 1)  # [B, H, W, C]
-    return (rows @ weight.T + bias).permute(0, 3, 1, 2)
+def oja_batch(weights, inputs, rate):
+    outputs = inputs @ weights  # [B]
+    growth = (outputs.unsqueeze(1) * inputs).mean(dim=0)
+    decay = outputs.square().mean() * weights
+    return weights + rate * (growth - decay)
+
+
+def _plain(weights, inputs, rate):
+    return hebb(weights.unsqueeze(0), inputs, rate)[0]
+
+
+def _one_by_one(weights, inputs, rate):
+    for image in inputs.split(1):
+        weights = oja_batch(weights, image, rate)
+    return weights
+
+
+def _first_power(weights, inputs, rate):
+    return _plain(weights, inputs, rate) - rate * (inputs @ weights).mean() * weights
 
 
 q1 = Code(
-    one_by_one,
+    oja_batch,
     lambda: (
-        (torch.randn(2, 4, 3, 5), torch.randn(6, 4), torch.randn(6)),
-        (torch.randn(7, 2, 1, 3).permute(2, 3, 0, 1), torch.randn(3, 2).T, torch.randn(2)),
+        (torch.randn(4), torch.randn(6, 4), 0.1),
+        (torch.randn(7), torch.randn(7, 3).T, 0.03),
     ),
     {
-        lambda maps, weight, bias: one_by_one(maps, weight, 0): "the bias is missing: one number "
-        "for each output channel, at every position.",
-        lambda *given: one_by_one(*given).permute(0, 2, 3, 1): "the channels are last: bring them "
-        "back to dimension 1, as [B, c_out, H, W].",
-        lambda *given: (
-            one_by_one(*given).permute(0, 2, 3, 1).reshape(one_by_one(*given).shape)
-        ): "reshape mixes channels and positions; permute moves a dimension.",
-        lambda *given: one_by_one(*given).relu(): "there is an activation in it; the convolution "
-        "itself is linear.",
-        lambda maps, weight, bias: F.linear(maps.mean(dim=(2, 3)), weight, bias): "that averages "
-        "over the positions; a 1x1 convolution answers at each of them.",
-    },
-    "every output channel is a sum over input channels at one position, plus its bias.",
-    hints=(
-        "Bring the channels to the last dimension: then each position is a row with 4 numbers.",
-        "A linear layer on the rows, rows @ weight.T, and its bias. Where must the channels be in "
-        "the end?",
-    ),
-    because="A linear layer on the channels of every pixel:",
-)
-
-q2 = Number(
-    193_536,
-    {
-        2_662_400: "that is the 5x5 on all 832 channels; here a 1x1 reduces them to 48 first.",
-        153_600: "that is the 5x5 alone; the reduction has weights too.",
-        39_936: "that is the reduction alone; the 5x5 follows.",
-        193_712: "that counts the 176 biases as well; the question asks for weights.",
-        9_483_264: "that is the multiply-adds on 7x7 positions; weights do not depend on the map.",
-        2_702_336: "the 5x5 works on the 48 reduced channels, not on 832.",
-        (46_080, 70_656): "a 5x5 window has 25 positions.",
-        15_872: "that is block 3a.",
-    },
-    "weights of a convolution: channels in x channels out x window height x window width.",
-    hints=(
-        "Two convolutions: 1x1 from 832 to 48 channels, then 5x5 from 48 to 128.",
-        "The first has 832 * 48 weights. Which channels enter the second, and how large is its "
-        "window?",
-    ),
-    because="832 * 48 + 25 * 48 * 128 = 193,536; without the reduction 2,662,400.",
-)
-
-
-def block_weights(c_in, one, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_projection):
-    return (
-        c_in * (one + reduce_3x3 + reduce_5x5 + pool_projection)
-        + 9 * reduce_3x3 * conv_3x3
-        + 25 * reduce_5x5 * conv_5x5
-    )
-
-
-def _counted(reductions=1, three=9, five=25, pool=1, biases=0):
-    return lambda c_in, one, r3, c3, r5, c5, projection: (
-        c_in * (one + reductions * (r3 + r5) + pool * projection)
-        + three * r3 * c3
-        + five * r5 * c5
-        + biases * (one + r3 + c3 + r5 + c5 + projection)
-    )
-
-
-q3 = Code(
-    block_weights,
-    lambda: (
-        (192, 64, 96, 128, 16, 32, 32),  # 3a
-        (832, 384, 192, 384, 48, 128, 128),  # 5b
-        (7, 5, 3, 11, 2, 13, 17),
-    ),
-    {
-        _counted(pool=0): "the pool projection is missing: it is a 1x1 on all input channels.",
-        _counted(reductions=0): "the two reductions have weights as well.",
-        _counted(five=9): "a 5x5 window has 25 positions, not 9.",
-        _counted(three=3, five=5): "a window has positions in both directions: 9 and 25.",
-        _counted(pool=9): "a pooling has no weights; the projection after it is a 1x1.",
-        _counted(biases=1): "leave the biases out.",
-        lambda c_in, one, r3, c3, r5, c5, pool: c_in * (one + pool + 9 * c3 + 25 * c5): (
-            "3x3 and 5x5 work on the reduced channels."
+        _plain: "that is plain Hebb: the decay is missing, and the weights will explode.",
+        lambda weights, inputs, rate: oja_batch(weights, inputs, rate * len(inputs)): (
+            "take the mean over the batch, or the step grows with the batch."
         ),
+        _first_power: "the decay takes the square of the output, so that it is never negative.",
+        lambda weights, inputs, rate: oja_batch(weights, inputs, -rate): "growth is added and "
+        "decay subtracted; yours is the other way round.",
+        lambda weights, inputs, rate: oja_batch(weights, inputs, rate) - weights: "that is the "
+        "change of the weights; return the new weights.",
+        lambda weights, inputs, rate: oja_batch(weights, inputs.mean(0, keepdim=True), rate): (
+            "take the mean of the products, which is not the product of the means."
+        ),
+        _one_by_one: "all images of the batch meet the same weights: one step, not one per image.",
+        lambda *arguments: F.normalize(_plain(*arguments), dim=0): "that divides by the length; "
+        "Oja's decay keeps it near 1 without a division.",
     },
-    "add channels in x channels out x window area, for six convolutions.",
+    "the new weights differ from those of Oja's rule.",
     hints=(
-        "Four 1x1 convolutions work on all c_in channels. Which two do not?",
-        "The 3x3 and the 5x5 see what their reductions left; their windows have 9 and 25 "
-        "positions.",
+        "outputs = inputs @ weights. Hebb's growth is the mean of output times input.",
+        "The decay pulls the weights back, the more the larger the squared outputs are. Which sign "
+        "has it?",
     ),
-    because="Four 1x1 on what enters, a 3x3 and a 5x5 on what was reduced:",
+    because="Hebb's growth, minus the mean squared output times the weights:",
 )
 
-q4 = Choice(
-    "3x3",
+
+@lru_cache
+def _with(threshold):
+    """Recover the crowded network of exercise 2."""
+    (recovery,) = recover(n=400, degree=8, ones=80, samples=8000, threshold=threshold)
+    return recovery
+
+
+q2 = Open(
+    0.58,
+    "a threshold, a number from 0 to 1",
+    (
+        (
+            lambda threshold: threshold + 0,
+            lambda threshold: 0 < threshold < 1,
+            "{:g} is no part of what a common parent causes: choose a number between 0 and 1.",
+        ),
+        (
+            lambda threshold: _with(threshold).precision,
+            lambda precision: precision > 0.3,
+            "only {:.1%} of the pairs above your line are siblings. Where do most strangers lie?",
+        ),
+        (
+            lambda threshold: _with(threshold).recall,
+            lambda recall: recall > 0.75,
+            "only {:.1%} of the siblings lie above your line: it stands too far right.",
+        ),
+        (
+            lambda threshold: _with(threshold).exact,
+            lambda exact: exact >= 150,
+            "{} of the 400 are recovered, and 150 are wanted. You are close.",
+        ),
+    ),
+    read=number,
+    hints=(
+        "In the histogram for 80 active units, which of the two humps should the line cut off?",
+        "The humps stand near 0.51 and 0.63. A line between them makes mistakes of both kinds: "
+        "which of them does a family survive, a stranger too many or a sibling too few?",
+    ),
+    because="0.58, between the humps: about 260 of the 400 are recovered. There is no line without "
+    "mistakes here, and a little further to the left or right few families are left.",
+)
+
+q3 = Number(
+    4256 / 10_400,
     {
-        "5x5": "its window is the largest, but its reduction is narrow: 9.7 % of the work for "
-        "12.5 % of the channels.",
-        "1x1": "25 % of the channels for 7.5 % of the work. It ties with the pool branch as the "
-        "cheapest: in both, each channel is one 1x1 on 192 channels.",
-        "pool": "12.5 % of the channels for 3.8 % of the work. It ties with the 1x1 branch as the "
-        "cheapest: in both, each channel is one 1x1 on 192 channels.",
+        0.36: "that is block 3a.",
+        4256 / (416 * 9): "the window has 25 positions, for every channel.",
+        1 / 3: "the three branches are not equally wide, and their windows not equally full.",
+        (1 + 9 + 25) / 75: "each window counts as often as it has channels.",
+        1 - 4256 / 10_400: "that is the part that is zero.",
+        4256 / 25: "that is the number of full windows; divide by the number of channels.",
     },
+    "of 25 positions a 1x1 fills one, a 3x3 nine and a 5x5 all.",
+    between=(0, 1),
     hints=(
-        "For each branch, divide its share of the multiply-adds by its share of the channels.",
-        "1x1: 7.5 / 25. 5x5: 9.7 / 12.5. One branch is above 1.",
+        "How many of the 25 positions of a window does an output channel of each branch use?",
+        "128 channels use 1 position, 192 use 9, 96 use 25. What would all 416 have?",
     ),
-    because="'3x3': 79.0 % of the work for 50 % of the channels, a ratio of 1.6.",
+    because="(128 * 1 + 192 * 9 + 96 * 25) / (416 * 25) = 4,256 / 10,400 = 0.41.",
+)
+
+q4 = Number(
+    18_432,
+    {
+        589_824: "that is the whole 768x768 matrix; only the blocks are multiplied.",
+        576: "that is one block; there are 32 of them.",
+        24_576: "that is 768 * 32; there are 32 blocks, and the side of each is 768 / 32.",
+        768: "that is the diagonal alone; each block is 24 wide.",
+        32_768: "that is for blocks of 32x32; there are 32 blocks, so how wide is one?",
+        36_864: "that counts the additions as well.",
+    },
+    "each of the 32 blocks has side 768 / 32, and all of its entries are multiplied.",
+    hints=(
+        "How many rows and columns has one of 32 equal blocks on the diagonal?",
+        "768 / 32 = 24: how many entries has such a block, and how many have all?",
+    ),
+    because="32 * 24 * 24 = 18,432, a 32nd of 768 * 768 = 589,824.",
 )
 
 
-def _weights(widths):
-    return block_weights(192, *widths)
+def _unlike(*widths):
+    return lambda given: any(abs(a - b) > 1 for a, b in zip(given, widths, strict=True))
 
 
 q5 = Open(
-    (96, 32, 96, 16, 32, 32),
-    "six widths in a tuple",
+    (20, 73, 27),
+    "three numbers in a tuple",
     (
-        (len, lambda n: n == 6, "six widths are wanted; you give {}."),
-        (min, lambda least: least >= 1, "every width is at least 1, and your smallest is {:g}."),
+        (len, lambda n: n == 3, "three widths, of 1x1, 3x3 and 5x5; you give {}."),
         (
-            lambda widths: widths[0] + widths[2] + widths[4] + widths[5],
-            lambda given: given == 256,
-            "{:g} channels come out, and 256 are wanted. Which four widths come out?",
+            sum,
+            lambda total: abs(total - 120 * (0.15 + 0.7 + 0.9)) > 1,
+            "a 5x5 window contains the 3x3 one: give each only what it adds.",
         ),
         (
-            lambda widths: widths[2] + widths[4],
-            lambda given: given >= 128,
-            "only {:g} channels come from windows of 3x3 and 5x5; 128 are wanted.",
+            list,
+            _unlike(18, 66, 24),
+            "those are 108 of 120: divide by the 0.9 that the three cover together.",
         ),
         (
-            _weights,
-            lambda weights: weights <= 163_328 / 2,
-            "that are {:,.0f} weights, and at most 81,664 are wanted. Which two widths of yours "
-            "enter the largest product?",
+            sum,
+            lambda total: abs(total - 120) <= 1,
+            "the widths sum to {:g}, and there are 120 channels to give.",
+        ),
+        (
+            list,
+            _unlike(40, 40, 40),
+            "equal widths ignore the curve: the windows add 0.15, 0.55 and 0.2.",
+        ),
+        (
+            list,
+            lambda given: not _unlike(20, 73, 27)(given),
+            "the windows add 0.15, 0.55 and 0.2; give each its part of 120 / 0.9.",
         ),
     ),
     read=numbers,
     hints=(
-        "In the figure of 3a, which branch has most of the weights?",
-        "The 3x3 has 9 * reduce_3x3 * conv_3x3 weights. One of these two widths does not come out "
-        "of the block.",
+        "What does the 3x3 window contain that the 1x1 does not?",
+        "The windows add 0.15, 0.55 and 0.2. Together that is 0.9: which part of it has each?",
     ),
-    because="(96, 32, 96, 16, 32, 32), for example: 74,240 weights. The reduction before the 3x3 "
-    "has to shrink; it is no part of the output. What the block loses by it, only training tells.",
+    because="(20, 73, 27): 120 channels in the ratio 0.15 : 0.55 : 0.2.",
 )

@@ -1,152 +1,162 @@
-"""Exercises of notebook 04: GoogLeNet, row by row."""
+"""Exercises of notebook 04: the 1x1 convolution."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from . import Choice, Code, Number
+from . import Choice, Code, Number, Open
+from .answers import numbers
 
 
-def inception(x, branches):
-    return torch.cat([branch(x) for branch in branches], dim=1)
-
-
-def _chained(x, branches):
-    for branch in branches:
-        x = branch(x)
-    return x
-
-
-def _joined(dim):
-    return lambda x, branches: torch.cat([branch(x) for branch in branches], dim=dim)
+def one_by_one(maps, weight, bias):
+    rows = maps.permute(0, 2, 3, 1)  # [B, H, W, C]
+    return (rows @ weight.T + bias).permute(0, 3, 1, 2)
 
 
 q1 = Code(
-    inception,
+    one_by_one,
     lambda: (
-        # A cube, so that the answers fit together along every dimension.
-        (
-            torch.randn(4, 4, 4, 4),
-            [nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(3, 1, 1)],
-        ),
-        (
-            torch.randn(1, 5, 7, 3).transpose(2, 3),
-            [nn.AvgPool2d(3, 1, 1), nn.Conv2d(3 + 2, 2, 1)],
-        ),
+        (torch.randn(2, 4, 3, 5), torch.randn(6, 4), torch.randn(6)),
+        (torch.randn(7, 2, 1, 3).permute(2, 3, 0, 1), torch.randn(3, 2).T, torch.randn(2)),
     ),
     {
-        _joined(0): "that stacks along the batch; channels are dimension 1.",
-        _joined(2): "that stacks along the height; channels are dimension 1.",
-        _joined(3): "that stacks along the width; channels are dimension 1.",
-        lambda x, branches: torch.stack([branch(x) for branch in branches], dim=1): "stack makes a "
-        "new dimension; cat joins along one.",
-        lambda x, branches: sum(branch(x) for branch in branches): "adding the answers is a "
-        "residual block; here they stand side by side.",
-        _chained: "each branch looks at x itself, not at the answer of the branch before.",
-        lambda x, branches: inception(x, branches[::-1]): "keep the branches in their order.",
-        lambda x, branches: inception(x, [nn.Identity(), *branches]): "x itself does not come out: "
-        "only the answers of the branches do.",
+        lambda maps, weight, bias: one_by_one(maps, weight, 0): "the bias is missing: one number "
+        "for each output channel, at every position.",
+        lambda *given: one_by_one(*given).permute(0, 2, 3, 1): "the channels are last: bring them "
+        "back to dimension 1, as [B, c_out, H, W].",
+        lambda *given: (
+            one_by_one(*given).permute(0, 2, 3, 1).reshape(one_by_one(*given).shape)
+        ): "reshape mixes channels and positions; permute moves a dimension.",
+        lambda *given: one_by_one(*given).relu(): "there is an activation in it; the convolution "
+        "itself is linear.",
+        lambda maps, weight, bias: F.linear(maps.mean(dim=(2, 3)), weight, bias): "that averages "
+        "over the positions; a 1x1 convolution answers at each of them.",
     },
-    "the answers of the branches to x, joined along the channels, are something else.",
-    returns="one tensor, as torch.cat makes it,",
+    "every output channel is a sum over input channels at one position, plus its bias.",
     hints=(
-        "Ask every branch about the same x. Along which dimension do the answers fit together?",
-        "torch.cat joins tensors along a dimension: 0 is the batch, 1 the channels.",
+        "Bring the channels to the last dimension: then each position is a row with 4 numbers.",
+        "A linear layer on the rows, rows @ weight.T, and its bias. Where must the channels be in "
+        "the end?",
     ),
-    because="The same map to every branch, the answers side by side as channels:",
+    because="A linear layer on the channels of every pixel:",
 )
 
 q2 = Number(
-    528,
+    193_536,
     {
-        704: "the reductions (144 and 32) go into the large windows; they do not come out.",
-        512: "that comes out of 4b and 4c, not of 4d.",
-        464: "the pooling branch gives its projection, 64 channels, as well.",
-        832: "that comes out of 4e; the question is about 4d.",
-        288: "that is the 3x3 branch alone.",
-        352: "that is the 3x3 and the 5x5; two more branches come out.",
+        2_662_400: "that is the 5x5 on all 832 channels; here a 1x1 reduces them to 48 first.",
+        153_600: "that is the 5x5 alone; the reduction has weights too.",
+        39_936: "that is the reduction alone; the 5x5 follows.",
+        193_712: "that counts the 176 biases as well; the question asks for weights.",
+        9_483_264: "that is the multiply-adds on 7x7 positions; weights do not depend on the map.",
+        2_702_336: "the 5x5 works on the 48 reduced channels, not on 832.",
+        (46_080, 70_656): "a 5x5 window has 25 positions.",
+        15_872: "that is block 3a.",
     },
-    "add what leaves the block: 1x1, 3x3, 5x5 and pool projection.",
+    "weights of a convolution: channels in x channels out x window height x window width.",
     hints=(
-        "Which of the six columns are reductions, whose answers stay inside the block?",
-        "Four branches come out: the columns 1, 3, 5 and 6.",
+        "Two convolutions: 1x1 from 832 to 48 channels, then 5x5 from 48 to 128.",
+        "The first has 832 * 48 weights. Which channels enter the second, and how large is its "
+        "window?",
     ),
-    because="112 + 288 + 64 + 64 = 528; 144 and 32 stay inside.",
-)
-
-q3 = Number(
-    867_328,
-    {
-        868_352: "that counts 1,024 biases as well; the question and the table leave them out.",
-        (840, 840_000, 860_160): "that is what the table prints; the row's own widths give "
-        "something else.",
-        256 * 528 + 9 * 528 * 320 + 25 * 528 * 128 + 528 * 128: "the large windows see the reduced "
-        "160 and 32 channels, not all 528.",
-        799_744: "the projection after the pooling, 528 x 128, has weights too.",
-        867_328 - 528 * (160 + 32): "the two reductions have weights too.",
-        867_328 - 16 * 32 * 128: "a window of 5x5 counts 25, not 9.",
-    },
-    "sum (channels in) x (channels out) x (window area) over the six convolutions.",
-    hints=(
-        "Six convolutions: 1x1, two reductions, 3x3, 5x5, projection. A window of 3x3 counts 9.",
-        "Four of them are 1x1 on 528 channels. The 3x3 gets 160 channels: how many gets the 5x5?",
-    ),
-    because="528 x 576 + 9 x 160 x 320 + 25 x 32 x 128 = 867,328, which is 847 K and not 840 K.",
-)
-
-q4 = Choice(
-    "4b",
-    {
-        "4a": "after 4a it sees 171 pixels: its point lies below the dotted line.",
-        "3b": "after 3b it sees 91 pixels, far below the dotted line.",
-        "4e": "that is where the way through the 3x3 branches crosses the line.",
-        "5b": "it crosses the dotted line much earlier.",
-    },
-    hints=(
-        "Follow the line of the 5x5 branch until it crosses the dotted one.",
-        "After 4a it sees 171 pixels, and each block at this grid adds 4 steps of 16 pixels.",
-    ),
-    because="'4b': 171 + 4 x 16 = 235 pixels, more than 224.",
+    because="832 * 48 + 25 * 48 * 128 = 193,536; without the reduction 2,662,400.",
 )
 
 
-def total_loss(main, aux, labels):
-    return F.cross_entropy(main, labels) + 0.3 * sum(F.cross_entropy(a, labels) for a in aux)
-
-
-def _weighted(main_part=1.0, part=0.3, of=F.cross_entropy):
-    return lambda main, aux, labels: (
-        main_part * of(main, labels) + part * sum(of(a, labels) for a in aux)
+def block_weights(c_in, one, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, pool_projection):
+    return (
+        c_in * (one + reduce_3x3 + reduce_5x5 + pool_projection)
+        + 9 * reduce_3x3 * conv_3x3
+        + 25 * reduce_5x5 * conv_5x5
     )
 
 
-q5 = Code(
-    total_loss,
+def _counted(reductions=1, three=9, five=25, pool=1, biases=0):
+    return lambda c_in, one, r3, c3, r5, c5, projection: (
+        c_in * (one + reductions * (r3 + r5) + pool * projection)
+        + three * r3 * c3
+        + five * r5 * c5
+        + biases * (one + r3 + c3 + r5 + c5 + projection)
+    )
+
+
+q3 = Code(
+    block_weights,
     lambda: (
-        (3 * torch.randn(5, 4), [*3 * torch.randn(2, 5, 4)], torch.tensor([0, 1, 2, 3, 0])),
-        (torch.randn(7, 3).T, [torch.randn(3, 7)], torch.tensor([6, 0, 2])),
+        (192, 64, 96, 128, 16, 32, 32),  # 3a
+        (832, 384, 192, 384, 48, 128, 128),  # 5b
+        (7, 5, 3, 11, 2, 13, 17),
     ),
     {
-        _weighted(part=1): "each auxiliary loss counts 0.3, not 1.",
-        _weighted(part=0): "the auxiliary losses are missing: they are added, 0.3 each.",
-        _weighted(main_part=0.3): "the main loss counts in full; only the auxiliary ones 0.3.",
-        lambda main, aux, labels: _weighted(part=0.3 / len(aux))(main, aux, labels): (
-            "each auxiliary loss counts 0.3: add them, do not average them."
+        _counted(pool=0): "the pool projection is missing: it is a 1x1 on all input channels.",
+        _counted(reductions=0): "the two reductions have weights as well.",
+        _counted(five=9): "a 5x5 window has 25 positions, not 9.",
+        _counted(three=3, five=5): "a window has positions in both directions: 9 and 25.",
+        _counted(pool=9): "a pooling has no weights; the projection after it is a 1x1.",
+        _counted(biases=1): "leave the biases out.",
+        lambda c_in, one, r3, c3, r5, c5, pool: c_in * (one + pool + 9 * c3 + 25 * c5): (
+            "3x3 and 5x5 work on the reduced channels."
         ),
-        _weighted(of=lambda logits, labels: F.cross_entropy(logits.softmax(dim=1), labels)): (
-            "F.cross_entropy wants logits: it applies the softmax itself."
-        ),
-        _weighted(
-            of=lambda logits, y: F.cross_entropy(logits, y, reduction="sum")
-        ): "take the mean over the images, or the loss grows with the batch.",
-        lambda main, aux, labels: F.cross_entropy(main + 0.3 * sum(aux), labels): "the losses are "
-        "added, not the logits: each head gives an answer of its own.",
     },
-    "it is the cross-entropy of `main`, and of each of `aux` times 0.3, added up.",
+    "add channels in x channels out x window area, for six convolutions.",
     hints=(
-        "Three losses: the main head's in full, and each auxiliary head's with a weight.",
-        "F.cross_entropy(logits, labels) is the loss of one head. The paper weights the auxiliary "
-        "ones with 0.3.",
+        "Four 1x1 convolutions work on all c_in channels. Which two do not?",
+        "The 3x3 and the 5x5 see what their reductions left; their windows have 9 and 25 "
+        "positions.",
     ),
-    because="The main loss, and 0.3 of each auxiliary one:",
+    because="Four 1x1 on what enters, a 3x3 and a 5x5 on what was reduced:",
+)
+
+q4 = Choice(
+    "3x3",
+    {
+        "5x5": "its window is the largest, but its reduction is narrow: 9.7 % of the work for "
+        "12.5 % of the channels.",
+        "1x1": "25 % of the channels for 7.5 % of the work. It ties with the pool branch as the "
+        "cheapest: in both, each channel is one 1x1 on 192 channels.",
+        "pool": "12.5 % of the channels for 3.8 % of the work. It ties with the 1x1 branch as the "
+        "cheapest: in both, each channel is one 1x1 on 192 channels.",
+    },
+    hints=(
+        "For each branch, divide its share of the multiply-adds by its share of the channels.",
+        "1x1: 7.5 / 25. 5x5: 9.7 / 12.5. One branch is above 1.",
+    ),
+    because="'3x3': 79.0 % of the work for 50 % of the channels, a ratio of 1.6.",
+)
+
+
+def _weights(widths):
+    return block_weights(192, *widths)
+
+
+q5 = Open(
+    (96, 32, 96, 16, 32, 32),
+    "six widths in a tuple",
+    (
+        (len, lambda n: n == 6, "six widths are wanted; you give {}."),
+        (min, lambda least: least >= 1, "every width is at least 1, and your smallest is {:g}."),
+        (
+            lambda widths: widths[0] + widths[2] + widths[4] + widths[5],
+            lambda given: given == 256,
+            "{:g} channels come out, and 256 are wanted. Which four widths come out?",
+        ),
+        (
+            lambda widths: widths[2] + widths[4],
+            lambda given: given >= 128,
+            "only {:g} channels come from windows of 3x3 and 5x5; 128 are wanted.",
+        ),
+        (
+            _weights,
+            lambda weights: weights <= 163_328 / 2,
+            "that are {:,.0f} weights, and at most 81,664 are wanted. Which two widths of yours "
+            "enter the largest product?",
+        ),
+    ),
+    read=numbers,
+    hints=(
+        "In the figure of 3a, which branch has most of the weights?",
+        "The 3x3 has 9 * reduce_3x3 * conv_3x3 weights. One of these two widths does not come out "
+        "of the block.",
+    ),
+    because="(96, 32, 96, 16, 32, 32), for example: 74,240 weights. The reduction before the 3x3 "
+    "has to shrink; it is no part of the output. What the block loses by it, only training tells.",
 )

@@ -1,219 +1,152 @@
-"""Exercises of notebook 05: batch normalization."""
-
-from statistics import mean
+"""Exercises of notebook 05: GoogLeNet, row by row."""
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from ...studies import saturation
-from . import Code, Number, Open
+from . import Choice, Code, Number
 
-q1 = Number(
-    31.0 / 13.3,
-    {
-        (31.0 / 2.1, 14): "that is the net with seven further changes, five times the rate among "
-        "them.",
-        31.0 / 2.7: "that is the net with thirty times the rate.",
-        13.3 / 31.0: "that is its inverse: how many times fewer steps are needed?",
-        31.0 - 13.3: "that is a difference in million steps; a speed-up is a ratio.",
-        (13.3, 31.0): "that is a number of steps, in millions; compare it with the other net's.",
-        13.3 / 2.1: "both of these have batch normalization: what differs between them?",
-    },
-    "divide the steps of the net without BN by those of BN at the same learning rate.",
-    tolerance=0.05,
-    hints=(
-        "Which two rows of the paper's table differ in nothing but batch normalization?",
-        "31.0 million steps without; find the row with BN that has the same learning rate.",
+
+def inception(x, branches):
+    return torch.cat([branch(x) for branch in branches], dim=1)
+
+
+def _chained(x, branches):
+    for branch in branches:
+        x = branch(x)
+    return x
+
+
+def _joined(dim):
+    return lambda x, branches: torch.cat([branch(x) for branch in branches], dim=dim)
+
+
+q1 = Code(
+    inception,
+    lambda: (
+        # A cube, so that the answers fit together along every dimension.
+        (
+            torch.randn(4, 4, 4, 4),
+            [nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(3, 1, 1)],
+        ),
+        (
+            torch.randn(1, 5, 7, 3).transpose(2, 3),
+            [nn.AvgPool2d(3, 1, 1), nn.Conv2d(3 + 2, 2, 1)],
+        ),
     ),
-    because="31.0 / 13.3 = 2.33. The famous 14 is 31.0 / 2.1, with more changes.",
+    {
+        _joined(0): "that stacks along the batch; channels are dimension 1.",
+        _joined(2): "that stacks along the height; channels are dimension 1.",
+        _joined(3): "that stacks along the width; channels are dimension 1.",
+        lambda x, branches: torch.stack([branch(x) for branch in branches], dim=1): "stack makes a "
+        "new dimension; cat joins along one.",
+        lambda x, branches: sum(branch(x) for branch in branches): "adding the answers is a "
+        "residual block; here they stand side by side.",
+        _chained: "each branch looks at x itself, not at the answer of the branch before.",
+        lambda x, branches: inception(x, branches[::-1]): "keep the branches in their order.",
+        lambda x, branches: inception(x, [nn.Identity(), *branches]): "x itself does not come out: "
+        "only the answers of the branches do.",
+    },
+    "the answers of the branches to x, joined along the channels, are something else.",
+    returns="one tensor, as torch.cat makes it,",
+    hints=(
+        "Ask every branch about the same x. Along which dimension do the answers fit together?",
+        "torch.cat joins tensors along a dimension: 0 is the batch, 1 the channels.",
+    ),
+    because="The same map to every branch, the answers side by side as channels:",
+)
+
+q2 = Number(
+    528,
+    {
+        704: "the reductions (144 and 32) go into the large windows; they do not come out.",
+        512: "that comes out of 4b and 4c, not of 4d.",
+        464: "the pooling branch gives its projection, 64 channels, as well.",
+        832: "that comes out of 4e; the question is about 4d.",
+        288: "that is the 3x3 branch alone.",
+        352: "that is the 3x3 and the 5x5; two more branches come out.",
+    },
+    "add what leaves the block: 1x1, 3x3, 5x5 and pool projection.",
+    hints=(
+        "Which of the six columns are reductions, whose answers stay inside the block?",
+        "Four branches come out: the columns 1, 3, 5 and 6.",
+    ),
+    because="112 + 288 + 64 + 64 = 528; 144 and 32 stay inside.",
+)
+
+q3 = Number(
+    867_328,
+    {
+        868_352: "that counts 1,024 biases as well; the question and the table leave them out.",
+        (840, 840_000, 860_160): "that is what the table prints; the row's own widths give "
+        "something else.",
+        256 * 528 + 9 * 528 * 320 + 25 * 528 * 128 + 528 * 128: "the large windows see the reduced "
+        "160 and 32 channels, not all 528.",
+        799_744: "the projection after the pooling, 528 x 128, has weights too.",
+        867_328 - 528 * (160 + 32): "the two reductions have weights too.",
+        867_328 - 16 * 32 * 128: "a window of 5x5 counts 25, not 9.",
+    },
+    "sum (channels in) x (channels out) x (window area) over the six convolutions.",
+    hints=(
+        "Six convolutions: 1x1, two reductions, 3x3, 5x5, projection. A window of 3x3 counts 9.",
+        "Four of them are 1x1 on 528 channels. The 3x3 gets 160 channels: how many gets the 5x5?",
+    ),
+    because="528 x 576 + 9 x 160 x 320 + 25 x 32 x 128 = 867,328, which is 847 K and not 840 K.",
+)
+
+q4 = Choice(
+    "4b",
+    {
+        "4a": "after 4a it sees 171 pixels: its point lies below the dotted line.",
+        "3b": "after 3b it sees 91 pixels, far below the dotted line.",
+        "4e": "that is where the way through the 3x3 branches crosses the line.",
+        "5b": "it crosses the dotted line much earlier.",
+    },
+    hints=(
+        "Follow the line of the 5x5 branch until it crosses the dotted one.",
+        "After 4a it sees 171 pixels, and each block at this grid adds 4 steps of 16 pixels.",
+    ),
+    because="'4b': 171 + 4 x 16 = 235 pixels, more than 224.",
 )
 
 
-def normalize(x, gamma, beta, eps=1e-5):
-    mean = x.mean(dim=(0, 2, 3), keepdim=True)
-    variance = x.var(dim=(0, 2, 3), correction=0, keepdim=True)
-    x_hat = (x - mean) / torch.sqrt(variance + eps)
-    return gamma[:, None, None] * x_hat + beta[:, None, None]
+def total_loss(main, aux, labels):
+    return F.cross_entropy(main, labels) + 0.3 * sum(F.cross_entropy(a, labels) for a in aux)
 
 
-def _batches():
-    x = torch.randn(5, 3, 2, 4) * 2 + 1
-    x[:, 2] *= 0.05  # so small that eps counts
-    yield x, torch.tensor([1.5, -0.5, 2.0]), torch.tensor([0.3, 2.0, -1.0]), 0.01
-    yield torch.randn(2, 2, 3, 3).transpose(2, 3), torch.randn(2), torch.randn(2), 0.3
+def _weighted(main_part=1.0, part=0.3, of=F.cross_entropy):
+    return lambda main, aux, labels: (
+        main_part * of(main, labels) + part * sum(of(a, labels) for a in aux)
+    )
 
 
-def _other(dim=(0, 2, 3), correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
-    def wrong(x, gamma, beta, eps):
-        variance = x.var(dim=dim, correction=correction, keepdim=True)
-        x_hat = (x - x.mean(dim=dim, keepdim=True)) / spread(variance, eps)
-        return gamma[:, None, None] * x_hat + beta[:, None, None]
-
-    return wrong
-
-
-def _eps_outside(variance, eps):
-    return variance.sqrt() + eps
-
-
-def _constant(x, value):
-    return x.new_full((x.shape[1],), value)
-
-
-q2 = Code(
-    normalize,
-    _batches,
+q5 = Code(
+    total_loss,
+    lambda: (
+        (3 * torch.randn(5, 4), [*3 * torch.randn(2, 5, 4)], torch.tensor([0, 1, 2, 3, 0])),
+        (torch.randn(7, 3).T, [torch.randn(3, 7)], torch.tensor([6, 0, 2])),
+    ),
     {
-        _other(correction=1): "the transform divides by m (correction=0); the unbiased variance, "
-        "by m - 1, is for inference.",
-        _other(dim=0): "that gives each position statistics of its own: take the mean over the "
-        "positions as well, dim=(0, 2, 3).",
-        _other(dim=(2, 3)): "that gives each image statistics of its own (instance norm): take the "
-        "mean over the images as well, dim=(0, 2, 3).",
-        _other(dim=(1, 2, 3)): "that normalizes each image over all its channels (layer norm): a "
-        "channel is normalized over images and positions, dim=(0, 2, 3).",
-        _other(dim=(0, 1, 2, 3)): "each channel has a mean and a variance of its own: leave "
-        "dimension 1 out.",
-        _other(spread=lambda variance, eps: variance.sqrt()): "eps is missing: add it to the "
-        "variance.",
-        _other(spread=_eps_outside): "eps belongs to the variance, below the root, not to the "
-        "standard deviation.",
-        _other(correction=1, spread=_eps_outside): "two things: divide by m (correction=0), and "
-        "add eps to the variance, below the root.",
-        _other(spread=torch.add): "divide by the square root of the variance.",
-        lambda x, gamma, beta, eps: normalize(x, beta, gamma, eps): "gamma and beta are swapped: "
-        "gamma scales, beta shifts.",
-        lambda x, gamma, beta, eps: normalize(x, _constant(x, 1), _constant(x, 0), eps): (
-            "gamma and beta are missing."
+        _weighted(part=1): "each auxiliary loss counts 0.3, not 1.",
+        _weighted(part=0): "the auxiliary losses are missing: they are added, 0.3 each.",
+        _weighted(main_part=0.3): "the main loss counts in full; only the auxiliary ones 0.3.",
+        lambda main, aux, labels: _weighted(part=0.3 / len(aux))(main, aux, labels): (
+            "each auxiliary loss counts 0.3: add them, do not average them."
         ),
-        lambda x, gamma, beta, eps: (
-            gamma[:, None, None] * normalize(x, _constant(x, 1), beta, eps)
-        ): "scale first, then shift: beta is not scaled.",
+        _weighted(of=lambda logits, labels: F.cross_entropy(logits.softmax(dim=1), labels)): (
+            "F.cross_entropy wants logits: it applies the softmax itself."
+        ),
+        _weighted(
+            of=lambda logits, y: F.cross_entropy(logits, y, reduction="sum")
+        ): "take the mean over the images, or the loss grows with the batch.",
+        lambda main, aux, labels: F.cross_entropy(main + 0.3 * sum(aux), labels): "the losses are "
+        "added, not the logits: each head gives an answer of its own.",
     },
-    "the values differ from the transform of section 3.2.",
+    "it is the cross-entropy of `main`, and of each of `aux` times 0.3, added up.",
     hints=(
-        "A channel has N x H x W values. Over which dimensions of [N, C, H, W] is the mean taken? "
-        "torch's var divides by m - 1 unless told otherwise.",
-        "keepdim=True keeps [1, C, 1, 1], which fits x. Which shape must gamma and beta have?",
+        "Three losses: the main head's in full, and each auxiliary head's with a weight.",
+        "F.cross_entropy(logits, labels) is the loss of one head. The paper weights the auxiliary "
+        "ones with 0.3.",
     ),
-    because="Algorithm 1, over images and positions:",
-)
-
-
-def fold(linear, norm):
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    folded = nn.Linear(linear.in_features, linear.out_features)
-    with torch.no_grad():
-        folded.weight.copy_(scale[:, None] * linear.weight)
-        folded.bias.copy_(scale * (linear.bias - norm.running_mean) + norm.bias)
-    return folded
-
-
-def _pairs():
-    for inputs, outputs, eps in ((3, 3, 0.01), (4, 3, 0.05), (2, 5, 0.1)):
-        linear, norm = nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs, eps=eps)
-        with torch.no_grad():
-            for tensor in (norm.weight, norm.bias, norm.running_mean):
-                tensor.uniform_(-1.5, 1.5)
-            norm.running_var.uniform_(0.2, 2)
-        yield linear.eval(), norm.eval()
-
-
-def _affine(linear, *_):
-    if not isinstance(linear, nn.Linear):
-        raise TypeError(linear)
-    bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
-    return torch.cat([linear.weight, bias[:, None]], dim=1)
-
-
-def _right(weight, bias, scale, mean, beta):
-    return scale * weight, scale * (bias - mean) + beta
-
-
-def _made(parts=_right, power=0.5, with_eps=True):
-    """Make a layer of `parts` of the two; all but the weights are columns."""
-
-    def wrong(linear, norm):
-        scale = norm.weight / (norm.running_var + with_eps * norm.eps) ** power
-        columns = (each[:, None] for each in (linear.bias, scale, norm.running_mean, norm.bias))
-        weight, bias = parts(linear.weight, *columns)
-        layer = nn.Linear(linear.in_features, linear.out_features)
-        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias[:, 0])
-        return layer
-
-    return wrong
-
-
-q3 = Code(
-    fold,
-    _pairs,
-    {
-        lambda linear, norm: linear: "that is the linear layer as it was: scale its weights, shift "
-        "its bias.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, b)): "the weights are right; the bias is "
-        "still the old one.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, scale * b + beta)): "the running mean is "
-        "not subtracted.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, beta - scale * mean)): "the linear "
-        "layer's own bias is lost.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, b - scale * mean + beta)): "the linear "
-        "layer's own bias is scaled as well.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, 0 * b)): "the new layer has no bias: the "
-        "shift of the two belongs there.",
-        _made(lambda w, b, scale, *shift: (scale.T * w, _right(w, b, scale, *shift)[1])): (
-            "scale the rows of the weights, one for each output: scale[:, None]."
-        ),
-        _made(with_eps=False): "eps is missing: add it to the running variance.",
-        _made(power=1): "divide by the square root of the variance.",
-    },
-    "the new layer does not give what the two give one after the other, in eval mode "
-    "(its weights, with the bias as last column).",
-    returns="one nn.Linear",
-    outcome=_affine,
-    hints=(
-        "In eval mode y = scale * x + shift. What are scale and shift, and what is x?",
-        "scale = gamma / sqrt(running_var + eps) goes to the weights, row by row. Put "
-        "weights * input + bias for x: what stands there without an input?",
-    ),
-    because="The scale goes into the weights, the rest into the bias:",
-)
-
-
-def level():
-    return saturation.signal(gain=10.5, depth=40)
-
-
-q4 = Open(
-    level,
-    "the result of saturation.signal(gain, depth=40)",
-    (
-        (
-            lambda signal: len(signal.gradient),
-            lambda depth: depth == 40,
-            "your network has {} layers: give depth=40.",
-        ),
-        (
-            lambda signal: mean(signal.saturated),
-            lambda share: not 0 < share < 0.01,
-            "{:.1%} of its units are saturated: is that a plain network at a large gain?",
-        ),
-        (
-            lambda signal: signal.ratio,
-            lambda ratio: ratio >= 0.1,
-            "the first layer's gradient is {:.1g} of the last one's: it fades. Which weights fade?",
-        ),
-        (
-            lambda signal: signal.ratio,
-            lambda ratio: ratio <= 10,
-            "the first layer's gradient is {:.2g} times the last one's: the gradient grows on its "
-            "way. Try a gain between this one and one that fades.",
-        ),
-    ),
-    hints=(
-        "Which gain was best for 20 layers in the figure? With more layers, is the gap wider?",
-        "Ratios multiply from layer to layer. Between a gain that fades and one that grows, halve "
-        "the distance, and halve it again.",
-    ),
-    because="At a gain of 10 or 11 the gradient arrives, and two thirds of the units are "
-    "saturated. The gap is narrow: at 9 it fades, at 14 it grows.",
+    because="The main loss, and 0.3 of each auxiliary one:",
 )

@@ -1,217 +1,219 @@
-"""Exercises of notebook 06: training GoogLeNet."""
+"""Exercises of notebook 06: batch normalization."""
 
-import math
-from dataclasses import replace
-from functools import cache
+from statistics import mean
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
-from ... import data, models, train
+from ...studies import saturation
 from . import Code, Number, Open
 
 q1 = Number(
-    math.log(10),
+    31.0 / 13.3,
     {
-        math.log2(10): "that is in bits; torch's cross-entropy takes the natural logarithm.",
-        1: "that is the logarithm to base 10; torch's cross-entropy takes the natural one.",
-        0.1: "that is the probability of the right class; the loss is minus its logarithm.",
-        0.9: "that is the probability of the wrong classes; the loss asks for the right one's.",
-        -math.log(10): "the logarithm of a probability is negative: the loss is minus that.",
-        math.log(10) / 10: "the loss counts the right class alone, not a mean over the classes.",
+        (31.0 / 2.1, 14): "that is the net with seven further changes, five times the rate among "
+        "them.",
+        31.0 / 2.7: "that is the net with thirty times the rate.",
+        13.3 / 31.0: "that is its inverse: how many times fewer steps are needed?",
+        31.0 - 13.3: "that is a difference in million steps; a speed-up is a ratio.",
+        (13.3, 31.0): "that is a number of steps, in millions; compare it with the other net's.",
+        13.3 / 2.1: "both of these have batch normalization: what differs between them?",
     },
-    "the loss is minus the logarithm of the probability that the right class gets.",
-    tolerance=0.005,
+    "divide the steps of the net without BN by those of BN at the same learning rate.",
+    tolerance=0.05,
     hints=(
-        "A network that knows nothing gives each of the ten classes the probability 1/10.",
-        "Cross-entropy is -log(p) of the right class, with the natural logarithm.",
+        "Which two rows of the paper's table differ in nothing but batch normalization?",
+        "31.0 million steps without; find the row with BN that has the same learning rate.",
     ),
-    because="ln(10) = 2.303. A loss that stays there has learned nothing.",
+    because="31.0 / 13.3 = 2.33. The famous 14 is 31.0 / 2.1, with more changes.",
 )
 
 
-def mean_accuracy(batches):
-    correct = sum((logits.argmax(dim=1) == labels).sum().item() for logits, labels in batches)
-    return correct / sum(len(labels) for _, labels in batches)
+def normalize(x, gamma, beta, eps=1e-5):
+    mean = x.mean(dim=(0, 2, 3), keepdim=True)
+    variance = x.var(dim=(0, 2, 3), correction=0, keepdim=True)
+    x_hat = (x - mean) / torch.sqrt(variance + eps)
+    return gamma[:, None, None] * x_hat + beta[:, None, None]
 
 
-def _answered():
-    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0])
-    answers = torch.tensor([0, 1, 2, 0, 2, 0, 1])  # 4 right in the first 4, 0 in the last 3
-    logits = F.one_hot(answers, 3) - 2.0  # none is above zero
-    yield ([(logits[:4], labels[:4]), (logits[4:], labels[4:])],)
-    yield ([(torch.randn(n, 5), torch.arange(n) % 5) for n in (16, 1, 9)],)
+def _batches():
+    x = torch.randn(5, 3, 2, 4) * 2 + 1
+    x[:, 2] *= 0.05  # so small that eps counts
+    yield x, torch.tensor([1.5, -0.5, 2.0]), torch.tensor([0.3, 2.0, -1.0]), 0.01
+    yield torch.randn(2, 2, 3, 3).transpose(2, 3), torch.randn(2), torch.randn(2), 0.3
 
 
-def _shares(batches):
-    return [(logits.argmax(1) == labels).float().mean().item() for logits, labels in batches]
-
-
-q2 = Code(
-    mean_accuracy,
-    _answered,
-    {
-        lambda batches: sum(_shares(batches)) / len(batches): "a mean of batch means weighs an "
-        "image in a short batch more than one in a long one.",
-        lambda batches: mean_accuracy(batches) * sum(len(labels) for _, labels in batches): (
-            "that is how many are right; divide by how many there are."
-        ),
-        lambda batches: _shares(batches)[-1]: "that looks like the last batch alone: sum over all "
-        "of them.",
-        lambda batches: _shares(batches)[0]: "that is the first batch: sum over all of them.",
-        lambda batches: 100 * mean_accuracy(batches): "that is per cent; an accuracy is a fraction "
-        "between 0 and 1.",
-        lambda batches: 1 - mean_accuracy(batches): "that is the share of errors.",
-    },
-    "it is the part of all images whose largest logit is that of their label.",
-    hints=(
-        "Batches need not be equally long. What should weigh the same: batches or images?",
-        "Count the right answers of all batches, and the images of all batches.",
-    ),
-    because="Count images, not batches:",
-)
-
-q3 = Number(
-    4690,
-    {
-        469: "that is one epoch.",
-        (4687.5, 4687, 4688): "the last batch of an epoch is smaller, but it is a step too: round "
-        "up per epoch.",
-        (468, 468.75): "that is one epoch, and its last batch is a step, too.",
-        4680: "the last, smaller batch of each epoch counts as well.",
-        600_000: "that is how many images are seen; 128 of them make one step.",
-        (60_000, 1280): "batches of 128 images: how many of them are an epoch?",
-    },
-    "divide the images of an epoch by the batch size, round up, and take ten epochs.",
-    hints=(
-        "How many batches of 128 are there in 60,000 images, the last one smaller?",
-        "60,000 / 128 = 468.75. How many steps are that in one epoch, and in ten?",
-    ),
-    because="469 batches in each of 10 epochs: 4,690 steps.",
-)
-
-
-@cache
-def smaller_batches():
-    few, val_set = data.fashion_mnist("train", sample=2000), data.fashion_mnist("val", sample=1000)
-    recipe = replace(train.RECIPES["quick"], name="small batches", ema_decay=0)
-    recipe = replace(recipe, batch_size=16, learning_rate=0.05)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = models.create("googlenet_bn", stem="small", width=0.25)
-    return train.fit(model, few, val_set, recipe)
-
-
-q4 = Open(
-    smaller_batches,
-    "the run that train.fit gives",
-    (
-        (
-            lambda run: run.environment["train_images"],
-            lambda images: images <= 2000,
-            "it learned from {:,} images, and 2,000 are allowed: "
-            'data.fashion_mnist("train", sample=2000).',
-        ),
-        (
-            lambda run: run.recipe.epochs,
-            lambda epochs: epochs == 1,
-            "it made {} passes, and one is allowed: what else makes more steps?",
-        ),
-        (
-            lambda run: run.recipe.ema_decay,
-            lambda decay: decay == 0,
-            "it averages the weights (ema_decay is {:g}): set ema_decay=0, so that one thing "
-            "changes at a time.",
-        ),
-        (
-            lambda run: run.last.val_accuracy,
-            lambda accuracy: accuracy >= 0.65,
-            "it ends at {:.3f}. One pass has 2,000 / batch_size steps: are they enough, and is the "
-            "learning rate right for this batch size?",
-        ),
-    ),
-    hints=(
-        "How many steps does one pass over 2,000 images have with batches of 64, and of 16?",
-        "More steps from the same images need smaller batches. Their gradients are noisier: should "
-        "the learning rate rise or fall?",
-    ),
-    because="Batches of 16 make four times as many steps as batches of 64, at a smaller rate:",
-)
-
-
-def step(model, optimizer, parts):
-    optimizer.zero_grad()
-    for images, labels in parts:
-        loss = F.cross_entropy(model(images), labels)
-        (loss / len(parts)).backward()
-    optimizer.step()
-
-
-def _nets():
-    for inputs, classes, count, momentum in ((4, 3, 2, 0.0), (5, 2, 3, 0.9)):
-        model = nn.Linear(inputs, classes)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=momentum)
-        parts = [(torch.randn(6, inputs), torch.arange(6) % classes) for _ in range(count)]
-        yield model, optimizer, parts
-
-
-def _weights(_, model, *others):
-    return nn.utils.parameters_to_vector(model.parameters())
-
-
-def _learning(loss, *, clear=True, forget=False, often=False, learn=True):
-    def wrong(model, optimizer, parts):
-        if clear:
-            optimizer.zero_grad()
-        for images, labels in parts:
-            if forget:
-                optimizer.zero_grad()
-            loss(model(images), labels, len(parts)).backward()
-            if often:
-                optimizer.step()
-        if learn and not often:
-            optimizer.step()
+def _other(dim=(0, 2, 3), correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
+    def wrong(x, gamma, beta, eps):
+        variance = x.var(dim=dim, correction=correction, keepdim=True)
+        x_hat = (x - x.mean(dim=dim, keepdim=True)) / spread(variance, eps)
+        return gamma[:, None, None] * x_hat + beta[:, None, None]
 
     return wrong
 
 
-def _part(logits, labels, count):
-    return F.cross_entropy(logits, labels) / count
+def _eps_outside(variance, eps):
+    return variance.sqrt() + eps
 
 
-def _whole(logits, labels, count):
-    return F.cross_entropy(logits, labels)
+def _constant(x, value):
+    return x.new_full((x.shape[1],), value)
 
 
-q5 = Code(
-    step,
-    _nets,
+q2 = Code(
+    normalize,
+    _batches,
     {
-        _learning(_part, learn=False): "the weights did not change: call optimizer.step() at the "
-        "end.",
-        _learning(_whole): "the gradients of the parts add up to several times that of the whole "
-        "batch: divide each loss by the number of parts.",
-        _learning(_part, clear=False): "gradients of the step before are still there: call "
-        "zero_grad() first.",
-        _learning(_part, forget=True): "zero_grad() between the parts leaves the last part alone.",
-        _learning(_whole, forget=True): "zero_grad() between the parts leaves the last part alone.",
-        _learning(_whole, forget=True, often=True): "that is a step for each part: one step, after "
-        "the last part.",
-        _learning(_part, often=True): "that is a step for each part: one step, after the last.",
-        _learning(lambda *given: -_part(*given)): "that makes the loss larger: the optimizer goes "
-        "down by itself.",
-        _learning(lambda logits, *given: _part(logits.softmax(dim=1), *given)): (
-            "F.cross_entropy wants logits: it applies the softmax itself."
+        _other(correction=1): "the transform divides by m (correction=0); the unbiased variance, "
+        "by m - 1, is for inference.",
+        _other(dim=0): "that gives each position statistics of its own: take the mean over the "
+        "positions as well, dim=(0, 2, 3).",
+        _other(dim=(2, 3)): "that gives each image statistics of its own (instance norm): take the "
+        "mean over the images as well, dim=(0, 2, 3).",
+        _other(dim=(1, 2, 3)): "that normalizes each image over all its channels (layer norm): a "
+        "channel is normalized over images and positions, dim=(0, 2, 3).",
+        _other(dim=(0, 1, 2, 3)): "each channel has a mean and a variance of its own: leave "
+        "dimension 1 out.",
+        _other(spread=lambda variance, eps: variance.sqrt()): "eps is missing: add it to the "
+        "variance.",
+        _other(spread=_eps_outside): "eps belongs to the variance, below the root, not to the "
+        "standard deviation.",
+        _other(correction=1, spread=_eps_outside): "two things: divide by m (correction=0), and "
+        "add eps to the variance, below the root.",
+        _other(spread=torch.add): "divide by the square root of the variance.",
+        lambda x, gamma, beta, eps: normalize(x, beta, gamma, eps): "gamma and beta are swapped: "
+        "gamma scales, beta shifts.",
+        lambda x, gamma, beta, eps: normalize(x, _constant(x, 1), _constant(x, 0), eps): (
+            "gamma and beta are missing."
         ),
+        lambda x, gamma, beta, eps: (
+            gamma[:, None, None] * normalize(x, _constant(x, 1), beta, eps)
+        ): "scale first, then shift: beta is not scaled.",
     },
-    "the step ends at other weights than one on the whole batch.",
-    outcome=_weights,
-    in_place=True,
+    "the values differ from the transform of section 3.2.",
     hints=(
-        "backward() adds to the gradients that are there. When must they be cleared, and when not?",
-        "The loss of the whole batch is the mean of the losses of its equal parts. So how much "
-        "does each part count?",
+        "A channel has N x H x W values. Over which dimensions of [N, C, H, W] is the mean taken? "
+        "torch's var divides by m - 1 unless told otherwise.",
+        "keepdim=True keeps [1, C, 1, 1], which fits x. Which shape must gamma and beta have?",
     ),
-    because="Gradients add up, until the step:",
+    because="Algorithm 1, over images and positions:",
+)
+
+
+def fold(linear, norm):
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    folded = nn.Linear(linear.in_features, linear.out_features)
+    with torch.no_grad():
+        folded.weight.copy_(scale[:, None] * linear.weight)
+        folded.bias.copy_(scale * (linear.bias - norm.running_mean) + norm.bias)
+    return folded
+
+
+def _pairs():
+    for inputs, outputs, eps in ((3, 3, 0.01), (4, 3, 0.05), (2, 5, 0.1)):
+        linear, norm = nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs, eps=eps)
+        with torch.no_grad():
+            for tensor in (norm.weight, norm.bias, norm.running_mean):
+                tensor.uniform_(-1.5, 1.5)
+            norm.running_var.uniform_(0.2, 2)
+        yield linear.eval(), norm.eval()
+
+
+def _affine(linear, *_):
+    if not isinstance(linear, nn.Linear):
+        raise TypeError(linear)
+    bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
+    return torch.cat([linear.weight, bias[:, None]], dim=1)
+
+
+def _right(weight, bias, scale, mean, beta):
+    return scale * weight, scale * (bias - mean) + beta
+
+
+def _made(parts=_right, power=0.5, with_eps=True):
+    """Make a layer of `parts` of the two; all but the weights are columns."""
+
+    def wrong(linear, norm):
+        scale = norm.weight / (norm.running_var + with_eps * norm.eps) ** power
+        columns = (each[:, None] for each in (linear.bias, scale, norm.running_mean, norm.bias))
+        weight, bias = parts(linear.weight, *columns)
+        layer = nn.Linear(linear.in_features, linear.out_features)
+        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias[:, 0])
+        return layer
+
+    return wrong
+
+
+q3 = Code(
+    fold,
+    _pairs,
+    {
+        lambda linear, norm: linear: "that is the linear layer as it was: scale its weights, shift "
+        "its bias.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, b)): "the weights are right; the bias is "
+        "still the old one.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, scale * b + beta)): "the running mean is "
+        "not subtracted.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, beta - scale * mean)): "the linear "
+        "layer's own bias is lost.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, b - scale * mean + beta)): "the linear "
+        "layer's own bias is scaled as well.",
+        _made(lambda w, b, scale, mean, beta: (scale * w, 0 * b)): "the new layer has no bias: the "
+        "shift of the two belongs there.",
+        _made(lambda w, b, scale, *shift: (scale.T * w, _right(w, b, scale, *shift)[1])): (
+            "scale the rows of the weights, one for each output: scale[:, None]."
+        ),
+        _made(with_eps=False): "eps is missing: add it to the running variance.",
+        _made(power=1): "divide by the square root of the variance.",
+    },
+    "the new layer does not give what the two give one after the other, in eval mode "
+    "(its weights, with the bias as last column).",
+    returns="one nn.Linear",
+    outcome=_affine,
+    hints=(
+        "In eval mode y = scale * x + shift. What are scale and shift, and what is x?",
+        "scale = gamma / sqrt(running_var + eps) goes to the weights, row by row. Put "
+        "weights * input + bias for x: what stands there without an input?",
+    ),
+    because="The scale goes into the weights, the rest into the bias:",
+)
+
+
+def level():
+    return saturation.signal(gain=10.5, depth=40)
+
+
+q4 = Open(
+    level,
+    "the result of saturation.signal(gain, depth=40)",
+    (
+        (
+            lambda signal: len(signal.gradient),
+            lambda depth: depth == 40,
+            "your network has {} layers: give depth=40.",
+        ),
+        (
+            lambda signal: mean(signal.saturated),
+            lambda share: not 0 < share < 0.01,
+            "{:.1%} of its units are saturated: is that a plain network at a large gain?",
+        ),
+        (
+            lambda signal: signal.ratio,
+            lambda ratio: ratio >= 0.1,
+            "the first layer's gradient is {:.1g} of the last one's: it fades. Which weights fade?",
+        ),
+        (
+            lambda signal: signal.ratio,
+            lambda ratio: ratio <= 10,
+            "the first layer's gradient is {:.2g} times the last one's: the gradient grows on its "
+            "way. Try a gain between this one and one that fades.",
+        ),
+    ),
+    hints=(
+        "Which gain was best for 20 layers in the figure? With more layers, is the gap wider?",
+        "Ratios multiply from layer to layer. Between a gain that fades and one that grows, halve "
+        "the distance, and halve it again.",
+    ),
+    because="At a gain of 10 or 11 the gradient arrives, and two thirds of the units are "
+    "saturated. The gap is narrow: at 9 it fades, at 14 it grows.",
 )

@@ -1,4 +1,4 @@
-"""Exercises of notebook 07: crops, ensembles and calibration."""
+"""Exercises of notebook 09: crops, ensembles and calibration."""
 
 import torch
 
