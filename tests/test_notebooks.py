@@ -16,7 +16,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 PACKAGE = "inception_course"
 
-SECTIONS = range(4, 7 + 1)
+SECTIONS = range(3, 7 + 1)
 STEPS = ("Claim", "Predict", "Measure", "Read it")
 CLOSING = (
     "Exercises",
