@@ -183,8 +183,10 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     At inference batch normalization is a fixed scale and shift per channel, and so is a change of
     the weights and bias of the convolution or linear layer that feeds it. A batch norm that does
     not follow such a layer inside an `nn.Sequential` stays. So does one after a layer with hooks
-    or parametrizations, which would not get what they expect. A linear layer is taken to give
-    [N, C].
+    or parametrizations, which would not get what they expect.
+
+    A linear layer merged with a batch norm takes [N, C] from then on, and raises `ValueError` for
+    other shapes, whose channels lie elsewhere.
 
     Raises `ValueError` where a batch norm depends on the mini-batch: in training mode, or without
     running statistics.
@@ -233,6 +235,17 @@ def _fold(layer: Layer, norm: Norm) -> None:
     # The parameters are new ones, since other layers may share the old.
     layer.weight = nn.Parameter(weight.to(old.dtype), requires_grad=old.requires_grad)
     layer.bias = nn.Parameter(bias.to(old.dtype), requires_grad=old.requires_grad)
+    if isinstance(layer, nn.Linear):
+        layer.register_forward_pre_hook(_refuse_sequences)
+
+
+def _refuse_sequences(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Batch norm takes dimension 1 of [N, C, L] for the channels, a linear layer the last one."""
+    if inputs[0].dim() != 2:
+        raise ValueError(
+            f"batch norm was folded into this layer for inputs [N, C]; it was given "
+            f"{list(inputs[0].shape)}"
+        )
 
 
 def fully_connected(

@@ -401,6 +401,13 @@ def test_weights_that_two_layers_share_are_folded_apart(generator):
     torch.testing.assert_close(fold_batch_norm(model)(images), model(images))
 
 
+def test_a_linear_layer_that_is_folded_refuses_sequences(generator):
+    norm = with_statistics(nn.BatchNorm1d(3), generator)
+    folded = fold_batch_norm(nn.Sequential(nn.Linear(5, 3), norm).eval())
+    with pytest.raises(ValueError, match=r"inputs \[N, C\].* given \[2, 3, 5\]"):
+        folded(torch.randn(2, 3, 5))
+
+
 def test_a_norm_without_running_statistics_is_not_folded():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2, track_running_stats=False)).eval()
     with pytest.raises(ValueError, match="depends on the batch in eval mode, too"):

@@ -525,6 +525,24 @@ def test_foreign_weights_are_refused_in_a_sentence(tmp_path, saved, said):
         checkpoint.load_weights(tmp_path / "weights.pt")
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda values: values.half() if values.is_floating_point() else values, "torch.float16"),
+        (lambda values: values * float("nan") if values.dim() > 1 else values, "no numbers"),
+    ],
+)
+def test_weights_that_were_rounded_or_are_no_numbers_are_refused(tmp_path, change, said):
+    path, options = tmp_path / "weights.pt", {"stem": "small", "width": 0.125}
+    checkpoint.save_weights(path, models.create("googlenet_bn", **options), "googlenet_bn", options)
+    saved = torch.load(path, weights_only=True)
+    torch.save(
+        saved | {"weights": {name: change(each) for name, each in saved["weights"].items()}}, path
+    )
+    with pytest.raises(CheckpointError, match=f"weights.pt holds weights .*{said}"):
+        checkpoint.load_weights(path)
+
+
 def test_classes_that_are_no_names_are_refused_in_a_sentence(tmp_path):
     path, options = tmp_path / "weights.pt", {"stem": "small", "width": 0.125}
     checkpoint.save_weights(path, models.create("googlenet_bn", **options), "googlenet_bn", options)

@@ -285,6 +285,11 @@ def load_weights(path: str | Path) -> nn.Module:
         raise CheckpointError(
             f"{path} holds a network that this course does not have ({first_line(error)})"
         ) from error
+    kinds = {values.dtype for values in saved["weights"].values()}
+    others = kinds - {values.dtype for values in model.state_dict().values()}
+    if others or not is_finite(saved["weights"]):
+        kind = f"of {others.pop()}" if others else "that are no numbers"
+        raise CheckpointError(f"{path} holds weights {kind}: they are not as a training saved them")
     return model.eval()
 
 
