@@ -17,6 +17,7 @@ from .maps import MAPS
 from .parts import PARTS
 from .reduction import NarrowNets
 from .results import RECORDS, repetitions, runs
+from .rethinking import RETHINKING
 from .same_start import SameStart
 from .saturation import Dilemma
 from .study import Study, run
@@ -29,6 +30,7 @@ STUDIES: dict[str, Study] = {
         *EXPERIMENTS.values(),
         *COMPARISONS.values(),
         *PARTS.values(),
+        *RETHINKING.values(),
         EQUAL_COST,
         MAPS,
         NarrowNets(),
