@@ -353,15 +353,6 @@ def test_chance_is_the_windows_part_of_the_map():
     assert hebbian.chance_coverage(3, 3).tolist() == pytest.approx([1 / 9, 1, 1])
 
 
-def test_three_readings_of_a_correlation_are_shares(local_maps):
-    shares = hebbian.predicted_widths(hebbian.center_correlations(local_maps[:, :2]))
-    assert shares.keys() == {"strongest", "mean", "sum"}
-    for share in shares.values():
-        assert share.sum().item() == pytest.approx(1)
-    assert shares["mean"].argmax() == 0
-    assert shares["sum"].argmax() == 1
-
-
 def test_correlated_channels_are_one_group():
     generator = torch.Generator().manual_seed(0)
     first, second = torch.randn(2, 500, 1, 2, 2, generator=generator)

@@ -113,7 +113,6 @@ def of_hebbian():
     correlations = hebbian.center_correlations(maps)
     matrix = hebbian.scattered_blocks(32, 4)
     blocks, _ = hebbian.cut_blocks(matrix, *hebbian.find_blocks(matrix, 4))
-    shares = {"3a": torch.tensor([0.2, 0.5, 0.3]), "3b": torch.tensor([0.3, 0.5, 0.2])}
     times = hebbian.ProductTimes(
         8, 8, (0.1, 1.0), {"dense": [1.0, 1.0], "CSR": [0.5, 2.0], "BSR": [0.4, float("nan")]}
     )
@@ -143,7 +142,6 @@ def of_hebbian():
         "window_coverage": plots.window_coverage(
             {"made": hebbian.coverage(correlations)}, {"made": hebbian.chance_coverage(7, 7)}
         ),
-        "width_predictions": plots.width_predictions(shares, {"equal": shares, "other": shares}),
         "zeros": plots.zeros({"3a": 0.5, "3b": 0.6}, {"3a": 0.01, "3b": 0.02}),
         "break_even": plots.break_even([times]),
         "dense_blocks": plots.dense_blocks(matrix, blocks),
@@ -633,9 +631,6 @@ WITH_NINE = {
     "compared_blocks": lambda: plots.compared_blocks(
         nine(reduction.block_inputs()[0].row), 192, 28
     ),
-    "width_predictions": lambda: plots.width_predictions(
-        {"3a": MAP[0, :3]}, nine({"3a": MAP[1, :3]})
-    ),
 }
 NAMES = {
     "aliasing": [f"stride {step}" for step in range(2, 11)],
@@ -705,7 +700,7 @@ def test_styles_are_apart_without_color_and_never_run_out_silently():
 
 
 def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
-    for name in ("correlation_by_distance", "break_even", "width_predictions", "rule_lengths"):
+    for name in ("correlation_by_distance", "break_even", "rule_lengths"):
         axes = figures[name].axes[0]
         assert axes.get_xlabel(), name
         assert axes.get_ylabel(), name
@@ -726,7 +721,6 @@ def test_the_figures_of_hebb_say_what_was_measured(figures):
     assert "50.0% of the strangers as often" in descriptions["co_firing"]
     assert "the smallest 0.900 at 0%, 0.800 at 50%" in descriptions["pruning"]
     assert "36% of its weights not zero" in descriptions["one_convolution"]
-    assert "equal 0.00" in descriptions["width_predictions"]
     assert "50% to 60%" in descriptions["zeros"]
     assert "breaks even at density 0.32" in descriptions["break_even"]
     assert "into 4 blocks, which are 25.0%" in descriptions["dense_blocks"]

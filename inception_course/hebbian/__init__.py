@@ -12,7 +12,6 @@ from .correlation import (
     cluster_channels,
     coverage,
     feature_maps,
-    predicted_widths,
     rings,
     zero_share,
 )
@@ -65,7 +64,6 @@ __all__ = [
     "multiply_blocks",
     "oja",
     "patches",
-    "predicted_widths",
     "principal_components",
     "product_times",
     "random_sparse",

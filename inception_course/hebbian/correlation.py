@@ -110,24 +110,6 @@ def chance_coverage(height: int, width: int, windows: Sequence[int] = WINDOWS) -
     return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
 
 
-def predicted_widths(correlations: Tensor) -> dict[str, Tensor]:
-    """Choose shares of 1x1, 3x3 and 5x5 convolutions by three readings of the same correlations.
-
-    "strongest" asks where a unit's strongest partners are, "mean" how strong an average partner on
-    a ring is, "sum" how strong all partners on a ring are together. Each is [3] with sum 1.
-    """
-    ring = rings(*correlations.shape[2:])
-    positions = torch.tensor([(ring == distance).sum() for distance in range(3)])
-    covered = coverage(correlations)
-    mean = by_distance(correlations)[:3]
-    readings = {
-        "strongest": covered.diff(prepend=torch.zeros(1)),
-        "mean": mean,
-        "sum": mean * positions,
-    }
-    return {name: values / values.sum() for name, values in readings.items()}
-
-
 def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Group the channels, and put them in an order with correlated ones side by side.
 

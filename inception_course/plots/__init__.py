@@ -30,7 +30,6 @@ from .hebb import (
     pruning,
     rule_lengths,
     turning,
-    width_predictions,
     window_coverage,
     wiring,
     wirings,

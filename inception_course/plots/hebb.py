@@ -387,38 +387,6 @@ def window_coverage(
 
 
 @in_style
-def width_predictions(
-    table: Mapping[str, Tensor], predicted: Mapping[str, Mapping[str, Tensor]]
-) -> Picture:
-    """Draw the shares of 1x1, 3x3 and 5x5 per block: the table's, and those of each reading."""
-    distances = {
-        reading: np.mean(
-            [0.5 * (shares[block] - table[block]).abs().sum().item() for block in table]
-        )
-        for reading, shares in predicted.items()
-    }
-    misplaced = ", ".join(f"{name} {distance:.2f}" for name, distance in distances.items())
-    figure = Picture(
-        13.5,
-        4.9,
-        f"shares per block; mean part of the widths that each reading misplaces: {misplaced}",
-        caption="Which reading lies closest to the line of Table 1?",
-    )
-    panels = figure.subplots(1, 3, sharey=True)
-    readings = {"Table 1": table, **predicted}
-    for window, (axes, name) in enumerate(zip(panels, WINDOWS, strict=True)):
-        curves = {
-            reading: (list(table), [shares[block][window].item() for block in table])
-            for reading, shares in readings.items()
-        }
-        lines(axes, curves, title=name, xlabel="block", ylim=(0, 0.85))
-    panels[0].set_ylabel("share of the channels")
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=5)
-    return figure
-
-
-@in_style
 def zeros(
     trained: Mapping[str, float], untrained: Mapping[str, float], guess: Any = None
 ) -> Picture:
