@@ -58,7 +58,7 @@ site: $(DOCS) ## make the web edition: build/site, with a book to take along, an
 	cp build/epub/*.epub build/site/
 	cd build && ../$(RUN) -m zipfile -c site.zip site
 
-assignment: $(DOCS) ## make an assignment for nbgrader: make assignment NB=03
+assignment: $(DOCS) ## make an assignment for nbgrader: make assignment NB=04
 	$(RUN) tools/assignment.py "$(NB)" build/class
 
 clean: ## remove the environment and caches; results and data stay

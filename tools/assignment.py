@@ -1,7 +1,7 @@
 """An nbgrader assignment from the exercises of a lecture, a point for each.
 
-    python tools/assignment.py 03 class            # writes class/source/03_.../03_....ipynb
-    cd class && nbgrader generate_assignment 03_...
+    python tools/assignment.py 04 class            # writes class/source/04_.../04_....ipynb
+    cd class && nbgrader generate_assignment 04_...
 
 The student sees the question as in the lecture, and `.check` grades the answer. The solutions come
 with the package, so an assignment grades practice and is no exam.
