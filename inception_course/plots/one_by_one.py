@@ -193,11 +193,15 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
     The image [3, H, W] has its red, green and blue as channels, from 0 to 1; each matrix stands
     below what it makes.
     """
+    rows = {
+        name: ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
+        for name, matrix in matrices.items()
+    }
     figure = Picture(
         3.2 * len(matrices),
         3.3,
-        "one color image, mixed by matrices of 3x3 weights: "
-        + "; ".join(f"{name} by {matrix.tolist()}" for name, matrix in matrices.items()),
+        "one color image, mixed by matrices of 3x3 weights, row by row: "
+        + "; ".join(f"{name} by {', '.join(each)}" for name, each in rows.items()),
         caption="Each row of a matrix makes one new channel: red, green, blue. Follow one color.",
     )
     mixed = [
@@ -205,10 +209,9 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
         for name, matrix in matrices.items()
     ]
     grid(figure, mixed, len(mixed), interpolation="nearest")
-    for axes, matrix in zip(figure.axes, matrices.values(), strict=True):
-        rows = ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
+    for axes, each in zip(figure.axes, rows.values(), strict=True):
         look: Style = {"ha": "center", "va": "top", "family": "monospace", "fontsize": 13}
-        axes.text(0.5, -0.06, "\n".join(rows), transform=axes.transAxes, **look)
+        axes.text(0.5, -0.06, "\n".join(each), transform=axes.transAxes, **look)
     return figure
 
 
