@@ -10,6 +10,7 @@ from .. import records
 from ..train import Run
 from .bench import Benchmark
 from .comparison import COMPARISONS
+from .degradation import DEGRADATION
 from .ensembles import Table
 from .equal_cost import EQUAL_COST
 from .experiment import EXPERIMENTS
@@ -33,6 +34,7 @@ STUDIES: dict[str, Study] = {
         *RETHINKING.values(),
         EQUAL_COST,
         MAPS,
+        DEGRADATION,
         NarrowNets(),
         Dilemma(),
         SameStart(),
