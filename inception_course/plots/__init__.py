@@ -58,6 +58,7 @@ from .one_by_one import (
     two_orders,
     with_and_without,
 )
+from .rethinking import additions, factors, resolutions, smoothing, work_and_time
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
 from .saturation import accuracy_by_gain, dilemma, saturation_heat_map, signal_by_layer
 from .style import Note, Picture
