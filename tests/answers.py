@@ -110,6 +110,12 @@ def joined_in_a_loop(x, branches):
     return outputs
 
 
+def symmetric_pair(kernel):
+    """Give both the root of the singular value, and turn both around."""
+    u, s, v = torch.linalg.svd(kernel.double(), full_matrices=False)
+    return -s[0].sqrt() * u[:, 0], -s[0].sqrt() * v[0]
+
+
 WRONG = {
     "ch00.q1": [("20", "per cent"), (-0.2, "between 0 and 1"), ("a fifth", "wants a number")],
     "ch00.q2": [
@@ -232,6 +238,25 @@ WRONG = {
     ],
     "ch09.q4": [(1, "images x networks x views"), (2.8, "images")],
     "ch09.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],
+    "ch10.q1": [
+        (lambda labels, classes, eps: eps, "a tensor is wanted"),
+        (lambda labels, classes, eps: torch.full((4, 4), 0.25), "share of eps"),
+    ],
+    "ch10.q2": [(9, "logarithm"), (4.51, "ten classes"), (3.95, "base 10")],
+    "ch10.q3": [
+        (lambda kernel: kernel, "a column and a row is wanted"),
+        (lambda kernel: (torch.ones(7), torch.ones(7)), "nearest"),
+    ],
+    "ch10.q4": [
+        (((9, 9),), "no factorization"),
+        (((1, 9), (9, 1)), "one side is 9 long"),
+        (((3, 3),) * 4, "36 weights"),
+        (((1, 3), (3, 1)) * 4, "24 weights"),
+        (((1, 5), (5, 1)), "see 5x5"),
+        (((0, 5), (5, 1)), "smallest side is 0"),
+        (5, "windows in a tuple"),
+        ((1, 2, 3), "windows in a tuple"),
+    ],
 }  # fmt: skip
 
 RIGHT = {
@@ -282,4 +307,11 @@ RIGHT = {
     "ch09.q2": [lambda *given: torch.tensor(ch09.five_boxes(*given)).flip(0).tolist()],
     "ch09.q3": [lambda logits: ch09.answer(logits).tolist()],
     "ch09.q5": ["underconfident", "too-little", "too_little"],
+    "ch10.q1": [
+        lambda labels, classes, eps: (
+            torch.eye(classes)[labels] * (1 - eps) + torch.full((classes,), eps / classes)
+        ),
+    ],
+    "ch10.q2": [9.1, "9.105"],
+    "ch10.q3": [symmetric_pair],
 }  # fmt: skip
