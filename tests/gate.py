@@ -49,6 +49,10 @@ CAPABILITIES = {
         lambda: importlib.util.find_spec("nbgrader"),
         "nbgrader: pip install -r docs/requirements.txt",
     ),
+    "timm": (
+        lambda: importlib.util.find_spec("timm"),
+        "timm: pip install -r requirements.txt",
+    ),
     "sphinx": (
         lambda: importlib.util.find_spec("myst_nb"),
         "what the web edition is made with: pip install -r docs/requirements.txt",

@@ -28,7 +28,8 @@ from inception_course.models.nin import IMAGENET, NiN
 GOOGLENETS = ("googlenet", "googlenet_bn", "googlenet_naive", "googlenet_d2l")
 NAMES = (
     *("alexnet", "zfnet", "vgg11", "vgg16", "vgg19", "nin", *GOOGLENETS),
-    *("inception_bn", "inception_v3", "resnet18", "resnet34", "resnet50"),
+    *("inception_bn", "inception_v3", "inception_v4", "inception_resnet_v2", "xception"),
+    *("resnet18", "resnet34", "resnet50", "resnet_small"),
     *("alexnet_torchvision", "googlenet_torchvision", "resnet50_torchvision"),
 )
 
@@ -50,6 +51,9 @@ COUNTS = [
     ("inception_bn", {}, 11_194_984, 2_018_851_840),
     ("inception_v3", {}, 23_834_568, 5_713_216_096),
     ("inception_v3", {"aux": True}, 27_161_264, 5_713_216_096),
+    ("inception_v4", {}, 42_679_816, 12_253_974_624),
+    ("inception_resnet_v2", {}, 55_843_464, 13_155_794_016),  # as released
+    ("xception", {}, 22_855_952, 8_357_403_496),
     ("resnet18", {}, 11_689_512, 1_814_073_344),
     ("resnet34", {}, 21_797_672, 3_663_761_408),
     ("resnet50", {}, 25_557_032, 3_857_973_248),
@@ -83,6 +87,10 @@ SMALL = {
     "googlenet_torchvision": ({}, 64),
     "resnet50_torchvision": ({}, 64),
     "inception_v3": ({"width": 0.25}, 75),
+    "inception_v4": ({"width": 0.25}, 75),
+    "inception_resnet_v2": ({"width": 0.25, "repeats": (1, 1, 1)}, 75),
+    "xception": ({"width": 0.25}, 71),
+    "resnet_small": ({"layers": 8}, 28),
 } | {
     name: ({"stem": "small", "width": 0.25}, 28)
     for name in NAMES
@@ -150,7 +158,52 @@ def test_parameters_and_multiply_adds(name, options, parameters, products):
 
 def test_the_counts_are_of_every_network():
     counted = {name for name, *_ in COUNTS}
-    assert counted | set(GOOGLENETS) == set(NAMES) == set(models.names())
+    assert counted | {*GOOGLENETS, "resnet_small"} == set(NAMES) == set(models.names())
+
+
+# The paper's section 4.2: sizes in millions, and the test errors that it prints, are of these nets.
+@pytest.mark.parametrize(
+    ("layers", "parameters", "printed"),
+    [(20, 269_722, 0.27), (32, 464_154, 0.46), (44, 658_586, 0.66), (110, 1_727_962, 1.7)],
+)
+def test_small_residual_nets_have_the_papers_sizes(layers, parameters, printed):
+    net = on_meta("resnet_small", in_channels=3, layers=layers)
+    assert count(net) == parameters == pytest.approx(printed * 1e6, rel=0.02)
+    plain = on_meta("resnet_small", in_channels=3, layers=layers, kind="plain")
+    assert count(plain) == parameters  # shortcuts cost nothing
+    if layers == 20:
+        assert multiply_adds(net, 1, 3, 32, 32) == pytest.approx(40.6e6, abs=5e4)
+
+
+@pytest.mark.parametrize("layers", [2, 21, 0, -4])
+def test_a_small_residual_net_has_6n_and_two_layers(layers):
+    with pytest.raises(ValueError, match="layers is 6n"):
+        models.create("resnet_small", layers=layers)
+
+
+def test_a_preactivated_net_normalizes_before_every_convolution_but_the_first():
+    net = models.create("resnet_small", layers=8, kind="preactivated")
+    kinds = [
+        type(m).__name__
+        for m in net.body.modules()
+        if isinstance(m, nn.Conv2d | nn.BatchNorm2d) and "shortcut" not in type(m).__name__
+    ]
+    assert kinds == ["Conv2d", "BatchNorm2d", "Conv2d"] + 2 * [
+        "BatchNorm2d", "Conv2d", "BatchNorm2d", "Conv2d"
+    ] + ["BatchNorm2d"]  # fmt: skip
+    with pytest.raises(ValueError, match="kind is one of"):
+        models.create("resnet_small", kind="dense")
+
+
+@pytest.mark.parametrize(
+    ("options", "parameters", "products"),
+    [({}, 32_433_928, 9.258e9), ({"repeats": (10, 20, 10)}, 55_284_488, 14.142e9)],
+)
+def test_inception_resnet_as_drawn(options, parameters, products):
+    """With its misprints repaired; the paper's claim of equal cost needs twice the blocks."""
+    net = on_meta("inception_resnet_v2", in_channels=3, num_classes=1000, as_drawn=True, **options)
+    assert count(net) == parameters
+    assert multiply_adds(net, 1, 3, 299, 299) == pytest.approx(products, abs=5e5)
 
 
 def test_d2ls_networks_have_their_own_counts():
@@ -494,7 +547,8 @@ def test_options_reach_their_layers(name):
     if "width" in options:
         assert first.out_channels == plain.out_channels // 2
     if "norm" in options:
-        assert kinds.count(nn.InstanceNorm2d) == kinds.count(nn.Conv2d)
+        usual = sum(isinstance(m, nn.BatchNorm2d) for m in on_meta(name).modules())
+        assert kinds.count(nn.InstanceNorm2d) == (usual or kinds.count(nn.Conv2d))
     if "act" in options:
         assert (nn.Tanh in kinds, nn.ReLU in kinds) == (True, False)
     if "dropout" in options:

@@ -53,6 +53,27 @@ def test_the_same_weights_give_the_same_answers(theirs, options, name, size):
     assert (got_gradient - want_gradient).abs().max() < 1e-4 * want_gradient.abs().max()
 
 
+@pytest.mark.needs("timm")
+@pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2", "xception"])
+def test_the_weights_of_timm_give_the_same_answers(name):
+    import timm
+
+    torch.manual_seed(0)
+    theirs = timm.create_model({"xception": "legacy_xception"}.get(name, name)).eval()
+    disturb(theirs)
+    for block in theirs.modules():
+        if getattr(block, "skip", None) is not None:  # in our order: the way around comes last
+            for part in ("skip", "skipbn"):
+                block._modules[part] = block._modules.pop(part)
+    model = models.create(name, in_channels=3, num_classes=1000).eval()
+    models.transplant(theirs, model)
+    images = torch.randn(1, 3, 299, 299)
+    want, want_gradient = answers(theirs, images)
+    got, got_gradient = answers(model, images)
+    assert (got - want).abs().max() < 1e-4 * want.abs().max()
+    assert (got_gradient - want_gradient).abs().max() < 1e-4 * want_gradient.abs().max()
+
+
 def test_the_papers_form_gives_other_answers():
     """So that the equality above is not an accident of the comparison."""
     torch.manual_seed(0)

@@ -10,8 +10,9 @@ from .blocks import Network
 from .googlenet import googlenet, googlenet_bn, googlenet_d2l, googlenet_naive
 from .inception_bn import inception_bn
 from .inception_v3 import inception_v3
+from .inception_v4 import inception_resnet_v2, inception_v4
 from .nin import nin
-from .resnet import resnet18, resnet34, resnet50
+from .resnet import resnet18, resnet34, resnet50, resnet_small
 from .torchvision_weights import (
     alexnet_torchvision,
     googlenet_torchvision,
@@ -19,6 +20,7 @@ from .torchvision_weights import (
     transplant,
 )
 from .vgg import vgg11, vgg16, vgg19
+from .xception import xception
 from .zfnet import zfnet
 
 _NETWORKS: dict[str, Callable[..., Network]] = {
@@ -26,7 +28,8 @@ _NETWORKS: dict[str, Callable[..., Network]] = {
     for function in (
         *(alexnet, zfnet, vgg11, vgg16, vgg19, nin),
         *(googlenet, googlenet_bn, googlenet_naive, googlenet_d2l),
-        *(inception_bn, inception_v3, resnet18, resnet34, resnet50),
+        *(inception_bn, inception_v3, inception_v4, inception_resnet_v2, xception),
+        *(resnet18, resnet34, resnet50, resnet_small),
         *(alexnet_torchvision, googlenet_torchvision, resnet50_torchvision),
     )
 }

@@ -7,12 +7,13 @@ it. Numbers of input channels are derived, never typed.
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 Norm: TypeAlias = Callable[[int], nn.Module] | None  # from a number of channels
 Act: TypeAlias = Callable[[], nn.Module]
@@ -37,6 +38,20 @@ class ConvSpec(NamedTuple):
     padding: int | None = None  # None: the map keeps its size, divided by the stride
     groups: int = 1
     activation: bool = True
+    norm: bool = True
+
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        unit = ConvUnit(
+            c_in,
+            self.channels,
+            self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            groups=self.groups,
+            norm=norm if self.norm else None,
+            act=act if self.activation else nn.Identity,
+        )
+        return unit, self.channels
 
     def output_size(self, size: int) -> int:
         if self.padding is None:
@@ -46,6 +61,50 @@ class ConvSpec(NamedTuple):
 
     def scaled(self, width: float) -> "ConvSpec":
         return self._replace(channels=scale(self.channels, width))
+
+
+class SeparableSpec(NamedTuple):
+    """`build` makes a `SeparableUnit` of it; its map keeps its size."""
+
+    name: str
+    kernel: int
+    channels: int
+    activation: bool = True
+
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        act = act if self.activation else nn.Identity
+        return SeparableUnit(c_in, self.channels, self.kernel, norm=norm, act=act), self.channels
+
+    def output_size(self, size: int) -> int:
+        return size
+
+    def scaled(self, width: float) -> "SeparableSpec":
+        return self._replace(channels=scale(self.channels, width))
+
+
+class ActivationSpec(NamedTuple):
+    """An activation stands alone, with `norm` after a normalization, where a block begins with it.
+
+    It does not overwrite its input, which the shortcut around it needs.
+    """
+
+    name: str
+    norm: bool = False
+
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        units, activation = OrderedDict[str, nn.Module](), act()
+        if "inplace" in vars(activation):
+            vars(activation)["inplace"] = False
+        if self.norm and norm is not None:
+            units["norm"] = norm(c_in)
+        units["activation"] = activation
+        return nn.Sequential(units), c_in
+
+    def output_size(self, size: int) -> int:
+        return size
+
+    def scaled(self, width: float) -> "ActivationSpec":
+        return self
 
 
 class MaxPoolSpec(NamedTuple):
@@ -72,13 +131,19 @@ class MaxPoolSpec(NamedTuple):
 
 
 class AvgPoolSpec(NamedTuple):
-    """Average pooling has stride 1 and keeps the map's size; padding counts as zeros."""
+    """Average pooling has stride 1 and keeps the map's size; padding may count as zeros."""
 
     name: str
     kernel: int
+    counts_padding: bool = True
 
     def module(self) -> nn.Module:
-        return nn.AvgPool2d(self.kernel, 1, padding=self.kernel // 2)
+        return nn.AvgPool2d(
+            self.kernel,
+            1,
+            padding=self.kernel // 2,
+            count_include_pad=self.counts_padding,
+        )
 
     def output_size(self, size: int) -> int:
         return size
@@ -106,6 +171,11 @@ class RowSpec:
         """Write out the steps of each branch, by the branch's name."""
         raise NotImplementedError
 
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        built = {name: build(steps, c_in, norm, act) for name, steps in self.branches().items()}
+        block = InceptionBlock({name: branch for name, (branch, _) in built.items()})
+        return block, sum(channels for _, channels in built.values())
+
     def output_size(self, size: int) -> int:
         return min(output_size(steps, size) for steps in self.branches().values())
 
@@ -124,7 +194,61 @@ class BlockSpec(RowSpec):
         return self.steps
 
 
-Step: TypeAlias = ConvSpec | MaxPoolSpec | AvgPoolSpec | LRNSpec | RowSpec
+@dataclass(frozen=True)
+class StageSpec:
+    """The steps of a stage follow one another; the network counts them as one."""
+
+    name: str
+    steps: "Steps"
+
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        return build(self.steps, c_in, norm, act)
+
+    def output_size(self, size: int) -> int:
+        return output_size(self.steps, size)
+
+    def scaled(self, width: float) -> "StageSpec":
+        return replace(self, steps=scaled(self.steps, width))
+
+
+@dataclass(frozen=True)
+class ResidualSpec(StageSpec):
+    """`build` makes a `ResidualBlock` of it, which adds what `steps` make of a map to the map.
+
+    Where the shape changes, the shortcut is a "projection", a 1x1 convolution with normalization,
+    or "padded" with zeros; "none" is a block without shortcut. With `restore` a last 1x1, without
+    normalization and activation, gives the channels of the map back before they are added.
+    """
+
+    shortcut: str = "projection"
+    scale: float = 1.0
+    restore: bool = False
+    activation: bool = True
+
+    @property
+    def stride(self) -> int:
+        """It is the product of the strides of the steps."""
+        return math.prod(getattr(step, "stride", 1) for step in self.steps)
+
+    def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
+        back = ConvSpec("restore", 1, c_in, activation=False, norm=False)
+        steps = (*self.steps, back) if self.restore else self.steps
+        main, c_out = build(steps, c_in, norm, act)
+        shortcut: nn.Module | None = nn.Identity()
+        if self.shortcut == "none":
+            shortcut = None
+        elif self.stride > 1 or c_in != c_out:
+            shortcut = (
+                PaddedShortcut(c_out - c_in, self.stride)
+                if self.shortcut == "padded"
+                else ConvUnit(c_in, c_out, 1, stride=self.stride, norm=norm, act=nn.Identity)
+            )
+        act = act if self.activation else nn.Identity
+        return ResidualBlock(main, shortcut, scale=self.scale, act=act), c_out
+
+
+Pooling: TypeAlias = MaxPoolSpec | AvgPoolSpec | LRNSpec  # they know nothing of channels
+Step: TypeAlias = ConvSpec | SeparableSpec | ActivationSpec | Pooling | RowSpec | StageSpec
 Steps: TypeAlias = tuple[Step, ...]
 
 
@@ -134,24 +258,10 @@ def build(
     """Make the modules of `steps` for maps of `c_in` channels, and tell how many come out."""
     chain = Chain()
     for step in steps:
-        if isinstance(step, ConvSpec):
-            chain[step.name] = ConvUnit(
-                c_in,
-                step.channels,
-                step.kernel,
-                stride=step.stride,
-                padding=step.padding,
-                groups=step.groups,
-                norm=norm,
-                act=act if step.activation else nn.Identity,
-            )
-            c_in = step.channels
-        elif isinstance(step, RowSpec):
-            built = {name: build(each, c_in, norm, act) for name, each in step.branches().items()}
-            chain[step.name] = InceptionBlock({name: branch for name, (branch, _) in built.items()})
-            c_in = sum(channels for _, channels in built.values())
-        else:
+        if isinstance(step, Pooling):
             chain[step.name] = step.module()
+        else:
+            chain[step.name], c_in = step.make(c_in, norm, act)
     return chain, c_in
 
 
@@ -162,7 +272,7 @@ def scale(channels: int, width: float) -> int:
 
 def scaled(steps: Iterable[Step], width: float) -> Steps:
     """Multiply every number of channels by `width`."""
-    return tuple(s.scaled(width) if isinstance(s, ConvSpec | RowSpec) else s for s in steps)
+    return tuple(s if isinstance(s, Pooling) else s.scaled(width) for s in steps)
 
 
 def output_size(steps: Iterable[Step], size: int) -> int:
@@ -230,6 +340,20 @@ class ConvUnit(nn.Sequential):
         super().__init__(units)
 
 
+class SeparableUnit(nn.Sequential):
+    """Convolve each channel by itself, then mix the channels with 1x1; nothing stands between.
+
+    Shape: [B, c_in, H, W] -> [B, c_out, H, W]
+    """
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, *, norm: Norm = None, act: Act = relu):
+        depthwise = nn.Conv2d(
+            c_in, c_in, kernel, padding=kernel // 2, groups=c_in, bias=norm is None
+        )
+        pointwise = ConvUnit(c_in, c_out, 1, norm=norm, act=act)
+        super().__init__(OrderedDict(depthwise=depthwise, pointwise=pointwise))
+
+
 class LocalResponseNorm(nn.LocalResponseNorm):
     """Divide each value by a sum over its five neighboring channels, at the same position.
 
@@ -255,6 +379,56 @@ class InceptionBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self.branches.values()], dim=1)
+
+
+class PaddedShortcut(nn.Module):
+    """Take every `stride`-th position, and add channels of zeros: it has no parameter.
+
+    Option A of the ResNet paper, section 3.3.
+
+    Shape: [B, c_in, H, W] -> [B, c_in + channels, ceil(H / stride), ceil(W / stride)]
+    """
+
+    def __init__(self, channels: int, stride: int):
+        super().__init__()
+        self.channels, self.stride = channels, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(x, (0, 0, 0, 0, 0, self.channels))
+
+
+class ResidualBlock(nn.Module):
+    """Add what `main` makes of a map, times `scale`, to the map itself, then activate.
+
+    The map comes by the `shortcut`, which gives it the shape of the sum; without one there is no
+    sum, and the block is plain.
+
+    Shape: [B, c_in, H, W] -> [B, c_out, ceil(H / stride), ceil(W / stride)]
+    """
+
+    def __init__(
+        self,
+        main: nn.Module,
+        shortcut: nn.Module | None,
+        *,
+        scale: float = 1.0,
+        act: Act = relu,
+    ):
+        super().__init__()
+        self.branches = nn.ModuleDict({"main": main})
+        if shortcut is not None:
+            self.branches["shortcut"] = shortcut
+        self.scale = scale
+        self.activation = act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        change = self.branches["main"](x)
+        if self.scale != 1:
+            change = self.scale * change
+        if "shortcut" in self.branches:
+            change = change + self.branches["shortcut"](x)
+        return self.activation(change)
 
 
 class AuxiliaryHead(nn.Sequential):

@@ -5,7 +5,17 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 from . import blocks
-from .blocks import Act, ConvSpec, MaxPoolSpec, Network, Norm, Steps
+from .blocks import (
+    Act,
+    ActivationSpec,
+    ConvSpec,
+    MaxPoolSpec,
+    Network,
+    Norm,
+    ResidualSpec,
+    Step,
+    Steps,
+)
 
 
 def basic(channels: int, stride: int) -> Steps:
@@ -38,55 +48,46 @@ STEMS: dict[str, Steps] = {
 }
 
 
-class ResidualBlock(nn.Module):
-    """Add what `steps` make of a map to the map itself, then the activation (section 3.2).
+def table(block: Callable[[int, int], Steps], counts: tuple[int, ...]) -> Steps:
+    """Write out the four stages of Table 1; the first block of a stage halves the map."""
+    return tuple(
+        ResidualSpec(
+            f"conv{stage}_{number}", block(channels, 2 if stage > 2 and number == 1 else 1)
+        )
+        for stage, (channels, count) in enumerate(zip(CHANNELS, counts, strict=True), 2)
+        for number in range(1, count + 1)
+    )
 
-    Shape: [B, c_in, H, W] -> [B, self.channels, ceil(H / stride), ceil(W / stride)]
-    """
 
-    def __init__(self, c_in: int, steps: Steps, stride: int, norm: Norm, act: Act):
-        super().__init__()
-        main, self.channels = blocks.build(steps, c_in, norm, act)
-        shortcut: nn.Module = nn.Identity()
-        if stride > 1 or c_in != self.channels:  # option B of section 3.3
-            shortcut = blocks.ConvUnit(
-                c_in, self.channels, 1, stride=stride, norm=norm, act=nn.Identity
-            )
-        self.branches = nn.ModuleDict({"main": main, "shortcut": shortcut})
-        self.activation = act()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.branches["main"](x) + self.branches["shortcut"](x))
+def choose_stem(stem: str) -> Steps:
+    """Look up the stem of that name."""
+    if stem not in STEMS:
+        raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
+    return STEMS[stem]
 
 
 class ResNet(Network):
-    """ResNet has four stages of residual blocks; shortcuts project where the shape changes."""
+    """ResNet has stages of residual blocks; shortcuts project where the shape changes (option B).
+
+    `width` multiplies every number of channels.
+    """
 
     def __init__(
         self,
-        block: Callable[[int, int], Steps],
-        counts: tuple[int, ...],
+        stem: Steps,
+        body: Steps,
         num_classes: int,
         in_channels: int,
-        stem: str = "imagenet",
+        image_size: int = 224,
         width: float = 1.0,
         norm: Norm = nn.BatchNorm2d,
         act: Act = blocks.relu,
     ):
-        if stem not in STEMS:
-            raise ValueError(f"stem is one of {sorted(STEMS)}, not {stem!r}")
-        steps = blocks.scaled(STEMS[stem], width)
-        super().__init__(steps, in_channels, image_size=224)
-        self.stem, c_in = blocks.build(steps, in_channels, norm, act)
-        for stage, (channels, count) in enumerate(zip(CHANNELS, counts, strict=True), 2):
-            for number in range(1, count + 1):
-                stride = 2 if stage > 2 and number == 1 else 1
-                residual = ResidualBlock(
-                    c_in, block(blocks.scale(channels, width), stride), stride, norm, act
-                )
-                self.body[f"conv{stage}_{number}"] = residual
-                c_in = residual.channels
-        self.head = blocks.AverageHead(c_in, num_classes, dropout=0.0)
+        stem, body = blocks.scaled(stem, width), blocks.scaled(body, width)
+        super().__init__(stem + body, in_channels, image_size)
+        self.stem, channels = blocks.build(stem, in_channels, norm, act)
+        self.body, channels = blocks.build(body, channels, norm, act)
+        self.head = blocks.AverageHead(channels, num_classes, dropout=0.0)
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -107,7 +108,15 @@ def resnet18(
     Weights start after He.
     """
     return blocks.he_initialize(
-        ResNet(*BLOCKS[18], num_classes, in_channels, stem, width, norm, act)
+        ResNet(
+            choose_stem(stem),
+            table(*BLOCKS[18]),
+            num_classes,
+            in_channels,
+            width=width,
+            norm=norm,
+            act=act,
+        )
     )
 
 
@@ -125,7 +134,15 @@ def resnet34(
     Weights start after He.
     """
     return blocks.he_initialize(
-        ResNet(*BLOCKS[34], num_classes, in_channels, stem, width, norm, act)
+        ResNet(
+            choose_stem(stem),
+            table(*BLOCKS[34]),
+            num_classes,
+            in_channels,
+            width=width,
+            norm=norm,
+            act=act,
+        )
     )
 
 
@@ -143,5 +160,91 @@ def resnet50(
     `stem="small"` is for small images. Weights start after He.
     """
     return blocks.he_initialize(
-        ResNet(*BLOCKS[50], num_classes, in_channels, stem, width, norm, act)
+        ResNet(
+            choose_stem(stem),
+            table(*BLOCKS[50]),
+            num_classes,
+            in_channels,
+            width=width,
+            norm=norm,
+            act=act,
+        )
+    )
+
+
+# Section 4.2, the nets for CIFAR-10: three stages of n blocks of two 3x3, thus 6n + 2 layers with
+# weights; shortcuts without parameters.
+SMALL_CHANNELS = (16, 32, 64)
+KINDS = ("residual", "plain", "preactivated")
+
+
+def small_table(layers: int, kind: str) -> Steps:
+    """Write out the body of a net of `layers` layers, one of `KINDS`."""
+    count, rest = divmod(layers - 2, 6)
+    if rest or count < 1:
+        raise ValueError(f"layers is 6n + 2, such as 8, 20 or 44, not {layers}")
+    if kind not in KINDS:
+        raise ValueError(f"kind is one of {list(KINDS)}, not {kind!r}")
+    steps: list[Step] = []
+    for stage, channels in enumerate(SMALL_CHANNELS, 2):
+        for number in range(1, count + 1):
+            stride = 2 if stage > 2 and number == 1 else 1
+            steps.append(
+                ResidualSpec(
+                    f"conv{stage}_{number}",
+                    preactivated(channels, stride, is_first=not steps)
+                    if kind == "preactivated"
+                    else basic(channels, stride),
+                    shortcut="none" if kind == "plain" else "padded",
+                    activation=kind != "preactivated",
+                )
+            )
+    if kind == "preactivated":  # what the last sum lacks
+        steps.append(ActivationSpec("activation", norm=True))
+    return tuple(steps)
+
+
+def preactivated(channels: int, stride: int, is_first: bool) -> Steps:
+    """Normalize and activate before each convolution; the stem has done so for the first block.
+
+    He, Zhang, Ren, Sun, Identity Mappings in Deep Residual Networks, 2016: nothing stands on the
+    way from sum to sum.
+    """
+    steps = (
+        ActivationSpec("activation", norm=True),
+        ConvSpec("conv1", 3, channels, stride),  # its normalization is that before conv2
+        ConvSpec("conv2", 3, channels, activation=False, norm=False),
+    )
+    return steps[1:] if is_first else steps
+
+
+def resnet_small(
+    *,
+    num_classes: int = 10,
+    in_channels: int = 1,
+    layers: int = 20,
+    kind: str = "residual",
+    stride: int = 1,
+    width: float = 1.0,
+    norm: Norm = nn.BatchNorm2d,
+    act: Act = blocks.relu,
+) -> ResNet:
+    """Make a net of 6n + 2 `layers` for images of 28 or 32 pixels, as the paper does for CIFAR-10.
+
+    `kind` is "residual"; "plain", the same net without the additions; or "preactivated", as the
+    authors proposed a year later. With `stride` 2 the first convolution halves the map, which
+    saves three quarters of the work. Weights start after He.
+    """
+    stem = (ConvSpec("conv1", 3, SMALL_CHANNELS[0], stride),)
+    return blocks.he_initialize(
+        ResNet(
+            stem,
+            small_table(layers, kind),
+            num_classes,
+            in_channels,
+            image_size=28,
+            width=width,
+            norm=norm,
+            act=act,
+        )
     )

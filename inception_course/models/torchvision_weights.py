@@ -12,7 +12,7 @@ from .alexnet import AlexNet
 from .blocks import ConvSpec, MaxPoolSpec, Steps, he_initialize
 from .googlenet import BODY, GoogLeNet, InceptionSpec, choose_stem
 from .inception_v3 import batch_norm
-from .resnet import BLOCKS, ResNet
+from .resnet import BLOCKS, STEMS, ResNet, table
 
 WEIGHTED = (nn.Conv2d, nn.BatchNorm2d, nn.Linear)
 
@@ -81,7 +81,8 @@ def bottleneck(channels: int, stride: int) -> Steps:
 def resnet50_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> ResNet:
     """Make what torchvision calls resnet50: a bottleneck has its stride in the 3x3."""
     _, counts = BLOCKS[50]
-    return he_initialize(ResNet(bottleneck, counts, num_classes, in_channels))
+    body = table(bottleneck, counts)
+    return he_initialize(ResNet(STEMS["imagenet"], body, num_classes, in_channels))
 
 
 @torch.no_grad()
@@ -101,7 +102,7 @@ def transplant(source: nn.Module, target: nn.Module) -> None:
     for number, (giver, taker) in enumerate(zip(givers, takers, strict=True), 1):
         given, taken = giver.state_dict(), taker.state_dict()
         shapes = [{key: list(v.shape) for key, v in state.items()} for state in (given, taken)]
-        if type(giver) is not type(taker) or shapes[0] != shapes[1]:
+        if not isinstance(giver, type(taker)) or shapes[0] != shapes[1]:
             raise ValueError(f"layer {number} is {giver} there and {taker} here")
         pairs.append((taker, given))
     for taker, given in pairs:
