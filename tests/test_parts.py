@@ -122,9 +122,10 @@ def test_with_one_hidden_layer_the_mean_of_the_logits_is_the_whole():
         net = parts.DenseNet(0.5, layers)
         rows = parts.mean_of_thinned(net, VAL)
         distance = {row["masks"]: row["distance"] for row in rows if row["of"] == "logits"}
-        assert distance[1] > 2 * distance[10] > 4 * distance[100]
+        assert distance[1] > 2 * distance[10]
         chance = distance[1] / 1000**0.5
         if layers == 1:
+            assert distance[10] > 2 * distance[100]
             assert distance[1000] == pytest.approx(chance, rel=0.5)
         else:
             assert distance[1000] > 1.5 * chance

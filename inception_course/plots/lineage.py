@@ -86,6 +86,32 @@ def layer_bars(
 
 
 @in_style
+def errors_by_depth(nets: Mapping[str, tuple[int, float]], guess: Any = None) -> Picture:
+    """Draw the error of each net, in per cent, against its number of layers with weights.
+
+    `guess` is the error that is expected of the deepest one, or the name of a net.
+    """
+    told = ", ".join(f"{name} with {layers} layers {e:.1f}" for name, (layers, e) in nets.items())
+    figure = Picture(
+        11,
+        4.8,
+        f"top-5 error in per cent against layers with weights: {told}",
+        caption="Does every added layer lower the error? Look at the two nets of 16 layers, too.",
+    )
+    axes = figure.subplots()
+    points = {}
+    for name, (layers, error) in nets.items():
+        (points[name],) = axes.plot(layers, error, "o", color=BLUE, ms=13)
+        axes.annotate(name, (layers, error), (12, 0), textcoords="offset points", va="center")
+    axes.set(xlabel="layers with weights", ylabel="top-5 error, %")
+    axes.margins(x=0.2, y=0.15)
+    axes.grid(alpha=0.3)
+    integers(axes.xaxis)
+    mark_y(figure, axes, guess, points)
+    return figure
+
+
+@in_style
 def channel_rows(
     rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float, guess: Any = None
 ) -> Picture:

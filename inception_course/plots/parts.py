@@ -87,8 +87,8 @@ def overfit(record: Contest, guess: Any = None) -> Picture:
         for name in record.contenders
     )
     figure = Picture(
-        13,
-        5.4,
+        11,
+        4.8,
         "accuracy on the training images and on validation images after the last pass, mean and "
         f"standard error over seeds: {told}",
         caption="Compare the panels: which line falls from left to right, and which falls least?",

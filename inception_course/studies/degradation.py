@@ -37,7 +37,12 @@ def block_gradients(kind: str, layers: int, norm: bool, seed: int) -> list[float
     """Return the norm of the loss's gradient on all weights of each block, before any training."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        net = small_net(kind, layers, norm=nn.BatchNorm2d if norm else None).train()
+        return gradients_of(small_net(kind, layers, norm=nn.BatchNorm2d if norm else None))
+
+
+def gradients_of(net: ResNet) -> list[float]:
+    """Return the norm of the loss's gradient on all weights of each block, on 128 images."""
+    net.train()
     images, labels = next(iter(data.Batches(data.fashion_mnist("train", sample=128), 128)))
     nn.functional.cross_entropy(net(images), labels).backward()
     weights = [

@@ -233,7 +233,7 @@ HALVINGS: dict[str, tuple[int, Callable[[], list[nn.Module]]]] = {  # stride of 
 def halving_net(halving: str) -> nn.Module:
     """Make a net that halves its maps twice in that way, and averages each map at its end."""
     stride, after = HALVINGS[halving]
-    widths = (16, 32, 64) if halving != "stride 2, as much work" else (24, 48, 96)
+    widths = (16, 32, 64) if halving != "stride 2, as much work" else (21, 42, 84)
     layers: list[nn.Module] = []
     c_in = 1
     for number, width in enumerate(widths):

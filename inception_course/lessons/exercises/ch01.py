@@ -1,8 +1,10 @@
 """Exercises of notebook 01: AlexNet, ZFNet and VGG."""
 
 import math
+from typing import Any
 
-from . import Choice, Code, Number
+from . import Choice, Code, Number, Open
+from .answers import numbers
 
 # The windows of AlexNet down to its last convolution: window and stride of each layer.
 ALEXNET = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1)]
@@ -96,50 +98,45 @@ q3 = Choice(
     "are used at 27 * 27 positions.",
 )
 
-q4 = Number(
-    12,
-    {
-        6: "that is the true distance; which rows does the window look at?",
-        3: "every third answer is alike: that is in steps; how many pixels are three steps?",
-        2: "that is in stripes; how many pixels are two of them?",
-        24: "the pattern repeats earlier than after 6 times 4 rows.",
-        (4, 8): "rows 0 and 8 are not alike: 8 is not a multiple of 6.",
-        18: "row 18 is on a stripe, and the window never looks at it.",
-    },
-    "write down rows 0, 4, 8, 12, ... and where each lies between two stripes.",
-    hints=(
-        "The window looks at rows 0, 4, 8, 12, ... How far is each from the stripe before it?",
-        "The distances are 0, 4, 2, 0, 4, 2, ...: when do they repeat?",
-    ),
-    because="12 pixels: rows 0, 4, 8 lie 0, 4 and 2 rows after a stripe, and row 12 lies on one "
-    "again. Every second stripe is never seen where it is brightest.",
-)
+
+def _pairs(chain: Any) -> list[tuple[int, int]] | None:
+    """Read a chain as pairs of whole numbers, window and stride."""
+    if isinstance(chain, str) or not hasattr(chain, "__iter__"):
+        return None
+    read = [numbers(layer) for layer in chain]
+    whole = [each for each in read if each and len(each) == 2 and all(x % 1 == 0 for x in each)]
+    return [(int(window), int(stride)) for window, stride in whole] if whole == read else None
 
 
-def augmented(image, crop):
-    return 2 * (image - crop + 1) ** 2
-
-
-q5 = Code(
-    augmented,
-    lambda: ((256, 224), (28, 24), (8, 8), (7, 1)),
-    {
-        lambda image, crop: 2 * (image - crop) ** 2: "both ends count: a crop of 3 out of 4 pixels "
-        "has two places.",
-        lambda image, crop: (image - crop + 1) ** 2: "each crop can be mirrored as well.",
-        lambda image, crop: (image - crop) ** 2: (
-            "both ends count, so that there is one place more a side; and each crop has a mirror "
-            "image."
+q4 = Open(
+    [(3, 2)] * 4,
+    "a list of pairs, window and stride",
+    (
+        (len, lambda layers: 1 <= layers <= 4, "a chain of one to four windows; yours has {}."),
+        (
+            lambda chain: {window for window, _ in chain},
+            lambda windows: windows == {3},
+            "windows of 3 pixels only; yours are {}.",
         ),
-        lambda image, crop: 2 * (image - crop + 1): "a crop can move down and to the right.",
-        lambda image, crop: 4 * (image - crop + 1) ** 2: "a crop is mirrored left to right, and "
-        "not upside down.",
-        lambda image, crop: 2 * (image // crop) ** 2: "crops may overlap: move one by a pixel.",
-    },
-    "count the places of the left edge, those of the upper edge, and the mirror images.",
-    hints=(
-        "How many places are there for the left edge of a crop of 3 in a row of 4 pixels?",
-        "As many down as across; and what does the mirror do to their number?",
+        (
+            lambda chain: min(stride for _, stride in chain),
+            lambda stride: stride >= 1,
+            "a stride is 1 or more, and one of yours is {}.",
+        ),
+        (
+            receptive_field,
+            lambda field: field >= 31,
+            "this chain sees {} pixels a side. Which stride makes the windows after it reach "
+            "further?",
+        ),
     ),
-    because="Places down, times places to the right, times two for the mirror:",
+    read=_pairs,
+    hints=(
+        "Without strides each window adds 2 pixels. After one layer with stride 2, how many does "
+        "the next window add?",
+        "With stride 2 everywhere the windows add 2, 4, 8 ...: continue, and add the pixel that "
+        "you begin with.",
+    ),
+    because="Four windows of 3 with stride 2 see 1 + 2 + 4 + 8 + 16 = 31 pixels, and without "
+    "strides 9. A larger stride sees further still, and leaves fewer positions:",
 )

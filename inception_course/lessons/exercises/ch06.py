@@ -1,31 +1,34 @@
-"""Exercises of notebook 06: batch normalization."""
+"""Exercises of notebook 06: saturation."""
 
 from statistics import mean
 
 import torch
-from torch import nn
 
 from ...studies import saturation
 from . import Code, Number, Open
 
 q1 = Number(
-    31.0 / 13.3,
+    0.5**9,
     {
-        (31.0 / 2.1, 14): "that is the net with seven further changes, five times the rate among "
-        "them.",
-        31.0 / 2.7: "that is the net with thirty times the rate.",
-        13.3 / 31.0: "that is its inverse: how many times fewer steps are needed?",
-        31.0 - 13.3: "that is a difference in million steps; a speed-up is a ratio.",
-        (13.3, 31.0): "that is a number of steps, in millions; compare it with the other net's.",
-        13.3 / 2.1: "both of these have batch normalization: what differs between them?",
+        0.25**9: "that is what is left at a gain of 1; doubled weights multiply the gradient, too.",
+        0.5**10: "ten layers, and how many steps are there from the last one down to the first?",
+        2 * 0.25**9: "you count the gain once; the gradient passes the weights of every layer.",
+        (0.5 * 9, 0.25 * 9, 0.5 / 9, 0.25 / 9): "layers follow each other, so their factors "
+        "multiply: raise the factor of one layer to a power.",
+        0.125**9: "larger weights make the gradient larger: multiply ¼ by the gain.",
+        0.5**19: "that is for 20 layers; here there are ten.",
+        1: "the weights give a factor of 2 for each layer, and the slope at most ¼.",
     },
-    "divide the steps of the net without BN by those of BN at the same learning rate.",
-    tolerance=0.05,
+    "raise the factor of one layer, gain times slope, to the number of steps.",
+    between=(0, 1),
     hints=(
-        "Which two rows of the paper's table differ in nothing but batch normalization?",
-        "31.0 million steps without; find the row with BN that has the same learning rate.",
+        "By which factor does one layer change the gradient at a gain of 1? And if its weights "
+        "are twice as large?",
+        "Gain times slope is the factor of one step. From layer 10 to layer 1 it is taken once for "
+        "each layer that the gradient passes.",
     ),
-    because="31.0 / 13.3 = 2.33. The famous 14 is 31.0 / 2.1, with more changes.",
+    because="(2 · ¼)⁹ = 0.00195. Measured: saturation.signal(2, depth=10).ratio is 0.00035, since "
+    "larger weights also move the inputs away from 0, where the slope is less than ¼.",
 )
 
 
@@ -40,7 +43,7 @@ def _batches():
     x = torch.randn(5, 3, 2, 4) * 2 + 1
     x[:, 2] *= 0.05  # so small that eps counts
     yield x, torch.tensor([1.5, -0.5, 2.0]), torch.tensor([0.3, 2.0, -1.0]), 0.01
-    yield torch.randn(2, 2, 3, 3).transpose(2, 3), torch.randn(2), torch.randn(2), 0.3
+    yield torch.randn(2, 2, 1, 2).transpose(2, 3), torch.randn(2), torch.randn(2), 0.3
 
 
 def _other(dim=(0, 2, 3), correction=0, spread=lambda variance, eps: (variance + eps).sqrt()):
@@ -100,90 +103,11 @@ q2 = Code(
 )
 
 
-def fold(linear, norm):
-    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-    folded = nn.Linear(linear.in_features, linear.out_features)
-    with torch.no_grad():
-        folded.weight.copy_(scale[:, None] * linear.weight)
-        folded.bias.copy_(scale * (linear.bias - norm.running_mean) + norm.bias)
-    return folded
-
-
-def _pairs():
-    for inputs, outputs, eps in ((3, 3, 0.01), (4, 3, 0.05), (2, 5, 0.1)):
-        linear, norm = nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs, eps=eps)
-        with torch.no_grad():
-            for tensor in (norm.weight, norm.bias, norm.running_mean):
-                tensor.uniform_(-1.5, 1.5)
-            norm.running_var.uniform_(0.2, 2)
-        yield linear.eval(), norm.eval()
-
-
-def _affine(linear, *_):
-    if not isinstance(linear, nn.Linear):
-        raise TypeError(linear)
-    bias = linear.weight.new_zeros(len(linear.weight)) if linear.bias is None else linear.bias
-    return torch.cat([linear.weight, bias[:, None]], dim=1)
-
-
-def _right(weight, bias, scale, mean, beta):
-    return scale * weight, scale * (bias - mean) + beta
-
-
-def _made(parts=_right, power=0.5, with_eps=True):
-    """Make a layer of `parts` of the two; all but the weights are columns."""
-
-    def wrong(linear, norm):
-        scale = norm.weight / (norm.running_var + with_eps * norm.eps) ** power
-        columns = (each[:, None] for each in (linear.bias, scale, norm.running_mean, norm.bias))
-        weight, bias = parts(linear.weight, *columns)
-        layer = nn.Linear(linear.in_features, linear.out_features)
-        layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias[:, 0])
-        return layer
-
-    return wrong
-
-
-q3 = Code(
-    fold,
-    _pairs,
-    {
-        lambda linear, norm: linear: "that is the linear layer as it was: scale its weights, shift "
-        "its bias.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, b)): "the weights are right; the bias is "
-        "still the old one.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, scale * b + beta)): "the running mean is "
-        "not subtracted.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, beta - scale * mean)): "the linear "
-        "layer's own bias is lost.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, b - scale * mean + beta)): "the linear "
-        "layer's own bias is scaled as well.",
-        _made(lambda w, b, scale, mean, beta: (scale * w, 0 * b)): "the new layer has no bias: the "
-        "shift of the two belongs there.",
-        _made(lambda w, b, scale, *shift: (scale.T * w, _right(w, b, scale, *shift)[1])): (
-            "scale the rows of the weights, one for each output: scale[:, None]."
-        ),
-        _made(with_eps=False): "eps is missing: add it to the running variance.",
-        _made(power=1): "divide by the square root of the variance.",
-    },
-    "the new layer does not give what the two give one after the other, in eval mode "
-    "(its weights, with the bias as last column).",
-    returns="one nn.Linear",
-    outcome=_affine,
-    hints=(
-        "In eval mode y = scale * x + shift. What are scale and shift, and what is x?",
-        "scale = gamma / sqrt(running_var + eps) goes to the weights, row by row. Put "
-        "weights * input + bias for x: what stands there without an input?",
-    ),
-    because="The scale goes into the weights, the rest into the bias:",
-)
-
-
 def level():
     return saturation.signal(gain=10.5, depth=40)
 
 
-q4 = Open(
+q3 = Open(
     level,
     "the result of saturation.signal(gain, depth=40)",
     (
