@@ -8,7 +8,7 @@ studies      every recorded measurement, and the one way to measure
 plots        every figure
 
 cost, probe, batch_norm, hebbian    look inside a network
-machine, records                    cores and files, below all of these
+machine, records, reading           cores, files and numbers as people write them
 lessons                             exercises, widgets and the doctor of the notebooks
 """
 
