@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from inception_course import train
-from inception_course.lessons.exercises import ch04, ch06, ch09
+from inception_course import data, models, train
+from inception_course.lessons.exercises import ch04, ch06, ch07, ch09
 from inception_course.studies import saturation
 
 
@@ -23,6 +23,20 @@ def normalized_in_place(images, mean, std):
 
 def convolved(maps, weight, bias):
     return F.conv2d(maps, weight[:, :, None, None], bias)
+
+
+def deep(layers=44, kind="residual", norm=None):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return models.resnet_small(layers=layers, kind=kind, stride=2, width=0.5, norm=norm)
+
+
+def scaled(net, factor):
+    with torch.no_grad():
+        for block in net.body.values():
+            for parameter in block.parameters():
+                parameter.mul_(factor)
+    return net
 
 
 def popping(chain):
@@ -54,32 +68,39 @@ def folded_in_place(linear, norm):
 
 
 def wiping_the_norm(linear, norm):
-    folded = ch06.fold(linear, norm)
+    folded = ch07.fold(linear, norm)
     norm.reset_running_stats()
     return folded
 
 
 def leaving_eval(linear, norm):
     norm.train()
-    return ch06.fold(linear, norm)
+    return ch07.fold(linear, norm)
 
 
 def folded_in_double(linear, norm):
     """Copy into double precision whatever the layer was."""
     linear, norm = copy.deepcopy(linear).double(), copy.deepcopy(norm).double()
-    folded = ch06.fold(linear, norm).double()
+    folded = ch07.fold(linear, norm).double()
     folded.weight.data = (
         linear.weight * (norm.weight / (norm.running_var + norm.eps).sqrt())[:, None]
     )
     return folded
 
 
-def boxes_off_by_a_fraction(square, size):
-    return [(left + 0.9, *others) for left, *others in ch09.five_boxes(square, size)]
+WRONG_ALONE = 10  # a row of the validation sample that the trained network is wrong about
 
 
-def for_this_square_alone(square, size):
-    return ch09.five_boxes((64, 0, 320, 256), 224)
+def pullovers():
+    """Twenty pullovers, the first of which the trained network knows."""
+    labels = data.fashion_mnist("val", sample=1000).tensors[1]
+    return (labels == 2).nonzero().flatten()[:20].tolist()
+
+
+def one_hot(shift):
+    """Be sure of the right class, or of one that lies `shift` classes from it."""
+    labels = data.fashion_mnist("val", sample=1000).tensors[1]
+    return F.one_hot((labels + shift) % 10, 10).float()
 
 
 def step_on_all(model, optimizer, parts):
@@ -137,8 +158,28 @@ WRONG = {
     "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
     "ch01.q2": [(lambda chain: "wide", "a number is wanted")],
     "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
-    "ch01.q4": [(10, "rows 0"), (1 / 12, "inverse")],
-    "ch01.q5": [(lambda image: image, "image, crop")],
+    "ch01.q4": [
+        ([(3, 1)] * 4, "sees 9 pixels"),
+        ([(3, 2)] * 5, "one to four windows; yours has 5"),
+        ([(7, 2), (3, 2)], "windows of 3 pixels only"),
+        ([(3, 2), (3, 2), (3, 2), (5, 2)], "windows of 3 pixels only"),
+        ([(3, 0), (3, 2)], "a stride is 1 or more"),
+        ([3, 3, 3, 3], "a list of pairs"),
+        ("3, 2", "a list of pairs"),
+        (31, "a list of pairs"),
+    ],
+    "ch02.q1": [(10, "rows 0"), (1 / 12, "inverse")],
+    "ch02.q2": [(lambda image: image, "image, crop")],
+    "ch02.q3": [
+        ((6, 4), "lie [0, 2, 4] pixels"),
+        ((4, 2), "lie [0, 2] pixels"),
+        ((5, 12), "do not look the same"),
+        ((1, 4), "1 is none"),
+        ((4, 40), "40 is none"),
+        ((2.5, 5), "2.5 is none"),
+        ((4,), "you give 1"),
+        (4, "two whole numbers"),
+    ],
     "ch03.q1": [
         (lambda weights, inputs, rate: weights.add_(rate), "changed `weights`"),
         (lambda weights, inputs, rate: (inputs @ weights).mean(), "shape [4], and yours []"),
@@ -195,13 +236,26 @@ WRONG = {
     "ch05.q5": [
         (lambda main, aux, labels: main, "a number is wanted"),
     ],
-    "ch06.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
+    "ch06.q1": [
+        (512, "between 0 and 1"),
+        (0.00098, "how many steps"),
+        (0.0000038, "at a gain of 1"),
+        ("half", "wants a number"),
+    ],
     "ch06.q2": [
         (lambda *arguments: ch06.normalize(*arguments)[:, :1], "shape [5, 3, 2, 4]"),
         (lambda *arguments: ch06.normalize(*arguments).tolist(), "a tensor is wanted"),
         (centered_in_place, "the values are right, but your function changed `x`"),
     ],
     "ch06.q3": [
+        (saturation.signal(8, depth=20), "has 20 layers"),
+        (saturation.signal(10, depth=40, norm=nn.BatchNorm1d), "is that a plain network"),
+        (saturation.signal(4, depth=40), "it fades"),
+        (saturation.signal(16, depth=40), "the gradient grows"),
+        (10, "the result of saturation.signal"),
+    ],
+    "ch07.q1": [(5, "divide"), (233, "per cent"), (17.7, "difference"), (0.43, "inverse")],
+    "ch07.q2": [
         (lambda linear, norm: nn.Sequential(linear, norm), "one nn.Linear is wanted"),
         (lambda linear, norm: linear.weight, "one nn.Linear is wanted, and this is a tensor"),
         (folded_in_place, "changed `linear`"),
@@ -209,12 +263,15 @@ WRONG = {
         (leaving_eval, "changed `norm`"),
         (lambda linear, norm: nn.Linear(3, 3), "one after the other"),
     ],
-    "ch06.q4": [
-        (saturation.signal(8, depth=20), "has 20 layers"),
-        (saturation.signal(10, depth=40, norm=nn.BatchNorm1d), "is that a plain network"),
-        (saturation.signal(4, depth=40), "it fades"),
-        (saturation.signal(16, depth=40), "the gradient grows"),
-        (10, "the result of saturation.signal"),
+    "ch07.q3": [
+        ([5, 7], "the size 2"),
+        (list(range(30)), "the size 30"),
+        ([0] * 12, "11 of your rows stand there more than once"),
+        ([0, 1000], "and you give 1000"),
+        ([0, 0.5], "and you give 0.5"),
+        ([0, *range(500, 519)], "still class 2"),
+        ([WRONG_ALONE, *range(500, 519)], "even alone"),
+        ("pullovers", "row numbers in a list"),
     ],
     "ch08.q1": [(10, "minus"), (2.29, "close"), (0.434, "inverse"), ("-2.303", "minus that")],
     "ch08.q2": [(lambda batches: 0.5, "largest logit")],
@@ -228,16 +285,18 @@ WRONG = {
     ],
     "ch09.q1": [(12, "which factor"), (-48, "sign")],
     "ch09.q2": [
-        (boxes_off_by_a_fraction, "should be 64, and yours is 64.9"),
-        (for_this_square_alone, "wrong for another input"),
-        (lambda square, size: 5, "boxes, each of four numbers, is wanted, and this is 5"),
-    ],
-    "ch09.q3": [
         (lambda logits: logits.softmax(2).mean(0).argmax(1).float(), "holds floats"),
         (lambda logits: torch.zeros(4, 1).long(), "the shape [4], and yours [4, 1]"),
     ],
-    "ch09.q4": [(1, "images x networks x views"), (2.8, "images")],
-    "ch09.q5": [("unsure", "choose one"), ("too", "choose one"), ("overconfident", "promise")],
+    "ch09.q3": [(1, "images x networks x views"), (2.8, "images")],
+    "ch09.q4": [
+        (one_hot(0), "right for 100% of the images"),
+        (one_hot(1), "calibration error is 1.000"),
+        (torch.full((1000, 10), 0.2), "sum to 1"),
+        (lambda: 0.9 * one_hot(3) + 0.01, "How sure may"),
+        (torch.full((10,), 0.1), "shape [1000, 10]"),
+        (0.1, "a row for each validation image"),
+    ],
     "ch10.q1": [
         (lambda labels, classes, eps: eps, "a tensor is wanted"),
         (lambda labels, classes, eps: torch.full((4, 4), 0.25), "share of eps"),
@@ -257,6 +316,20 @@ WRONG = {
         (5, "windows in a tuple"),
         ((1, 2, 3), "windows in a tuple"),
     ],
+    "ch11.q1": [
+        (lambda x, first, second: x, "activated sum"),
+        (lambda x, first, second: x[:, :1], "the shape [2, 4, 5, 5], and yours [2, 1, 5, 5]"),
+    ],
+    "ch11.q2": [(8.35, "close"), (8.5, "both separable ones")],
+    "ch11.q3": [(3, "between 0 and 1"), (0.07, "17 blocks and with 21")],
+    "ch11.q4": [
+        (deep(layers=8), "3 blocks"),
+        (deep(norm=nn.BatchNorm2d), "43 normalizations"),
+        (deep(kind="plain"), "21 of its blocks have no shortcut"),
+        (deep(), "at most 3 is asked for"),
+        (lambda: scaled(deep(), 0), "it does not learn"),
+        (nn.Linear(2, 2), "models.resnet_small makes"),
+    ],
 }  # fmt: skip
 
 RIGHT = {
@@ -271,6 +344,8 @@ RIGHT = {
     "ch00.q5": [0.08, "0.07", "9 %", 1 / 11],
     "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
     "ch01.q2": [popping],
+    "ch01.q4": [[(3, 2), (3, 3), (3, 3), (3, 1)], [[3, 3]] * 4, np.full((4, 2), (3, 2))],
+    "ch02.q3": [(2, 4), [3, 9], "5, 20", np.array([6, 6])],
     "ch03.q1": [
         lambda weights, inputs, rate: (
             weights
@@ -297,16 +372,19 @@ RIGHT = {
         ).item(),
     ],
     "ch06.q2": [batch_norm],
-    "ch06.q3": [folded_in_double],
-    "ch06.q4": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
+    "ch06.q3": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
+    "ch07.q2": [folded_in_double],
+    "ch07.q3": [pullovers, torch.tensor(pullovers()), ", ".join(map(str, pullovers()))],
     "ch08.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
     "ch08.q5": [step_on_all, step_that_clears_up],
     "ch08.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),
     ],
-    "ch09.q2": [lambda *given: torch.tensor(ch09.five_boxes(*given)).flip(0).tolist()],
-    "ch09.q3": [lambda logits: ch09.answer(logits).tolist()],
-    "ch09.q5": ["underconfident", "too-little", "too_little"],
+    "ch09.q2": [lambda logits: ch09.answer(logits).tolist()],
+    "ch09.q4": [
+        np.full((1000, 10), 0.1),
+        lambda: torch.full((1000, 10), 0.1).add(torch.eye(10)[0] * 1e-3).softmax(1),
+    ],
     "ch10.q1": [
         lambda labels, classes, eps: (
             torch.eye(classes)[labels] * (1 - eps) + torch.full((classes,), eps / classes)
@@ -314,4 +392,11 @@ RIGHT = {
     ],
     "ch10.q2": [9.1, "9.105"],
     "ch10.q3": [symmetric_pair],
+    "ch11.q1": [
+        lambda x, first, second: torch.clamp(second(first(x).clamp(min=0)) + x, min=0),
+    ],
+    "ch11.q2": [8.4, "8.41", 73_728 / 8_768],
+    "ch11.q3": ["1/16", "6.25 %", 0.0625],
+    "ch11.q4": [lambda: scaled(deep(), 0.5)],
+    "ch10.q4": [[[5, 1], [1, 5], [5, 1], [1, 5]], torch.tensor([[1, 5], [1, 5], [5, 1], [5, 1]])],
 }  # fmt: skip

@@ -456,7 +456,7 @@ def multiply_adds(model, shape):
 
 
 def test_the_popular_code_without_strides_costs_three_times_as_much():
-    """The claim of notebook 06: GoogLeNet's table without the poolings between the stages."""
+    """The claim of notebook 07: GoogLeNet's table without the poolings between the stages."""
     with torch.device("meta"):
         net = models.create("googlenet_bn", num_classes=1000, in_channels=3).eval()
         assert multiply_adds(net, (1, 3, 224, 224)) == 1_582_671_872

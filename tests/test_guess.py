@@ -8,15 +8,26 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from test_plots import (
+    ACTIVATED,
     BENCH,
+    CONTESTED,
     COSTS,
+    DEEP,
+    EQUAL,
+    GRADIENTS,
     MAP,
     RESULT,
+    RINGS,
     RUN,
     SAMPLE,
+    SHIFTED,
+    SMOOTHED,
     STRIPES,
     TABLE,
+    THINNED,
     TIMES,
+    WORK,
+    contest,
 )  # fmt: skip
 
 from inception_course import evaluate, hebbian, plots, studies, train
@@ -37,8 +48,15 @@ TAKES = {
     "accuracy_by_depth": (lambda g: plots.accuracy_by_depth(BY_DEPTH, guess=g), 4, "4"),
     "accuracy_by_step": (lambda g: plots.accuracy_by_step(RESULT, guess=g), "bn", "BN"),
     "accuracy_by_width": (lambda g: plots.accuracy_by_width(NARROW, guess=g), 1, "1"),
+    "activation_rates": (lambda g: plots.activation_rates(ACTIVATED, guess=g), 0.5, "0.5"),
+    "activation_states": (lambda g: plots.activation_states(ACTIVATED, guess=g), "5 %", "0.05"),
     "against_paper": (
         lambda g: plots.against_paper({"params": {"conv1": (9.2, 2.7)}}, guess=g), 3, "3 rows agree"
+    ),
+    "additions": (
+        lambda g: plots.additions(CONTESTED["additions"], guess=g),
+        "with additions",
+        "with additions",
     ),
     "aliasing": (
         lambda g: plots.aliasing(STRIPES, {s: STRIPES[::s, ::s] for s in (1, 4)}, 3, guess=g),
@@ -74,11 +92,34 @@ TAKES = {
     "epoch_curves": (
         lambda g: plots.epoch_curves({"made": RUN.epochs}, "curves so far", guess=g), 80, "0.8"
     ),
+    "equal_cost": (
+        lambda g: plots.equal_cost(EQUAL, guess=g), "reduced, deeper", "reduced, deeper"
+    ),
     "error_over_work": (lambda g: plots.error_over_work(guess=g), "VGG-16", "VGG-16"),
+    "errors_by_depth": (
+        lambda g: plots.errors_by_depth({"A": (11, 10.4), "E": (19, 9.0)}, guess=g), 9.5, "9.5"
+    ),
     "family_tree": (lambda g: plots.family_tree(guess=g), "12 million", "12 M parameters"),
+    "factors": (lambda g: plots.factors(CONTESTED["factorization"], guess=g), "7x7", "7x7"),
+    "degradation": (lambda g: plots.degradation(DEEP, guess=g), "45 %", "45 %"),
+    "gradients_by_depth": (
+        lambda g: plots.gradients_by_depth(GRADIENTS, guess=g), "residual", "residual"
+    ),
+    "one_block_dropped": (lambda g: plots.one_block_dropped(DEEP, guess=g), 50, "50 %"),
+    "over_work": (lambda g: plots.over_work(WORK, "accuracy", guess=g), "large", "large"),
+    "several_blocks_dropped": (lambda g: plots.several_blocks_dropped(DEEP, guess=g), 50, "50 %"),
     "gradient_norms": (lambda g: plots.gradient_norms(NORMS, guess=g), 2, "2 times smaller"),
+    "influence": (
+        lambda g: plots.influence({"3a": torch.ones(50, 50)}, {"3a": 40}, guess=g), 30, "30 pixels"
+    ),
     "layer_bars": (lambda g: plots.layer_bars(COSTS, guess=g), "FC 6", "fc6"),
     "learning_curves": (lambda g: plots.learning_curves(RUN, guess=g), "80 %", "0.8"),
+    "map_correlations": (lambda g: plots.map_correlations(RINGS, guess=g), 0.2, "0.2"),
+    "overfit": (
+        lambda g: plots.overfit(contest({"neither": (0.8, 0.82), "crops": (0.79, 0.8)}), guess=g),
+        "crops",
+        "crops",
+    ),
     "percentile_bands": (lambda g: plots.percentile_bands(RESULT, "unit3", guess=g), 0.6, "0.6"),
     "phase_transition": (
         lambda g: plots.phase_transition(
@@ -96,6 +137,9 @@ TAKES = {
     "reliability": (
         lambda g: plots.reliability({"one": JUDGED, "other": JUDGED}, guess=g), "other", "other"
     ),
+    "resolutions": (
+        lambda g: plots.resolutions(CONTESTED["resolution"], guess=g), "7 pixels", "7 pixels"
+    ),
     "rule_lengths": (
         lambda g: plots.rule_lengths({"Hebb": torch.ones(9) * 5, "Oja": torch.ones(9)}, guess=g),
         2,
@@ -103,12 +147,14 @@ TAKES = {
     ),
     "schedules": (lambda g: plots.schedules([train.RECIPES["modern"]], 60, guess=g), 40, "40"),
     "seeds": (lambda g: plots.seeds({"made": [RUN, RUN]}, guess=g), 0.9, "0.9"),
+    "shift": (lambda g: plots.shift(SHIFTED, guess=g), "max-pooling", "max-pooling"),
     "shift_curves": (
         lambda g: plots.shift_curves({"one": [1.0, 0.5], "other": [1.0, 0.25]}, guess=g),
         "0.8",
         "80 %",
     ),
     "sigmoid_input": (lambda g: plots.sigmoid_input(guess=g), 0.5, "0.5"),
+    "smoothing": (lambda g: plots.smoothing(SMOOTHED, guess=g), 9.5, "9.5"),
     "spectra": (
         lambda g: plots.spectra({"made": torch.arange(12.0, 0, -1)}, {"5x5": 2}, guess=g),
         30,
@@ -119,6 +165,7 @@ TAKES = {
         "die",
         "die",
     ),
+    "thinned": (lambda g: plots.thinned(THINNED, guess=g), 80, "80 %"),
     "window_coverage": (
         lambda g: plots.window_coverage(
             {"3a": torch.rand(3)}, {"3a": hebbian.chance_coverage(7, 7)}, guess=g
@@ -135,6 +182,9 @@ TAKES = {
         lambda g: plots.with_and_without({"3a": (128, 304)}, {"3a": BlockTimes(1, 2)}, guess=g),
         3,
         "3x the time without",
+    ),
+    "work_and_time": (
+        lambda g: plots.work_and_time({"1x7, 7x1": (0.3, 0.6)}, guess=g), "30 %", "30 %"
     ),
     "zeros": (lambda g: plots.zeros({"3a": 0.5}, {"3a": 0.01}, guess=g), 0.4, "40 %"),
 }  # fmt: skip

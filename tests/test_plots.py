@@ -24,10 +24,15 @@ from inception_course.plots.style import BLUE, FILLS, LINES, ORANGE, VERMILION, 
 from inception_course.studies import (
     bench,
     comparison,
+    degradation,
     ensembles,
+    equal_cost,
     experiment,
+    maps,
     paper_tables,
+    parts,
     reduction,
+    rethinking,
     same_start,
     saturation,
 )
@@ -76,6 +81,13 @@ HEAT = torch.zeros(200, 2, 7, 7)
 HEAT[:, 0, 2, 3] = HEAT[:, 1, 6, 0] = torch.linspace(0, 1, 200)
 
 
+def spot(width, around=(50, 50), size=101):
+    """What changes one position: most in the middle, less around it."""
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    distance = (rows - around[0]).square() + (columns - around[1]).square()
+    return torch.exp(-distance / width**2)
+
+
 def of_anatomy():
     with torch.device("meta"):
         googlenet = models.create("googlenet", in_channels=3, num_classes=1000, aux=True)
@@ -86,6 +98,9 @@ def of_anatomy():
             {"params": {"conv1": (9.2, 2.7), "3a": (159.5, 159)}, "ops": {"conv1": (1, 2)}}
         ),
         "gradient_norms": plots.gradient_norms({"no heads": norms, "with heads": norms}),
+        "influence": plots.influence(
+            {"3a": spot(20, around=(40, 60)), "5b": spot(90)}, {"3a": 60, "5b": 400}
+        ),
         "receptive_fields": plots.receptive_fields(
             cost.table(googlenet, (3, 224, 224)), ("1x1", "3x3", "5x5"), 224
         ),
@@ -260,6 +275,120 @@ def of_tricks():
     }
 
 
+CYCLE = {"same": 0.9, "accuracy": 0.8, "mean": 0.2, "saturated": 0.1, "r": 0.3, "chance": 0.05}
+
+
+def answers(rows):
+    """A record of two seeds, in which each contender answers with its rows."""
+    return comparison.Answers(
+        {},
+        {},
+        tuple(
+            comparison.Asked(
+                name, seed, 1, (0.7,), (0.5 + 0.1 * seed,), False, 9.0, tuple(CYCLE | e for e in es)
+            )
+            for name, es in rows.items()
+            for seed in (0, 1)
+        ),
+    )
+
+
+ACTIVATED = answers(
+    {
+        each.name: [
+            {"trained": trained, "layer": layer} for trained in (False, True) for layer in (1, 2, 3)
+        ]
+        for each in parts.ACTIVATIONS.contenders
+    }
+)
+SHIFTED = answers({name: [{"shift": n} for n in parts.SHIFTS] for name in parts.HALVINGS})
+THINNED = answers(
+    {
+        each.name: [
+            {"masks": masks, "of": of, "agreement": 0.9}
+            for of in ("whole", "logits", "probabilities")
+            for masks in parts.MASKS
+        ]
+        for each in parts.THINNED.contenders
+    }
+)
+RINGS = answers(
+    {
+        "net": [
+            {"block": block, "ring": ring, "trained": trained}
+            for block in maps.BLOCKS
+            for ring in (0, 1)
+            for trained in (False, True)
+        ]
+    }
+)
+EQUAL = contest(
+    {f"{name}, rate {rate:g}": (0.8, 0.85) for name in equal_cost.NETS for rate in equal_cost.RATES}
+)
+
+
+def of_parts():
+    return {
+        "activation_rates": plots.activation_rates(ACTIVATED),
+        "activation_states": plots.activation_states(ACTIVATED),
+        "equal_cost": plots.equal_cost(EQUAL),
+        "map_correlations": plots.map_correlations(RINGS),
+        "overfit": plots.overfit(contest({"neither": (0.8, 0.82), "crops": (0.79, 0.8)})),
+        "shift": plots.shift(SHIFTED),
+        "thinned": plots.thinned(THINNED),
+    }
+
+
+CONTESTED = {
+    study.name: contest({each.name: (0.8, 0.85) for each in study.contenders})
+    for study in (rethinking.FACTORIZATION, rethinking.RESOLUTION, rethinking.ADDITIONS)
+}
+SMOOTHED = answers(
+    {each.name: [{"gap": 4.0, "confidence": 0.7}] for each in rethinking.SMOOTHING.contenders}
+)
+
+
+def of_rethinking():
+    return {
+        "additions": plots.additions(CONTESTED["additions"]),
+        "factors": plots.factors(CONTESTED["factorization"]),
+        "resolutions": plots.resolutions(CONTESTED["resolution"]),
+        "smoothing": plots.smoothing(SMOOTHED),
+        "work_and_time": plots.work_and_time({"1x7, 7x1": (0.3, 0.6), "3x3, 3x3": (0.7, 1.0)}),
+    }
+
+
+GRADIENTS = {
+    kind: {8: [[size, 1.0, 1.0]] * 2, 44: [[size**2, size, 1.0], [size**2, size, 2.0]]}
+    for kind, size in (("plain", 0.1), ("residual", 1.5))
+}
+DEEP = answers(
+    {
+        each.name: [
+            {"blocks": 0, "statistics": "old", "accuracy": 0.9},
+            *(
+                {"blocks": 1, "block": block, "statistics": statistics, "accuracy": 0.8}
+                for block in ("conv2_1", "conv2_2", "conv3_2")
+                for statistics in ("old", "new")
+            ),
+            {"blocks": 2, "block": None, "statistics": "old", "accuracy": 0.6},
+        ]
+        for each in degradation.DEGRADATION.contenders
+    }
+)
+WORK = {"small": (0.3, 70.0), "large": (4.0, 76.0), "newer": (4.1, 80.0)}
+
+
+def of_residual():
+    return {
+        "degradation": plots.degradation(DEEP),
+        "gradients_by_depth": plots.gradients_by_depth(GRADIENTS),
+        "one_block_dropped": plots.one_block_dropped(DEEP),
+        "over_work": plots.over_work(WORK, "accuracy, %", hollow=["newer"]),
+        "several_blocks_dropped": plots.several_blocks_dropped(DEEP),
+    }
+
+
 def of_one_by_one(images):
     generator = torch.Generator().manual_seed(0)
     places = reduction.block_inputs()
@@ -312,6 +441,7 @@ def of_lineage(images):
         "aliasing": plots.aliasing(
             STRIPES, {step: STRIPES[::step, ::step] for step in (1, 2, 4)}, 3
         ),
+        "errors_by_depth": plots.errors_by_depth({"A": (11, 10.4), "E": (19, 9.0)}),
         "shift_curves": plots.shift_curves({"one": [1.0, 0.5], "other": [1.0, 0.25]}),
         "strongest": plots.strongest(images, HEAT, [0, 1], stride=4, first=1.5, side=8),
     }
@@ -373,6 +503,9 @@ def draw_all():
         | of_batch_norm()
         | of_saturation()
         | of_tricks()
+        | of_parts()
+        | of_rethinking()
+        | of_residual()
         | of_one_by_one(images)
         | of_lineage(images)
         | of_evaluation(images[0])
@@ -601,6 +734,7 @@ WITH_NINE = {
     "filters": lambda: plots.filters(nine(MAP.view(4, 9))),
     "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
     "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
+    "gradients_by_depth": lambda: plots.gradients_by_depth(nine(GRADIENTS["plain"])),
     "heads": lambda: plots.heads(
         experiment.Result(
             {}, {}, tuple(with_gradient(f"{name}, heads", 0, 0.8, 0.001) for name in NINE)
@@ -608,6 +742,9 @@ WITH_NINE = {
     ),
     "layer_bars": lambda: plots.layer_bars(nine(COSTS["alexnet"])),
     "learning_curves": lambda: plots.learning_curves(nine(RUN)),
+    "over_work": lambda: plots.over_work(
+        {name: (2.0**n, 60.0 + n) for n, name in enumerate(NINE)}, "accuracy, %"
+    ),
     "percentile_bands": lambda: plots.percentile_bands(nine_trainings(), "unit3"),
     "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
@@ -644,8 +781,8 @@ NAMES = {
 # These take several of something else than series: parts, views, or exactly two.
 NOT_SERIES = {
     "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
-    "mosaic", "phase_transition", "co_firing", "turning", "saturation_heat_map", "squares",
-    "speed", "two_orders", "window_coverage", "with_and_without", "zeros",
+    "mosaic", "phase_transition", "co_firing", "influence", "turning", "saturation_heat_map", "squares",
+    "speed", "two_orders", "window_coverage", "with_and_without", "work_and_time", "zeros",
 }  # fmt: skip
 
 
@@ -757,7 +894,7 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
     assert "12 mistakes" in figures["mistakes"].description
     assert "strip of 14 maps, 1.58 billion multiply-adds" in figures["strip"].description
-    assert "1x1 267, 3x3 587, 5x5 907" in figures["receptive_fields"].description
+    assert "1x1 75, 3x3 395, 5x5 715" in figures["receptive_fields"].description
     assert "params: 1 of 2 rows agree" in figures["against_paper"].description
     assert "GoogLeNet 2014 from NiN" in figures["family_tree"].description
     assert "6.67 % with 7 and 144; made: 10.00% with 1" in figures["crops_and_networks"].description
@@ -765,6 +902,42 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "wrong in 3 of them" in figures["mosaic"].description
     assert "3 of 91, 3 of 103" in figures["squares"].description
     assert "expected calibration error 0.400" in figures["reliability"].description
+
+
+def squares_of(axes):
+    return {
+        (each.get_label(), each.get_linestyle(), round(each.get_width()))
+        for each in axes.patches
+        if isinstance(each, Rectangle)
+    }
+
+
+def test_squares_show_the_field_and_where_the_gradient_is():
+    sharp, corner = torch.zeros(101, 101), torch.zeros(101, 101)
+    sharp[35:46, 50:61] = 1  # 11 pixels a side; 90 % of it needs them all
+    corner[0, 0] = 1
+    figure = plots.influence({"3a": sharp, "5b": corner}, {"3a": 43, "5b": 715})
+    left, right = figure.axes
+    assert squares_of(left) == {("receptive field", "--", 43), ("90% of the gradient", "-", 11)}
+    assert squares_of(right) == {("90% of the gradient", "-", 1)}  # the field would not fit
+    assert "3a: field 43 pixels, 90% of the gradient within 11; 5b" in figure.description
+    assert figure.description.endswith("wider than the image, 90% of the gradient within 1")
+    first = next(each for each in left.patches if each.get_linestyle() == "-")
+    assert first.get_center().tolist() == [55, 40]
+
+
+def test_a_bar_that_is_cut_is_broken():
+    def breaks(count):
+        return len(plots.against_paper({"params": {"3a": (count, 100)}}).axes[0].lines) - 1
+
+    assert breaks(109) == breaks(91) == 0
+    assert breaks(340) == breaks(20) == 3  # a white gap and its two edges
+
+
+def test_a_field_that_does_not_grow_is_no_stage():
+    figure = plots.receptive_fields(COSTS["alexnet"], ("1x1",), 64)
+    names = [each.get_text() for each in figure.axes[0].get_xticklabels()]
+    assert names[:4] == ["conv1", "pool1", "conv2", "pool2"]
 
 
 def test_the_drawn_landscape_is_unlike_its_mirror_image():

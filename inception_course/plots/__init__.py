@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 - what is imported here is what the package offers
 
-from .anatomy import against_paper, gradient_norms, receptive_fields
+from .anatomy import against_paper, gradient_norms, influence, receptive_fields
 from .benchmark import bench, speed
 from .blocks_drawn import block, blocks
 from .diagram import lanes, strip
@@ -36,7 +36,15 @@ from .hebb import (
     zeros,
 )
 from .images import class_balance, classes, confusion, descents, image, mistakes, pixels
-from .lineage import aliasing, channel_rows, gallery, layer_bars, shift_curves, strongest
+from .lineage import (
+    aliasing,
+    channel_rows,
+    errors_by_depth,
+    gallery,
+    layer_bars,
+    shift_curves,
+    strongest,
+)
 from .normalization import (
     accuracy_by_depth,
     accuracy_by_step,
@@ -57,6 +65,22 @@ from .one_by_one import (
     spectra,
     two_orders,
     with_and_without,
+)
+from .parts import (
+    activation_rates,
+    activation_states,
+    equal_cost,
+    map_correlations,
+    overfit,
+    shift,
+    thinned,
+)
+from .residual import (
+    degradation,
+    gradients_by_depth,
+    one_block_dropped,
+    over_work,
+    several_blocks_dropped,
 )
 from .rethinking import additions, factors, resolutions, smoothing, work_and_time
 from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds

@@ -3,11 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
 from ..cost import CostTable
-from .guess import mark_point, mark_words, mark_y, quotient, series
-from .style import BLACK, VERMILION, Picture, in_style, legend, lines, logarithmic
+from .guess import FRAME, LINE, mark_point, mark_words, mark_y, quotient, read, series
+from .style import BLACK, BLUE, VERMILION, Picture, in_style, legend, lines, logarithmic
 
 LIMIT = 10  # per cent; what lies beyond is cut
+SHARE = 0.9  # of the gradient, in the square that is drawn
+CELL = 4  # pixels a side, that are drawn as one
 
 
 @in_style
@@ -17,7 +25,7 @@ def against_paper(
     """Draw how far counts lie from a paper's, with a panel for each column of its table.
 
     Each row gives our count and the printed number. There is no bar where the printed number is
-    the count, rounded or cut off; bars beyond 10 % are cut and labeled.
+    the count, rounded or cut off; bars beyond 10 % are broken and labeled.
 
     `guess` is in how many rows of the first column print and count are expected to agree.
     """
@@ -44,6 +52,9 @@ def against_paper(
         heights = [max(-LIMIT, min(LIMIT, value)) for value in rows.values()]
         bars = axes.bar(list(rows), heights, color=VERMILION, hatch="//", edgecolor="white")
         axes.bar_label(bars, [label(value) for value in rows.values()], padding=3, fontsize=12)
+        for place, value in enumerate(rows.values()):
+            if abs(value) > LIMIT:
+                draw_break(axes, place, 0.8 * max(-LIMIT, min(LIMIT, value)))
         axes.axhline(0, color=BLACK, lw=1)
         axes.tick_params(axis="x", rotation=60)
         axes.set(title=column, ylim=(-1.2 * LIMIT, 1.2 * LIMIT))
@@ -64,15 +75,29 @@ def label(value: float) -> str:
     return f"{value:+.{1 if abs(value) < LIMIT else 0}f}" if value else ""
 
 
+def draw_break(axes: Axes, x: float, y: float) -> None:
+    """Draw the sign that a bar is longer than it is drawn."""
+    for up, color, width in ((0, "white", 9), (0.45, BLACK, 1.5), (-0.45, BLACK, 1.5)):
+        ends = [y + up - 0.4, y + up + 0.4]
+        axes.plot([x - 0.5, x + 0.5], ends, color=color, lw=width, solid_capstyle="butt")
+
+
 @in_style
 def receptive_fields(
     costs: CostTable, paths: Sequence[str], image: int, guess: Any = None
 ) -> Picture:
     """Draw how many pixels a position sees after each stage, by the branch that is always taken.
 
-    `guess` is the expected side at the end.
+    Stages that add nothing to the widest field, and the head, are left out. `guess` is the expected
+    side at the end.
     """
-    rows = [row for row in costs.blocks if row.stride and row.name not in ("dropout", "linear")]
+    rows, widest = [], 0
+    for row in costs.blocks:
+        if row.name == "pool":  # the head averages whole maps
+            break
+        if (row.receptive_field or 0) > widest:
+            widest = row.receptive_field or 0
+            rows.append(row)
     names = [row.name for row in rows]
     curves = {
         f"always the {path} branch": (
@@ -103,9 +128,89 @@ def receptive_fields(
 
 
 @in_style
-def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) -> Picture:
-    """Draw the norm of the loss's gradient by each layer's weights, from the image to the head.
+def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any = None) -> Picture:
+    """Draw how much each pixel changes one position of a stage, in a panel for each stage.
 
+    `heat` holds, by stage, the size of the gradient at each pixel, `[H, W]`; `fields` the sides of
+    the receptive fields, in pixels. A solid square around the middle holds nine tenths of the
+    gradient; a dashed one is the field, unless that is wider than the image. Grays are the square
+    root of the size, so that small ones are seen.
+
+    `guess` is the side that is expected of the solid square in the first panel.
+    """
+    figure = Picture(
+        13,
+        6.4,
+        caption="Dark pixels change the position most. How much of the field is used?",
+    )
+    panels = figure.subplots(1, len(heat), squeeze=False)[0]
+    told = []
+    for axes, (stage, values) in zip(panels, heat.items(), strict=True):
+        sizes = values.detach().double()
+        center = middle(sizes)
+        side, field = side_of(sizes, center), fields[stage]
+        coarse = avg_pool2d(sizes[None], CELL, ceil_mode=True, count_include_pad=False)[0]
+        height, width = (CELL * length - 0.5 for length in coarse.shape)
+        look = {"cmap": "gray_r", "interpolation": "nearest"}
+        axes.imshow((coarse / coarse.max()) ** 0.5, extent=(-0.5, width, height, -0.5), **look)
+        whole = f"field {field} pixels"
+        if field <= min(sizes.shape):
+            look = {"edgecolor": VERMILION, "linestyle": "--", "linewidth": 4}
+            draw_square(axes, center, field, label="receptive field", **look)
+        else:
+            whole += ", wider than the image"
+        part = f"{SHARE:.0%} of the gradient"
+        draw_square(axes, center, side, label=part, edgecolor=BLUE, linewidth=4)
+        axes.set_title(f"{stage}: {whole}\n{part} within {side}")
+        axes.set(xlabel="pixels", ylabel="pixels")
+        told.append(f"{stage}: {whole}, {part} within {side}")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    figure.description = (
+        f"gradient of one position with respect to the image's pixels, as a square. "
+        f"{'; '.join(told)}"
+    )
+    expected = read(guess)
+    first = next(iter(heat.values()))
+    if expected is not None and 0 < expected <= 2 * len(first):
+        look = {**FRAME, "linestyle": LINE["linestyle"], "linewidth": 4}
+        draw_square(panels[0], middle(first), expected, **look)
+    mark_words(figure, panels[0], guess, " pixels")
+    return figure
+
+
+def middle(sizes: Tensor) -> tuple[int, int]:
+    """Return the row and the column around which the values lie."""
+    rows, columns = (torch.arange(length) for length in sizes.shape)
+    row = (sizes.sum(dim=1) * rows).sum() / sizes.sum()
+    column = (sizes.sum(dim=0) * columns).sum() / sizes.sum()
+    return round(row.item()), round(column.item())
+
+
+def side_of(sizes: Tensor, center: tuple[int, int]) -> int:
+    """Return the side of the smallest square around the center that holds most of the sum."""
+    row, column = center
+    wanted, reach = SHARE * sizes.sum(), 0
+    while inside(sizes, row, column, reach) < wanted:
+        reach += 1
+    return 2 * reach + 1
+
+
+def inside(sizes: Tensor, row: int, column: int, reach: int) -> Tensor:
+    rows = slice(max(0, row - reach), row + reach + 1)
+    return sizes[rows, max(0, column - reach) : column + reach + 1].sum()
+
+
+def draw_square(axes: Axes, center: tuple[int, int], side: float, **look: Any) -> None:
+    row, column = center
+    corner = column - side / 2, row - side / 2
+    axes.add_patch(Rectangle(corner, side, side, **{"fill": False} | look))
+
+
+@in_style
+def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) -> Picture:
+    """Draw the gradient with respect to each layer's outputs, from the image to the head.
+
+    `norms` holds root mean squares, as `probe.rms("gradient")` takes them, by network and layer.
     `guess` is how many times smaller the first line is expected to start than it ends.
     """
     layers = list(next(iter(norms.values())))
@@ -116,12 +221,12 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) 
     figure = Picture(
         11,
         5,
-        f"norm of the gradient, layer by layer. {ends}",
+        f"root mean square of the gradient, layer by layer. {ends}",
         caption="How much of the gradient is left near the image?",
     )
     axes = figure.subplots()
     curves = {name: (layers, list(values.values())) for name, values in norms.items()}
-    lines(axes, curves, xlabel="layer", ylabel="norm of the gradient")
+    lines(axes, curves, xlabel="outputs of", ylabel="gradient, RMS")
     logarithmic(axes)
     legend(axes)
     first = next(iter(norms.values()))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -33,6 +34,7 @@ from .style import (
     styled,
 )
 
+FEW = 10  # answers whose share of right ones says little
 OUTLINES = tuple({key: line[key] for key in ("color", "linestyle")} for line in LINES)
 
 
@@ -220,7 +222,8 @@ def crops_and_networks(
 ) -> Picture:
     """Draw the paper's Table 3 and ours: error against crops, with one network and with all.
 
-    `ours` holds a table for each recipe; its bars reach from the best to the worst network.
+    `ours` holds a table for each recipe; its bars reach from the best to the worst network. All
+    panels share one axis of errors.
 
     `guess` names the recipe that is expected to gain from ten views.
     """
@@ -237,41 +240,42 @@ def crops_and_networks(
         )
     figure = Picture(
         14,
-        5,
+        5.4,
         f"error against crops; {'; '.join(ends)}",
         caption="Which lowers the error more: more crops, or more networks?",
     )
-    left, *others = figure.subplots(1, 1 + len(ours), squeeze=False)[0]
-    curves = {}
+    left, *others = figure.subplots(1, 1 + len(ours), squeeze=False, sharey=True)[0]
+    ends_of = {name: (1, table.models) for name, table in ours.items()}
+    styles = dict(styled(sorted({row.models for row in printed}.union(*ends_of.values()))))
     for models in sorted({row.models for row in printed}):
         rows = [row for row in printed if row.models == models]
-        points = [row.crops for row in rows], [row.top_5 for row in rows]
-        curves[_counted(models, "network")] = points
-    lines(left, curves, title="paper: ImageNet", ylabel="top-5 error, %")
+        errors = [row.top_5 for row in rows]
+        label = _counted(models, "network")
+        left.plot([row.crops for row in rows], errors, **styles[models], label=label)
+    left.set(title="paper: ImageNet", ylabel="top-5 error, %")
     for axes, (name, table) in zip(others, ours.items(), strict=True):
-        _draw_table(axes, table)
+        for models in ends_of[name]:
+            mine = [row for row in table.rows if row.models == models]
+            crops = [row.crops for row in mine]
+            errors = [100 * row.error for row in mine]
+            low, high = ([100 * getattr(row, end) for row in mine] for end in ("lowest", "highest"))
+            bar = {"color": styles[models]["color"], "lw": 8, "alpha": 0.3}
+            axes.vlines(crops, low, high, **bar, label="best to worst network")
+            axes.plot(crops, errors, **styles[models], label=_counted(models, "network"))
         axes.set(title=f"{name}: Fashion-MNIST", ylabel="top-1 error, %")
     for axes in (left, *others):
         axes.set(xlabel="crops", xscale="log")
         axes.set_xticks([1, 10, 144], ["1", "10", "144"])
         axes.minorticks_off()
-        axes.set_ylim(0, 1.15 * axes.get_ylim()[1])
-        axes.legend(loc="lower left")
+        axes.grid(alpha=0.3)
+    left.set_ylim(0, 1.15 * left.get_ylim()[1])
+    named: dict[str, Artist] = {}
+    for axes in (left, *others):
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(named.values(), named, loc="outside lower center", ncols=5)
     mark_choice(figure, left, guess, dict(zip(ours, others, strict=True)))
     return figure
-
-
-def _draw_table(axes: Axes, table: Table) -> None:
-    curves = {}
-    for models, style in styled((1, table.models)):
-        rows = [row for row in table.rows if row.models == models]
-        crops = [row.crops for row in rows]
-        errors = np.array([[row.error, row.lowest, row.highest] for row in rows])
-        middle, low, high = 100 * errors.T
-        bars = {"fmt": "none", "ecolor": style["color"], "capsize": 6}
-        axes.errorbar(crops, middle, [middle - low, high - middle], **bars)
-        curves[_counted(models, "network")] = crops, middle
-    lines(axes, curves)
 
 
 def _counted(count: int, noun: str) -> str:
@@ -280,9 +284,9 @@ def _counted(count: int, noun: str) -> str:
 
 @in_style
 def by_networks(table: Table, guess: Any = None) -> Picture:
-    """Draw error and calibration error against the number of networks, a line per number of views.
+    """Draw the error against the number of networks, a line for each number of views.
 
-    The error's bands reach from the best to the worst choice of that many networks.
+    The bands reach from the best to the worst choice of that many networks.
 
     `guess` is the expected error of all networks, in per cent.
     """
@@ -293,27 +297,24 @@ def by_networks(table: Table, guess: Any = None) -> Picture:
         for count in counts
     )
     figure = Picture(
-        13.5,
-        5,
+        11,
+        5.2,
         f"error with 1 network and with {table.models}: {ends}",
         caption="How much does the second network buy, and how much the last?",
     )
-    left, right = figure.subplots(1, 2)
-    errors, calibration = {}, {}
+    axes = figure.subplots()
+    errors = {}
     for count, style in styled(counts):
         rows = [row for row in table.rows if row.crops == count]
         models = [row.models for row in rows]
         low, high = ([100 * getattr(r, end) for r in rows] for end in ("lowest", "highest"))
-        left.fill_between(models, low, high, color=style["color"], alpha=0.2, lw=0)
+        axes.fill_between(models, low, high, color=style["color"], alpha=0.2, lw=0)
         errors[_counted(count, "view")] = models, [100 * row.error for row in rows]
-        calibration[_counted(count, "view")] = models, [row.calibration_error for row in rows]
-    lines(left, errors, xlabel="networks", ylabel="top-1 error, %")
-    lines(right, calibration, xlabel="networks", ylabel="expected calibration error")
-    for axes in (left, right):
-        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-        integers(axes.xaxis)
-    legend(left, columns=5)
-    mark_y(figure, left, guess, series(left), whole=100)
+    lines(axes, errors, xlabel="networks", ylabel="top-1 error, %")
+    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
+    integers(axes.xaxis)
+    legend(axes, columns=5)
+    mark_y(figure, axes, guess, series(axes), whole=100)
     return figure
 
 
@@ -321,9 +322,10 @@ def by_networks(table: Table, guess: Any = None) -> Picture:
 def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture:
     """Draw how often answers are right, against how sure they were, and how many there are.
 
-    A point is a bin, the larger the more answers it holds.
+    A point is a bin, the larger the more answers it holds; it is hollow and without a gap where
+    there are fewer than ten, whose accuracy is mostly chance.
 
-    `guess` names what is expected to be calibrated best.
+    `guess` names what is expected to be calibrated worst.
     """
     errors = "; ".join(
         f"{name}, expected calibration error {each.error:.3f}, "
@@ -348,9 +350,14 @@ def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture
             np.array(values, float)[filled] for values in (each.confidence, each.accuracy)
         )
         above.plot([0, 1], [0, 1], "--", color=BLACK, lw=1.5, label="confidence = accuracy")
-        above.vlines(sure, sure, right, color=ORANGE, lw=4, label="gap")
-        dots = {"color": BLUE, "zorder": 3, "clip_on": False, "label": "answers of a bin"}
-        above.scatter(sure, right, 20 + 8 * shares[filled], **dots)
+        many = np.array(each.counts)[filled] >= FEW
+        above.vlines(sure[many], sure[many], right[many], color=ORANGE, lw=4, label="gap")
+        sizes = 20 + 8 * shares[filled]
+        dots = {"edgecolors": BLUE, "zorder": 3, "clip_on": False}
+        label = "answers of a bin"
+        above.scatter(sure[many], right[many], sizes[many], color=BLUE, label=label, **dots)
+        label = f"fewer than {FEW}"
+        above.scatter(sure[~many], right[~many], 40, color="white", label=label, **dots)
         above.set(title=f"{name}: {each.error:.3f}", xlim=(0, 1), ylim=(-0.04, 1.06))
         below.bar((np.arange(bins) + 0.5) / bins, shares, 0.9 / bins, color=SKY, edgecolor=BLUE)
         below.set(xlabel="confidence")
@@ -358,7 +365,7 @@ def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture
     panels[0, 0].set(ylabel="accuracy")
     panels[1, 0].set(ylabel="% of answers")
     handles = panels[0, 0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=3)
+    figure.legend(*handles, loc="outside lower center", ncols=4)
     mark_choice(figure, panels[0, 0], guess, dict(zip(judged, panels[0], strict=True)))
     return figure
 

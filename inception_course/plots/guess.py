@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
@@ -299,6 +300,11 @@ def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, lis
             along = np.interp(steps * (len(path) - 1), range(len(path)), path[:, 0])
             up = np.interp(steps * (len(path) - 1), range(len(path)), path[:, 1])
             points.append(np.column_stack([along, up]))
+    for marks in axes.collections:  # of `scatter`
+        if isinstance(marks, PathCollection):
+            points.append(
+                marks.get_offset_transform().transform(marks.get_offsets().filled(np.nan))
+            )
     boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_visible()]
     written: list[Artist] = [
         text for text in axes.texts if text is not label and text.get_text().strip()
