@@ -88,6 +88,8 @@ def test_receptive_fields_of_googlenet():
         ("inception_bn", {"stem": "small", "width": 0.125}, 224),
         ("resnet18", {"width": 0.125}, 224),
         ("inception_v3", {"width": 0.125}, 299),
+        ("xception", {"width": 0.125}, 299),
+        ("resnet_small", {"layers": 8, "width": 0.25}, 96),
     ],
 )
 def test_the_receptive_field_is_what_a_position_answers_to(name, options, size):

@@ -12,6 +12,7 @@ from matplotlib.patches import Polygon, Rectangle
 from torch import nn
 
 from inception_course import cost, models, plots
+from inception_course.models.blocks import PaddedShortcut
 from inception_course.plots.ribbons import FONT, KINDS, NO_LAYER
 from inception_course.plots.traced import kind_of
 
@@ -47,6 +48,9 @@ BLOCKS = {
         ("resnet18", "conv3_1", (64, 56, 56)),
         ("resnet50", "conv3_1", (256, 56, 56)),
         ("resnet50", "conv3_2", (512, 28, 28)),
+        ("resnet_small", "conv3_1", (16, 28, 28)),
+        ("xception", "module4", (256, 74, 74)),
+        ("inception_resnet_v2", "last", (2080, 8, 8)),
     )
 }
 
@@ -225,7 +229,8 @@ def test_the_boxes_of_a_block_have_the_width_and_the_work_of_its_layers(case):
     output = module(torch.empty(1, *shape, device="meta")).shape[1:]
     assert last.get_width() / channels == pytest.approx(output[0])
     assert last.get_height() / first.get_height() == pytest.approx(output[1] / shape[1])
-    poolings = [m for m in module.modules() if isinstance(m, nn.MaxPool2d | nn.AvgPool2d)]
+    kinds = nn.MaxPool2d | nn.AvgPool2d | PaddedShortcut
+    poolings = [m for m in module.modules() if isinstance(m, kinds)]
     assert len(boxes(figure, "pooling")) == len(poolings)
 
 
@@ -247,6 +252,9 @@ def test_a_residual_block_sums_what_is_unchanged_or_projected():
         assert written.count("+") == 1
         assert written.count("unchanged") == unchanged
     assert words(block("resnet50 conv3_1")).count("1x1, stride 2") == 2
+    skipping = words(block("resnet_small conv3_1"))
+    assert "1 of 2x2" in skipping
+    assert "unchanged" not in skipping
     assert "+" not in words(block("googlenet 3a"))
 
 

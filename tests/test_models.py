@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from inception_course import data, models
 from inception_course.models.blocks import (
+    ActivationSpec,
     AuxiliaryHead,
     AvgPoolSpec,
     ConvSpec,
@@ -17,6 +18,9 @@ from inception_course.models.blocks import (
     Logits,
     MaxPoolSpec,
     Network,
+    ResidualSpec,
+    SeparableSpec,
+    StageSpec,
     build,
     min_input_size,
     output_size,
@@ -87,7 +91,7 @@ SMALL = {
     "googlenet_torchvision": ({}, 64),
     "resnet50_torchvision": ({}, 64),
     "inception_v3": ({"width": 0.25}, 75),
-    "inception_v4": ({"width": 0.25}, 75),
+    "inception_v4": ({"width": 0.125}, 75),
     "inception_resnet_v2": ({"width": 0.25, "repeats": (1, 1, 1)}, 75),
     "xception": ({"width": 0.25}, 71),
     "resnet_small": ({"layers": 8}, 28),
@@ -184,9 +188,7 @@ def test_a_small_residual_net_has_6n_and_two_layers(layers):
 def test_a_preactivated_net_normalizes_before_every_convolution_but_the_first():
     net = models.create("resnet_small", layers=8, kind="preactivated")
     kinds = [
-        type(m).__name__
-        for m in net.body.modules()
-        if isinstance(m, nn.Conv2d | nn.BatchNorm2d) and "shortcut" not in type(m).__name__
+        type(m).__name__ for m in net.body.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)
     ]
     assert kinds == ["Conv2d", "BatchNorm2d", "Conv2d"] + 2 * [
         "BatchNorm2d", "Conv2d", "BatchNorm2d", "Conv2d"
@@ -204,6 +206,45 @@ def test_inception_resnet_as_drawn(options, parameters, products):
     net = on_meta("inception_resnet_v2", in_channels=3, num_classes=1000, as_drawn=True, **options)
     assert count(net) == parameters
     assert multiply_adds(net, 1, 3, 299, 299) == pytest.approx(products, abs=5e5)
+
+
+def test_what_is_added_is_scaled_and_the_input_is_left_alone():
+    torch.manual_seed(0)
+    steps = (ActivationSpec("activation"), ConvSpec("conv", 3, 4))
+    block, _ = build((ResidualSpec("block", steps, scale=0.1, activation=False),), 4)
+    x = torch.randn(2, 4, 5, 5)
+    before = x.clone()
+    added = block(x) - x
+    assert torch.equal(x, before)
+    torch.testing.assert_close(added, 0.1 * block.block.branches["main"](x))
+
+
+def test_a_padded_shortcut_takes_every_second_position_and_adds_zeros():
+    block, channels = build(
+        (ResidualSpec("block", (ConvSpec("conv", 3, 6, 2),), shortcut="padded"),), 4
+    )
+    x = torch.randn(1, 4, 7, 7)
+    around = block.block.branches["shortcut"](x)
+    assert torch.equal(around[:, :4], x[:, :, ::2, ::2])
+    assert around[:, 4:].abs().sum() == 0
+    assert channels == around.shape[1] == 6
+
+
+def test_a_separable_convolution_is_a_window_for_each_channel_and_one_mix():
+    net = on_meta("xception")
+    unit = net.body["module14"].separable1
+    assert unit.depthwise.groups == unit.depthwise.in_channels == 1024
+    assert [type(layer) for layer in unit.children()] == [nn.Conv2d, ConvUnit]
+
+
+@pytest.mark.parametrize("as_drawn", [False, True])
+def test_the_constants_of_the_released_code_scale_what_is_added(as_drawn):
+    net = on_meta("inception_resnet_v2", as_drawn=as_drawn)
+    scales = {name: {block.scale for block in net.body[name].values()} for name in "abc"}
+    assert scales == {"a": {0.17}, "b": {0.1}, "c": {0.2}}
+    if not as_drawn:
+        assert net.body["last"].scale == 1
+        assert isinstance(net.body["last"].activation, nn.Identity)
 
 
 def test_d2ls_networks_have_their_own_counts():
@@ -450,6 +491,12 @@ def test_act_is_the_activation_of_every_unit():
         MaxPoolSpec("whole", 3, 2, padding=1),
         AvgPoolSpec("average", 3),
         INCEPTION_BN[2],
+        SeparableSpec("separable", 3, 4),
+        ActivationSpec("alone"),
+        ResidualSpec("projected", (ConvSpec("conv", 3, 8, stride=2),)),
+        ResidualSpec("padded", (ConvSpec("conv", 3, 8, stride=2),), shortcut="padded"),
+        ResidualSpec("restored", (ConvSpec("conv", 3, 8),), restore=True),
+        StageSpec("stage", (ConvSpec("conv1", 3, 8, padding=0), ConvSpec("conv2", 3, 4, 2))),
     ],
     ids=lambda step: step.name,
 )

@@ -3,9 +3,9 @@
 The paper's figures give the blocks, its Table 1 the filters of Reduction-A. The order of the
 windows 1x7 and 7x1, 1x3 and 3x1 is that of the authors' released code.
 
-Inception-v4 has no residual connection. Inception-ResNet-v2 has one around each block. Two nets have
-this name: the one that the authors released, and the one of the paper's figures, which has half the
-blocks, another stem, and 70 % of the work.
+Inception-v4 has no residual connection. Inception-ResNet-v2 has one around each block. Two nets
+have this name: the one that the authors released, and the one of the paper's figures, which has
+half the blocks, another stem, and 70 % of the work.
 """
 
 from collections.abc import Callable

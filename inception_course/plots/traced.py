@@ -162,6 +162,9 @@ def read_block(block: nn.Module, input_shape: tuple[int, int, int]) -> Chain:
             label = "max" if "max" in name else "average"
             label += f" {window}x{window}" if isinstance(window, int) else ""
             yield Layer("pooling", label, channels, side, 0)
+        elif len(shape(node)) == 3 and side < shape(node.all_input_nodes[0])[1]:  # it skips
+            step = round(shape(node.all_input_nodes[0])[1] / side)
+            yield Layer("pooling", f"1 of {step}x{step}", channels, side, 0)
 
     def shape(node: fx.Node) -> tuple[int, ...]:
         return tuple(node.meta["tensor_meta"].shape[1:])
