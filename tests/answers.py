@@ -118,7 +118,7 @@ def step_that_clears_up(model, optimizer, parts):
     optimizer.zero_grad()
 
 
-def run_of(accuracy, images=2000, **options):
+def run_of(accuracy, images=1000, **options):
     recipe = train.Recipe("other", **{"epochs": 1, "batch_size": 8, "learning_rate": 0.1} | options)
     epoch = train.Epoch(1, 0.1, 2.0, 0.4, 1.5, accuracy, 3.0, 800.0)
     return train.Run((epoch,), recipe, {"train_images": images})
@@ -157,7 +157,7 @@ WRONG = {
     ],
     "ch01.q1": [(7, "448 / 32"), ("411.04", "millions"), (4e8, "448"), (-411_041_792, "sign")],
     "ch01.q2": [(lambda chain: "wide", "a number is wanted")],
-    "ch01.q3": [("conv2d", "choose"), ("conv4", "choose"), ("conv", "choose")],
+    "ch01.q3": [(1660, "divide"), ("a few", "wants a number"), (-28, "sign")],
     "ch01.q4": [
         ([(3, 1)] * 4, "sees 9 pixels"),
         ([(3, 2)] * 5, "one to four windows; yours has 5"),
@@ -277,7 +277,7 @@ WRONG = {
     "ch08.q2": [(lambda batches: 0.5, "largest logit")],
     "ch08.q3": [(4.69, "thousands"), (5000, "round up")],
     "ch08.q4": [
-        (run_of(0.9, images=5000), "learned from 5,000 images"),
+        (run_of(0.9, images=2000), "learned from 2,000 images"),
         (run_of(0.9, epochs=3), "made 3 passes"),
         (run_of(0.9, ema_decay=0.99), "averages the weights"),
         (run_of(0.4), "ends at 0.400"),
@@ -345,6 +345,7 @@ RIGHT = {
     "ch01.q1": [411_045_888, "411,041,792", "411 041 792"],
     "ch01.q2": [popping],
     "ch01.q4": [[(3, 2), (3, 3), (3, 3), (3, 1)], [[3, 3]] * 4, np.full((4, 2), (3, 2))],
+    "ch01.q3": ["28.0", "28,0"],
     "ch02.q3": [(2, 4), [3, 9], "5, 20", np.array([6, 6])],
     "ch03.q1": [
         lambda weights, inputs, rate: (
@@ -375,7 +376,7 @@ RIGHT = {
     "ch06.q3": [saturation.signal(10, depth=40), lambda: saturation.signal(11, depth=40)],
     "ch07.q2": [folded_in_double],
     "ch07.q3": [pullovers, torch.tensor(pullovers()), ", ".join(map(str, pullovers()))],
-    "ch08.q4": [run_of(0.7), lambda: run_of(0.66, batch_size=4)],
+    "ch08.q4": [run_of(0.7), lambda: run_of(0.51, batch_size=4)],
     "ch08.q5": [step_on_all, step_that_clears_up],
     "ch08.q2": [
         lambda batches: torch.cat([(a.argmax(1) == b).double() for a, b in batches]).mean(),

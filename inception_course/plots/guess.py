@@ -302,9 +302,8 @@ def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, lis
             points.append(np.column_stack([along, up]))
     for marks in axes.collections:  # of `scatter`
         if isinstance(marks, PathCollection):
-            points.append(
-                marks.get_offset_transform().transform(marks.get_offsets().filled(np.nan))
-            )
+            places = np.ma.filled(np.ma.asarray(marks.get_offsets()), np.nan)
+            points.append(marks.get_offset_transform().transform(places))
     boxes = [patch.get_window_extent() for patch in axes.patches if patch.get_visible()]
     written: list[Artist] = [
         text for text in axes.texts if text is not label and text.get_text().strip()

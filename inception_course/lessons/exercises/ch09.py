@@ -2,7 +2,8 @@
 
 import torch
 
-from . import Choice, Code, Number
+from ... import data, evaluate
+from . import Code, Number, Open
 
 q1 = Number(
     48,
@@ -23,62 +24,6 @@ q1 = Number(
 )
 
 
-def five_boxes(square, size):
-    left, top, right, bottom = square
-    half = (right - left - size) // 2
-    corners = [(x, y) for y in (top, bottom - size) for x in (left, right - size)]
-    return [(x, y, x + size, y + size) for x, y in [*corners, (left + half, top + half)]]
-
-
-def _sorted(boxes, *_):
-    return torch.tensor(sorted(tuple(map(float, box)) for box in boxes), dtype=torch.float64)
-
-
-def _off_the_edge(square, size):
-    left, top, right, bottom = square
-    boxes = [(x, y, x + size, y + size) for x in (left, right) for y in (top, bottom)]
-    return [*boxes, five_boxes(square, size)[-1]]
-
-
-def _at_the_origin(square, size):
-    left, top, right, bottom = square
-    return five_boxes((0, 0, right - left, bottom - top), size)
-
-
-q2 = Code(
-    five_boxes,
-    lambda: (
-        ((64, 0, 320, 256), 224),
-        ((0, 10, 100, 110), 60),
-        ((5, 7, 18, 20), 13),
-        ((3, 9, 11, 17), 2),
-    ),
-    {
-        _at_the_origin: "these lie in a square that starts at 0: add the place of this one.",
-        lambda square, size: five_boxes(square, size)[:4]: "the center is missing.",
-        lambda square, size: [*five_boxes(square, size)[:4], square]: "the whole square is no "
-        "crop: the fifth is a box of `size` pixels in the center.",
-        lambda square, size: five_boxes(square, size) * 2: "each box is wanted once.",
-        lambda square, size: [(x, y, size, size) for x, y, *_ in five_boxes(square, size)]: (
-            "a box ends at left + size and top + size: the last two are edges, not lengths."
-        ),
-        lambda square, size: [
-            (left, upper, right, lower) for upper, left, lower, right in five_boxes(square, size)
-        ]: "the order is left, top, right, bottom.",
-        _off_the_edge: "these reach out of the square: a box at its right edge ends there.",
-    },
-    "each box is `size` pixels wide and high, (left, top, left + size, top + size), and none "
-    "reaches out of the square (all five, sorted).",
-    returns="a list of boxes, each of four numbers,",
-    outcome=_sorted,
-    hints=(
-        "A box that touches the right edge starts at `right - size`.",
-        "The center leaves as much room on its left as on its right: half of what is over.",
-    ),
-    because="Two starts across, two down, and the center:",
-)
-
-
 def answer(logits):
     return logits.softmax(dim=2).mean(dim=0).argmax(dim=1)
 
@@ -94,7 +39,7 @@ def _views():
     yield (torch.randn(7, 2, 5).transpose(0, 1),)
 
 
-q3 = Code(
+q2 = Code(
     answer,
     _views,
     {
@@ -122,7 +67,7 @@ q3 = Code(
     because="Probabilities first, then the mean over the views, then the largest:",
 )
 
-q4 = Number(
+q3 = Number(
     28,
     {
         4: "that is one network; the ensemble has seven.",
@@ -141,16 +86,47 @@ q4 = Number(
     because="100,000 x 1,008 / 1,000 = 100,800 seconds: 28 hours, instead of 100 seconds.",
 )
 
-q5 = Choice(
-    "too little",
-    {
-        "too much": "above the line accuracy is higher than confidence: what does it promise?",
-        "as much as it should": "then the points would lie on the line.",
-    },
-    also={"underconfident": "too little", "overconfident": "too much"},
-    hints=(
-        "A point above the line: take one, and read off its confidence and its accuracy.",
-        "Right more often than it says: does its confidence lie above its accuracy, or below?",
+
+def worthless():
+    return torch.full((1000, 10), 0.1)
+
+
+def _probabilities(answer):
+    shape = getattr(answer, "shape", None)
+    return torch.as_tensor(answer).float() if shape == (1000, 10) else None
+
+
+def _labels():
+    return data.fashion_mnist("val", sample=1000).tensors[1]
+
+
+q4 = Open(
+    worthless,
+    "probabilities of shape [1000, 10], a row for each validation image",
+    (
+        (
+            lambda answers: answers.sum(dim=1).sub(1).abs().max().item(),
+            lambda off: off < 1e-3,
+            "the probabilities of an image sum to 1, and one of your rows is {:.2g} off.",
+        ),
+        (
+            lambda answers: evaluate.top_1(answers, _labels()),
+            lambda right: right <= 0.2,
+            "it is right for {:.0%} of the images, and 20 % are allowed. How would a network "
+            "answer that does not look at the image?",
+        ),
+        (
+            lambda answers: evaluate.calibration(answers, _labels()).error,
+            lambda error: error <= 0.02,
+            "its calibration error is {:.3f}. How sure may a network be that is right this seldom?",
+        ),
     ),
-    because="'too little': accuracy is above confidence, so it is underconfident.",
+    read=_probabilities,
+    hints=(
+        "It need not look at the image at all. How often is it right then, with ten classes of "
+        "100 images each?",
+        "Its confidence must equal its accuracy. Which row of ten numbers has that as its largest?",
+    ),
+    because="One in ten is right, and it says so: calibrated, and of no use. Calibration is no "
+    "substitute for accuracy.",
 )
