@@ -594,7 +594,8 @@ def test_options_reach_their_layers(name):
     if "width" in options:
         assert first.out_channels == plain.out_channels // 2
     if "norm" in options:
-        usual = sum(isinstance(m, nn.BatchNorm2d) for m in on_meta(name).modules())
+        as_usual = on_meta(name, **{key: options[key] for key in options if key != "norm"})
+        usual = sum(isinstance(module, nn.BatchNorm2d) for module in as_usual.modules())
         assert kinds.count(nn.InstanceNorm2d) == (usual or kinds.count(nn.Conv2d))
     if "act" in options:
         assert (nn.Tanh in kinds, nn.ReLU in kinds) == (True, False)
