@@ -195,7 +195,15 @@ def test_members_with_the_same_start_differ_in_the_order_of_their_images(monkeyp
     assert all(0 < group.disagreement < 1 for group in groups)
 
 
-RECORDED = ("additions", "dilemma", "factorization", "resolution", "smoothing")
+RECORDED = (
+    "additions",
+    "degradation",
+    "dilemma",
+    "factorization",
+    "overfit",
+    "resolution",
+    "smoothing",
+)
 
 
 @pytest.mark.parametrize("name", RECORDED)

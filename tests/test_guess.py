@@ -49,7 +49,7 @@ TAKES = {
     "accuracy_by_step": (lambda g: plots.accuracy_by_step(RESULT, guess=g), "bn", "BN"),
     "accuracy_by_width": (lambda g: plots.accuracy_by_width(NARROW, guess=g), 1, "1"),
     "activation_rates": (lambda g: plots.activation_rates(ACTIVATED, guess=g), 0.5, "0.5"),
-    "activation_states": (lambda g: plots.activation_states(ACTIVATED, guess=g), "5 %", "0.05"),
+    "activation_states": (lambda g: plots.activation_states(ACTIVATED, guess=g), "10 %", "0.1"),
     "against_paper": (
         lambda g: plots.against_paper({"params": {"conv1": (9.2, 2.7)}}, guess=g), 3, "3 rows agree"
     ),

@@ -731,6 +731,7 @@ WITH_NINE = {
         [paper_tables.Crops(n, 1, n, 10.0, None) for n in range(1, 10)], {"made": TABLE}
     ),
     "epoch_curves": lambda: plots.epoch_curves(nine(RUN.epochs), "loss and accuracy so far"),
+    "errors_by_depth": lambda: plots.errors_by_depth(nine((11, 10.4))),
     "filters": lambda: plots.filters(nine(MAP.view(4, 9))),
     "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
     "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
@@ -781,8 +782,9 @@ NAMES = {
 # These take several of something else than series: parts, views, or exactly two.
 NOT_SERIES = {
     "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
-    "mosaic", "phase_transition", "co_firing", "influence", "turning", "saturation_heat_map", "squares",
-    "speed", "two_orders", "window_coverage", "with_and_without", "work_and_time", "zeros",
+    "mosaic", "phase_transition", "co_firing", "influence", "turning", "saturation_heat_map",
+    "speed", "squares", "two_orders", "window_coverage", "with_and_without", "work_and_time",
+    "zeros",
 }  # fmt: skip
 
 

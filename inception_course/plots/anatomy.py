@@ -152,7 +152,8 @@ def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any 
         coarse = avg_pool2d(sizes[None], CELL, ceil_mode=True, count_include_pad=False)[0]
         height, width = (CELL * length - 0.5 for length in coarse.shape)
         look = {"cmap": "gray_r", "interpolation": "nearest"}
-        axes.imshow((coarse / coarse.max()) ** 0.5, extent=(-0.5, width, height, -0.5), **look)
+        shades = (coarse / coarse.max()).sqrt().numpy()
+        axes.imshow(shades, extent=(-0.5, width, height, -0.5), **look)
         whole = f"field {field} pixels"
         if field <= min(sizes.shape):
             look = {"edgecolor": VERMILION, "linestyle": "--", "linewidth": 4}

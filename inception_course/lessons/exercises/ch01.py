@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from . import Choice, Code, Number, Open
+from . import Code, Number, Open
 from .answers import numbers
 
 # The windows of AlexNet down to its last convolution: window and stride of each layer.
@@ -83,19 +83,27 @@ q2 = Code(
     because="Each window adds (window - 1) steps of the map it slides over:",
 )
 
-q3 = Choice(
-    "conv2",
+q3 = Number(
+    28,
     {
-        "conv1": "it has the largest map, but few channels to look at: compare the blue bars.",
-        "conv3": "it has the most parameters of the convolutions; look at the multiply-adds.",
-        "fc6": "it has the most parameters, and uses each of them once per image.",
+        (27, 27.5, 27.51): "with 27 images the activations still take less: count whole images.",
+        (9, 9.17, 10): "that is for the parameters alone: a gradient and a momentum are kept for "
+        "each of them.",
+        (18, 18.3, 19): "two numbers are not all: each weight has itself, a gradient and a "
+        "momentum.",
+        (36, 36.7, 37): "momentum keeps one number for each weight: three with the weight and its "
+        "gradient.",
+        (3, 4): "so many times the parameters is what is held once; how many images take as much?",
+        (1, 2): "a single image has 60.3 MB of activations, and the parameters alone take 553 MB.",
     },
+    "divide what is held once, for the weights, by what is held for each image.",
     hints=(
-        "There are two figures of this kind: one counts parameters, the other work.",
-        "In the panel of AlexNet's multiply-adds, find the highest bar.",
+        "What does a step with momentum keep for each weight, besides the weight?",
+        "Divide all that by the activations of one image. Does the result go up or down to a whole "
+        "number?",
     ),
-    because="'conv2': 224 million of 724 million multiply-adds, because its 307,456 parameters "
-    "are used at 27 * 27 positions.",
+    because="Weights, gradients and momentum are 3 * 553 = 1,660 MB, and each image adds 60.3 MB: "
+    "from 28 images on the activations are more. So large batches fill a card, not large layers.",
 )
 
 
