@@ -23,29 +23,35 @@ q1 = Number(
 )
 
 
-def augmented(image, crop):
-    return 2 * (image - crop + 1) ** 2
+def augmented(image, crop, step):
+    return 2 * ((image - crop) // step + 1) ** 2
 
 
 q2 = Code(
     augmented,
-    lambda: ((256, 224), (28, 24), (8, 8), (7, 1)),
+    lambda: ((256, 224, 1), (256, 224, 4), (28, 24, 3), (8, 8, 2), (7, 1, 4)),
     {
-        lambda image, crop: 2 * (image - crop) ** 2: "both ends count: a crop of 3 out of 4 pixels "
-        "has two places.",
-        lambda image, crop: (image - crop + 1) ** 2: "each crop can be mirrored as well.",
-        lambda image, crop: (image - crop) ** 2: (
-            "both ends count, so that there is one place more a side; and each crop has a mirror "
-            "image."
-        ),
-        lambda image, crop: 2 * (image - crop + 1): "a crop can move down and to the right.",
-        lambda image, crop: 4 * (image - crop + 1) ** 2: "a crop is mirrored left to right, and "
-        "not upside down.",
-        lambda image, crop: 2 * (image // crop) ** 2: "crops may overlap: move one by a pixel.",
+        lambda image, crop, step: 2 * ((image - crop) // step) ** 2: "both ends count: a crop of 3 "
+        "out of 4 pixels has two places.",
+        lambda image, crop, step: ((image - crop) // step + 1) ** 2: "each crop can be mirrored as "
+        "well.",
+        lambda image, crop, step: 2 * (image - crop + 1) ** 2: "that takes a crop at every pixel: "
+        "where is the step?",
+        lambda image, crop, step: 2 * (image - crop + 1) ** 2 // step: "the steps go down and to "
+        "the right: fewer places in both directions.",
+        lambda image, crop, step: 2 * ((image - crop + 1) // step) ** 2: "the first place counts "
+        "whatever the step is: count the steps after it.",
+        lambda image, crop, step: 2 * ((image - crop) // step + 1): "a crop can move down and to "
+        "the right.",
+        lambda image, crop, step: 4 * ((image - crop) // step + 1) ** 2: "a crop is mirrored left "
+        "to right, and not upside down.",
+        lambda image, crop, step: 2 * ((image - crop) / step + 1) ** 2: "a crop that does not fit "
+        "whole is left out: count whole steps.",
     },
     "count the places of the left edge, those of the upper edge, and the mirror images.",
     hints=(
-        "How many places are there for the left edge of a crop of 3 in a row of 4 pixels?",
+        "The left edge starts at pixel 0. How many steps can it make before the crop reaches the "
+        "right end of the image?",
         "As many down as across; and what does the mirror do to their number?",
     ),
     because="Places down, times places to the right, times two for the mirror:",
