@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from inception_course import data, models, train
-from inception_course.lessons.exercises import ch04, ch06, ch07, ch09
+from inception_course.lessons.exercises import ch04, ch05, ch06, ch07, ch09
 from inception_course.studies import saturation
 
 
@@ -124,11 +124,9 @@ def run_of(accuracy, images=1000, **options):
     return train.Run((epoch,), recipe, {"train_images": images})
 
 
-def joined_in_a_loop(x, branches):
-    outputs = branches[0](x)
-    for branch in branches[1:]:
-        outputs = torch.cat((outputs, branch(x)), 1)
-    return outputs
+def row_of(table, left_out):
+    """Leave a row out of a table."""
+    return "\n".join(row for row in table.splitlines() if not row.startswith(left_out))
 
 
 def symmetric_pair(kernel):
@@ -227,15 +225,18 @@ WRONG = {
         ("narrow", "six widths in a tuple"),
     ],
     "ch05.q1": [
-        (lambda x, branches: [branch(x) for branch in branches], "one tensor, as torch.cat makes"),
-        (lambda x, branches: torch.zeros(4, 12, 4, 4), "joined along the channels"),
-    ],
-    "ch05.q2": [(840, "add what"), (0.528, "thousands")],
-    "ch05.q3": [(847, "in K"), (867, "thousands"), (1_000, "sum")],
-    "ch05.q4": [("5c", "choose"), (4, "choose")],
-    "ch05.q5": [
         (lambda main, aux, labels: main, "a number is wanted"),
     ],
+    "ch05.q2": [(9.34, "five times"), (11, "rounded up"), ("81", "has one side")],
+    "ch05.q3": [
+        (row_of(ch05.five_million(), "5b"), "8 blocks"),
+        (ch05.five_million().replace("384   16  128  128", "384   16  128   64"), "960 channels"),
+        (ch05.five_million().replace("32   32   64   16", "256  160  320   32"), "5,984,424"),
+        (ch05.five_million().replace("128  128  192", "32   16   64"), "billion"),
+        (ch05.five_million().replace("3a     64", "3a"), "a table like TABLE_1"),
+        (5_000_000, "a table like TABLE_1"),
+    ],
+    "ch05.q4": [("5c", "choose"), (4, "choose"), ("4d", "203")],
     "ch06.q1": [
         (512, "between 0 and 1"),
         (0.00098, "how many steps"),
@@ -365,8 +366,7 @@ RIGHT = {
     ],
     "ch04.q4": ["3×3", " 3X3 ", "`3x3`"],  # noqa: RUF001
     "ch04.q5": [[64, 32, 128, 8, 32, 32], "96, 32, 96, 16, 32, 32"],
-    "ch05.q1": [joined_in_a_loop],
-    "ch05.q5": [
+    "ch05.q1": [
         lambda main, aux, labels: (
             F.cross_entropy(main, labels)
             + sum(0.3 * F.nll_loss(a.log_softmax(1), labels) for a in aux)

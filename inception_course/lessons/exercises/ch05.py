@@ -1,113 +1,12 @@
 """Exercises of notebook 05: GoogLeNet, row by row."""
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 
-from . import Choice, Code, Number
-
-
-def inception(x, branches):
-    return torch.cat([branch(x) for branch in branches], dim=1)
-
-
-def _chained(x, branches):
-    for branch in branches:
-        x = branch(x)
-    return x
-
-
-def _joined(dim):
-    return lambda x, branches: torch.cat([branch(x) for branch in branches], dim=dim)
-
-
-q1 = Code(
-    inception,
-    lambda: (
-        # A cube, so that the answers fit together along every dimension.
-        (
-            torch.randn(4, 4, 4, 4),
-            [nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3, padding=1), nn.MaxPool2d(3, 1, 1)],
-        ),
-        (
-            torch.randn(1, 5, 7, 3).transpose(2, 3),
-            [nn.AvgPool2d(3, 1, 1), nn.Conv2d(3 + 2, 2, 1)],
-        ),
-    ),
-    {
-        _joined(0): "that stacks along the batch; channels are dimension 1.",
-        _joined(2): "that stacks along the height; channels are dimension 1.",
-        _joined(3): "that stacks along the width; channels are dimension 1.",
-        lambda x, branches: torch.stack([branch(x) for branch in branches], dim=1): "stack makes a "
-        "new dimension; cat joins along one.",
-        lambda x, branches: sum(branch(x) for branch in branches): "adding the answers is a "
-        "residual block; here they stand side by side.",
-        _chained: "each branch looks at x itself, not at the answer of the branch before.",
-        lambda x, branches: inception(x, branches[::-1]): "keep the branches in their order.",
-        lambda x, branches: inception(x, [nn.Identity(), *branches]): "x itself does not come out: "
-        "only the answers of the branches do.",
-    },
-    "the answers of the branches to x, joined along the channels, are something else.",
-    returns="one tensor, as torch.cat makes it,",
-    hints=(
-        "Ask every branch about the same x. Along which dimension do the answers fit together?",
-        "torch.cat joins tensors along a dimension: 0 is the batch, 1 the channels.",
-    ),
-    because="The same map to every branch, the answers side by side as channels:",
-)
-
-q2 = Number(
-    528,
-    {
-        704: "the reductions (144 and 32) go into the large windows; they do not come out.",
-        512: "that comes out of 4b and 4c, not of 4d.",
-        464: "the pooling branch gives its projection, 64 channels, as well.",
-        832: "that comes out of 4e; the question is about 4d.",
-        288: "that is the 3x3 branch alone.",
-        352: "that is the 3x3 and the 5x5; two more branches come out.",
-    },
-    "add what leaves the block: 1x1, 3x3, 5x5 and pool projection.",
-    hints=(
-        "Which of the six columns are reductions, whose answers stay inside the block?",
-        "Four branches come out: the columns 1, 3, 5 and 6.",
-    ),
-    because="112 + 288 + 64 + 64 = 528; 144 and 32 stay inside.",
-)
-
-q3 = Number(
-    867_328,
-    {
-        868_352: "that counts 1,024 biases as well; the question and the table leave them out.",
-        (840, 840_000, 860_160): "that is what the table prints; the row's own widths give "
-        "something else.",
-        256 * 528 + 9 * 528 * 320 + 25 * 528 * 128 + 528 * 128: "the large windows see the reduced "
-        "160 and 32 channels, not all 528.",
-        799_744: "the projection after the pooling, 528 x 128, has weights too.",
-        867_328 - 528 * (160 + 32): "the two reductions have weights too.",
-        867_328 - 16 * 32 * 128: "a window of 5x5 counts 25, not 9.",
-    },
-    "sum (channels in) x (channels out) x (window area) over the six convolutions.",
-    hints=(
-        "Six convolutions: 1x1, two reductions, 3x3, 5x5, projection. A window of 3x3 counts 9.",
-        "Four of them are 1x1 on 528 channels. The 3x3 gets 160 channels: how many gets the 5x5?",
-    ),
-    because="528 x 576 + 9 x 160 x 320 + 25 x 32 x 128 = 867,328, which is 847 K and not 840 K.",
-)
-
-q4 = Choice(
-    "4b",
-    {
-        "4a": "after 4a it sees 171 pixels: its point lies below the dotted line.",
-        "3b": "after 3b it sees 91 pixels, far below the dotted line.",
-        "4e": "that is where the way through the 3x3 branches crosses the line.",
-        "5b": "it crosses the dotted line much earlier.",
-    },
-    hints=(
-        "Follow the line of the 5x5 branch until it crosses the dotted one.",
-        "After 4a it sees 171 pixels, and each block at this grid adds 4 steps of 16 pixels.",
-    ),
-    because="'4b': 171 + 4 x 16 = 235 pixels, more than 224.",
-)
+from ... import cost, models
+from ...models.blocks import MaxPoolSpec
+from ...models.googlenet import InceptionSpec
+from . import Choice, Code, Number, Open
 
 
 def total_loss(main, aux, labels):
@@ -120,7 +19,7 @@ def _weighted(main_part=1.0, part=0.3, of=F.cross_entropy):
     )
 
 
-q5 = Code(
+q1 = Code(
     total_loss,
     lambda: (
         (3 * torch.randn(5, 4), [*3 * torch.randn(2, 5, 4)], torch.tensor([0, 1, 2, 3, 0])),
@@ -149,4 +48,116 @@ q5 = Code(
         "ones with 0.3.",
     ),
     because="The main loss, and 0.3 of each auxiliary one:",
+)
+
+q2 = Number(
+    9,
+    {
+        (
+            10,
+            9.5,
+        ): "not every step divides by two exactly: go through the five of them, one by one.",
+        299 / 32: "the map is halved five times, and each time there is a whole number of "
+        "positions.",
+        8: "that is what comes out if partial windows are left out; these poolings count them.",
+        7: "that is the map of an image of 224 pixels.",
+        81: "that is how many positions it has in all; how many has one side?",
+        18: "that is the map before the last of the four poolings.",
+        (1024, 9216): "that counts channels; the question is about the side of a map.",
+    },
+    "conv1 gives half of the pixels, rounded up; each of four poolings gives (n - 3) / 2, rounded "
+    "up, and one more.",
+    hints=(
+        "Which five stages halve the map? conv1 keeps every second position: 299 become 150.",
+        "A pooling of 3x3 with stride 2 and ceil_mode makes ceil((n - 3) / 2) + 1 positions of n. "
+        "There are four of them: 150 become 75.",
+    ),
+    because="299, 150, 75, 37, 18, 9. The head averages 81 positions as well as 49.",
+)
+
+
+def five_million():
+    return """
+3a     64   96  128   16   32   32
+3b    128  128  192   32   96   64
+pool3
+4a    192   96  208   16   48   64
+4b    160  112  224   24   64   64
+4c    128  128  256   24   64   64
+4d    112  144  288   32   64   64
+4e    256  160  320   32  128  128
+pool4
+5a     32   32   64   16   32   32
+5b    384   48  384   16  128  128
+"""
+
+
+def _grown(table):
+    """Count the network of a table that is written as in the notebook; None if it is not one."""
+    if not isinstance(table, str):
+        return None
+    body = []
+    for name, *widths in filter(None, map(str.split, table.splitlines())):
+        if not widths:
+            body.append(MaxPoolSpec(name, 3, 2))
+        elif len(widths) == 6 and all(each.isdigit() and int(each) > 0 for each in widths):
+            body.append(InceptionSpec(name, *map(int, widths)))
+        else:
+            return None
+    with torch.device("meta"):
+        model = models.create("googlenet", in_channels=3, num_classes=1000, body=tuple(body))
+    return cost.table(model, (3, 224, 224))
+
+
+q3 = Open(
+    five_million,
+    "a table like TABLE_1: a name and six whole numbers in a row, and the two poolings",
+    (
+        (
+            lambda costs: sum(row.kind == "block" for row in costs.blocks),
+            lambda blocks: blocks == 9,
+            "your table has {} blocks: keep all nine.",
+        ),
+        (
+            lambda costs: costs["linear"].weights // 1000,
+            lambda channels: channels == 1024,
+            "{:,} channels reach the linear layer: row 5b must give 1,024.",
+        ),
+        (
+            lambda costs: costs.parameters,
+            lambda parameters: parameters <= 5_000_000,
+            "it has {:,} parameters, and 5,000,000 are allowed: which rows have most of them?",
+        ),
+        (
+            lambda costs: costs.multiply_adds / 1e9,
+            lambda billions: billions >= 1.4,
+            "{:.2f} billion multiply-adds are left, and 1.4 should be: save where a parameter does "
+            "little work.",
+        ),
+    ),
+    read=_grown,
+    hints=(
+        "A parameter of 5a works at 7x7 positions, one of 3a at 28x28. Where do parameters cost "
+        "least work?",
+        "Rows 5a and 5b have 2.5 million. 5b reads all channels of 5a: fewer there save twice. "
+        "Then look at 5b's reductions; its outputs must stay.",
+    ),
+    because="5a and 5b have 36 % of the parameters and 8 % of the work. A narrow 5a and "
+    "smaller reductions in 5b save 2 million parameters and 6 % of the work. Whether such a "
+    "network is as good, only training tells.",
+)
+
+q4 = Choice(
+    "4e",
+    {
+        "3b": "after 3b it sees 59 pixels, far below the dotted line.",
+        "4b": "that is where the way through the 5x5 branches crosses the line.",
+        "4d": "after 4d it sees 203 pixels: its point lies just below the dotted line.",
+        "5b": "it crosses the dotted line earlier.",
+    },
+    hints=(
+        "Follow the line of the 3x3 branch until it crosses the dotted one.",
+        "After 4d it sees 203 pixels, and each block at this grid adds 2 steps of 16 pixels.",
+    ),
+    because="'4e': 203 + 2 x 16 = 235 pixels, more than 224.",
 )
