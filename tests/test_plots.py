@@ -920,12 +920,12 @@ def test_squares_show_the_field_and_where_the_gradient_is():
     corner[0, 0] = 1
     figure = plots.influence({"3a": sharp, "5b": corner}, {"3a": 43, "5b": 715})
     left, right = figure.axes
-    assert squares_of(left) == {("receptive field", "--", 43), ("90% of the gradient", "-", 11)}
-    assert squares_of(right) == {("90% of the gradient", "-", 1)}  # the field would not fit
+    assert squares_of(left) == {("receptive field", "--", 43), ("90% of the gradient", "solid", 11)}
+    assert squares_of(right) == {("90% of the gradient", "solid", 1)}  # the field would not fit
     assert "3a: field 43 pixels, 90% of the gradient within 11; 5b" in figure.description
     assert figure.description.endswith("wider than the image, 90% of the gradient within 1")
-    first = next(each for each in left.patches if each.get_linestyle() == "-")
-    assert first.get_center().tolist() == [55, 40]
+    inner = next(each for each in left.patches if each.get_linestyle() == "solid")
+    assert inner.get_center().tolist() == [55, 40]
 
 
 def test_a_bar_that_is_cut_is_broken():

@@ -11,10 +11,11 @@ from torch.nn.functional import avg_pool2d
 
 from ..cost import CostTable
 from .guess import FRAME, LINE, mark_point, mark_words, mark_y, quotient, read, series
-from .style import BLACK, BLUE, VERMILION, Picture, in_style, legend, lines, logarithmic
+from .style import BLACK, BLUE, VERMILION, Picture, Style, in_style, legend, lines, logarithmic
 
 LIMIT = 10  # per cent; what lies beyond is cut
 SHARE = 0.9  # of the gradient, in the square that is drawn
+DASHED: Style = {"edgecolor": VERMILION, "linestyle": "--", "linewidth": 4}
 CELL = 4  # pixels a side, that are drawn as one
 
 
@@ -151,13 +152,12 @@ def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any 
         side, field = side_of(sizes, center), fields[stage]
         coarse = avg_pool2d(sizes[None], CELL, ceil_mode=True, count_include_pad=False)[0]
         height, width = (CELL * length - 0.5 for length in coarse.shape)
-        look = {"cmap": "gray_r", "interpolation": "nearest"}
         shades = (coarse / coarse.max()).sqrt().numpy()
-        axes.imshow(shades, extent=(-0.5, width, height, -0.5), **look)
+        extent = -0.5, width, height, -0.5
+        axes.imshow(shades, extent=extent, cmap="gray_r", interpolation="nearest")
         whole = f"field {field} pixels"
         if field <= min(sizes.shape):
-            look = {"edgecolor": VERMILION, "linestyle": "--", "linewidth": 4}
-            draw_square(axes, center, field, label="receptive field", **look)
+            draw_square(axes, center, field, label="receptive field", **DASHED)
         else:
             whole += ", wider than the image"
         part = f"{SHARE:.0%} of the gradient"
@@ -173,8 +173,8 @@ def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any 
     expected = read(guess)
     first = next(iter(heat.values()))
     if expected is not None and 0 < expected <= 2 * len(first):
-        look = {**FRAME, "linestyle": LINE["linestyle"], "linewidth": 4}
-        draw_square(panels[0], middle(first), expected, **look)
+        look: Style = {"linestyle": LINE["linestyle"], "linewidth": 4}
+        draw_square(panels[0], middle(first), expected, **FRAME | look)
     mark_words(figure, panels[0], guess, " pixels")
     return figure
 
