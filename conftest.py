@@ -28,6 +28,8 @@ SLOW = {
     "test_data.py::test_no_damaged_sample_is_read_as_something_else",
     "test_data.py::test_the_full_set_has_the_documented_sizes_mean_and_deviation",
     "test_data.py::test_two_processes_at_once_leave_one_good_copy",
+    "test_descriptions.py::test_the_slides_have_it",
+    "test_descriptions.py::test_the_web_edition_has_it",
     "test_ensembles.py::test_a_record_of_something_else_is_refused",
     "test_ensembles.py::test_it_resumes_where_it_stopped",
     "test_ensembles.py::test_mixed_answers_agree",

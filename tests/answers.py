@@ -327,7 +327,7 @@ WRONG = {
         (deep(layers=8), "3 blocks"),
         (deep(norm=nn.BatchNorm2d), "43 normalizations"),
         (deep(kind="plain"), "21 of its blocks have no shortcut"),
-        (deep(), "at most 3 is asked for"),
+        (deep(), "at most 10 is asked for"),
         (lambda: scaled(deep(), 0), "it does not learn"),
         (nn.Linear(2, 2), "models.resnet_small makes"),
     ],

@@ -453,7 +453,7 @@ def well_formed():
     figure = shown(text_html='<img alt="a dot" src="data:image/png;base64,AAAA">')
     made = [
         *(text(header), cell("print(doctor.summary())")),
-        *(lesson * 4 + learned),
+        *(lesson * 3 + learned),
         *(text("![a tree](tree.svg)"), cell("figure", figure)),
         *(exercises + closing),
     ]
@@ -517,10 +517,10 @@ SPOILED = [
     spoil(rules.test_code_cells_are_short, 1, source="1\n" * 21),
     spoil(rules.test_one_statement_a_line, 1, source="a = 1; b = 2"),
     spoil(rules.test_nothing_is_installed_by_a_cell, 1, source="%pip install d2l"),
-    spoil(rules.test_what_is_measured_is_checked, 16, source="1", metadata={}),
-    spoil(rules.test_what_is_measured_is_checked, 16, metadata={"tags": ["nbval-ignore-output"]}),
-    spoil(rules.test_checks_are_out_of_sight, 16, metadata={"tags": ["check"]}),
-    spoil(rules.test_checks_are_out_of_sight, 16, outputs=[printed("0.9")]),
+    spoil(rules.test_what_is_measured_is_checked, 13, source="1", metadata={}),
+    spoil(rules.test_what_is_measured_is_checked, 13, metadata={"tags": ["nbval-ignore-output"]}),
+    spoil(rules.test_checks_are_out_of_sight, 13, metadata={"tags": ["check"]}),
+    spoil(rules.test_checks_are_out_of_sight, 13, outputs=[printed("0.9")]),
     spoil(rules.test_checks_are_out_of_sight, 3, source="assert True"),
     spoil(rules.test_no_conclusion_is_printed_as_it_was_typed, 3, source="print('ten')"),
     spoil(rules.test_no_cell_is_skipped, 1, metadata={"tags": ["nbval-skip"]}),

@@ -651,7 +651,8 @@ def look(artist):
     if isinstance(artist, Rectangle):  # an outline is told from others by its place as well
         outline = None if artist.fill else artist.get_edgecolor()
         return artist.get_hatch(), gray(artist.get_facecolor()) > 0.9, outline
-    return type(artist), *(len(path.vertices) for path in artist.get_paths())
+    hollow = all(gray(color[:3]) > 0.9 for color in artist.get_facecolor())
+    return type(artist), hollow, *(len(path.vertices) for path in artist.get_paths())
 
 
 def gray(color):

@@ -197,9 +197,10 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
         name: ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
         for name, matrix in matrices.items()
     }
+    _, height, width = image.shape
     figure = Picture(
         3.2 * len(matrices),
-        3.3,
+        1.5 + 3 * height / width,
         "one color image, mixed by matrices of 3x3 weights, row by row: "
         + "; ".join(f"{name} by {', '.join(each)}" for name, each in rows.items()),
         caption="Each row of a matrix makes one new channel: red, green, blue. Follow one color.",
@@ -211,7 +212,8 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
     grid(figure, mixed, len(mixed), interpolation="nearest")
     for axes, each in zip(figure.axes, rows.values(), strict=True):
         look: Style = {"ha": "center", "va": "top", "family": "monospace", "fontsize": 13}
-        axes.text(0.5, -0.06, "\n".join(each), transform=axes.transAxes, **look)
+        below: Style = {"xycoords": "axes fraction", "xytext": (0, -10)}
+        axes.annotate("\n".join(each), (0.5, 0), textcoords="offset points", **below, **look)
     return figure
 
 

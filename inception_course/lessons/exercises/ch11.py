@@ -167,8 +167,8 @@ q4 = Open(
         ),
         (
             lambda found: found["largest"],
-            lambda largest: largest <= 3,
-            "the gradient of one block is {:.3g}, and at most 3 is asked for. Each block adds its "
+            lambda largest: largest <= 10,
+            "the gradient of one block is {:.3g}, and at most 10 is asked for. Each block adds its "
             "change to the sum: how large should that change be at the start?",
         ),
         (
