@@ -32,20 +32,21 @@ from test_plots import (
 
 from inception_course import evaluate, hebbian, plots, studies, train
 from inception_course.plots import guess as marks
-from inception_course.studies import paper_tables, reduction
+from inception_course.studies import comparison, paper_tables, reduction
 from inception_course.studies.reduction import BlockTimes, Trained
 
 SURE = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]])
 JUDGED = evaluate.calibration(SURE, torch.tensor([0, 0, 1, 1]))
 PLACE = reduction.block_inputs()[0]
 NARROW = [Trained(w, b, 0, 10, 0.7 + 0.1 * b) for w in (1, None) for b in (True, False)]
+RUNGS = dict.fromkeys((each.name for each in comparison.LADDER.contenders), (0.88, 0.9))
 CELLS = torch.eye(10, dtype=torch.long) * 8 + 1
-BY_DEPTH = {"plain": {1: [0.8], 6: [0.1]}, "BN": {1: [0.8], 6: [0.7]}}
+BY_RATE = {"plain": {1: [0.8], 6: [0.1]}, "BN": {1: [0.8], 6: [0.7]}}
 NORMS = {"no heads": {"conv1": 0.001, "5b": 0.2}, "with heads": {"conv1": 0.1, "5b": 0.2}}
 
 # A figure that takes a guess, a guess that it can draw, and what it says of it.
 TAKES = {
-    "accuracy_by_depth": (lambda g: plots.accuracy_by_depth(BY_DEPTH, guess=g), 4, "4"),
+    "accuracy_by_rate": (lambda g: plots.accuracy_by_rate(BY_RATE, guess=g), 4, "4"),
     "accuracy_by_step": (lambda g: plots.accuracy_by_step(RESULT, guess=g), "bn", "BN"),
     "accuracy_by_width": (lambda g: plots.accuracy_by_width(NARROW, guess=g), 1, "1"),
     "activation_rates": (lambda g: plots.activation_rates(ACTIVATED, guess=g), 0.5, "0.5"),
@@ -137,6 +138,7 @@ TAKES = {
     "reliability": (
         lambda g: plots.reliability({"one": JUDGED, "other": JUDGED}, guess=g), "other", "other"
     ),
+    "ladder": (lambda g: plots.ladder(contest(RUNGS), guess=g), "he", "He"),
     "resolutions": (
         lambda g: plots.resolutions(CONTESTED["resolution"], guess=g), "7 pixels", "7 pixels"
     ),

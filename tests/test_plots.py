@@ -188,7 +188,7 @@ def of_batch_norm():
         "standardized": plots.standardized({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
         "percentile_bands": plots.percentile_bands(RESULT, "unit3"),
         "by_layer": plots.by_layer({"plain": [1e-6, 1e-3], "BN": [0.1, 0.2]}, "gradient size"),
-        "accuracy_by_depth": plots.accuracy_by_depth(
+        "accuracy_by_rate": plots.accuracy_by_rate(
             {"plain": {1: [0.8, 0.7], 6: [0.1, 0.1]}, "BN": {1: [0.8, 0.8], 6: [0.7, 0.8]}}
         ),
         "accuracy_by_step": plots.accuracy_by_step(RESULT),
@@ -711,7 +711,7 @@ TIMES = hebbian.ProductTimes(
 )
 PLACE_3A = reduction.block_inputs()[0]
 WITH_NINE = {
-    "accuracy_by_depth": lambda: plots.accuracy_by_depth(nine({1: [0.8], 6: [0.1]})),
+    "accuracy_by_rate": lambda: plots.accuracy_by_rate(nine({1: [0.8], 6: [0.1]})),
     "accuracy_by_step": lambda: plots.accuracy_by_step(nine_trainings()),
     "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
@@ -1062,7 +1062,7 @@ def test_batch_norm_figures_say_what_they_show(figures):
     assert "plain reaches 0.70, BN reaches 0.90" in figures["percentile_bands"].description
     assert "unit3 get: plain 2.5, BN 2.5" in figures["percentile_bands"].description
     assert "plain 0.550; BN 0.900" in figures["accuracy_by_step"].description
-    assert "plain 0.75 at 1, 0.10 at 6" in figures["accuracy_by_depth"].description
+    assert "plain 0.75 at 1, 0.10 at 6" in figures["accuracy_by_rate"].description
     assert "plain 1e-06 to 0.001" in figures["by_layer"].description
     assert "before 1.00; after 0.00" in figures["correlations"].description
     assert "plain loss 1.5, gradient 4.5" in figures["along_the_step"].description

@@ -46,7 +46,7 @@ from .lineage import (
     strongest,
 )
 from .normalization import (
-    accuracy_by_depth,
+    accuracy_by_rate,
     accuracy_by_step,
     along_the_step,
     by_layer,

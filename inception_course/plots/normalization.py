@@ -202,29 +202,32 @@ def by_layer(
 
 
 @in_style
-def accuracy_by_depth(
-    results: Mapping[str, Mapping[int, Sequence[float]]], guess: Any = None
+def accuracy_by_rate(
+    results: Mapping[str, Mapping[float, Sequence[float]]], guess: Any = None
 ) -> Picture:
-    """Draw accuracy against the number of hidden layers: a mark for each seed, a line of the means.
+    """Draw accuracy against the learning rate: a mark for each seed, a line of the means.
 
-    `results` holds, for each kind of network, accuracies over the seeds by depth.
+    `results` holds, for each kind of network, accuracies over the seeds by learning rate.
 
-    `guess` is the depth from which on the first network is expected to learn nothing.
+    `guess` is the highest rate at which the first network is expected to learn.
     """
     summary = "; ".join(
-        f"{name} " + ", ".join(f"{mean(values):.2f} at {depth}" for depth, values in each.items())
+        f"{name} " + ", ".join(f"{mean(values):.2f} at {rate:g}" for rate, values in each.items())
         for name, each in results.items()
     )
     figure = Picture(
         11,
         4.8,
-        f"validation accuracy by number of hidden layers: {summary}",
-        caption="How deep can each kind of network be and still learn?",
+        f"validation accuracy by learning rate: {summary}",
+        caption="From which learning rate on does each kind of network learn nothing?",
     )
     axes = figure.subplots()
-    means(axes, results, xlabel="hidden layers", ylabel="validation accuracy", ylim=(0, 1))
+    means(axes, results, xlabel="learning rate", ylabel="validation accuracy", ylim=(0, 1))
+    rates = list(dict.fromkeys(rate for each in results.values() for rate in each))
+    axes.set_xscale("log")
+    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    axes.minorticks_off()
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
-    integers(axes.xaxis)
     legend(axes)
     mark_x(figure, axes, guess, series(axes))
     return figure

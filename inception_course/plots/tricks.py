@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from math import sqrt
 from statistics import mean, stdev
+from typing import Any
 
 from ..studies.comparison import CONTROL, Contest, by_batch_size
 from ..studies.experiment import Result
+from .guess import mark_choice
 from .style import (
     BLUE,
     ORANGE,
@@ -27,10 +29,12 @@ def summary(values: list[float], form: str = ".3f") -> str:
 
 
 @in_style
-def ladder(record: Contest, lowest: float = 0.7) -> Picture:
+def ladder(record: Contest, lowest: float = 0.7, guess: Any = None) -> Picture:
     """Draw accuracy rung by rung, a mark for each seed, and the minutes of one core above.
 
     Marks below `lowest` stand at the lower edge with their value beside them.
+
+    `guess` names the rung that is expected to gain most.
     """
     rungs = [name for name in record.contenders if name != CONTROL]
     found = {name: [each.accuracy for each in record.of(name)] for name in rungs}
@@ -73,6 +77,7 @@ def ladder(record: Contest, lowest: float = 0.7) -> Picture:
     axes.set_xticks(range(len(rungs)), [_wrapped(name) for name in rungs])
     axes.set(ylabel="validation accuracy", ylim=(lowest, top + 0.14 * (top - lowest)))
     axes.grid(alpha=0.3, axis="y")
+    mark_choice(figure, axes, guess, dict(zip(rungs, axes.get_xticklabels(), strict=True)))
     return figure
 
 
