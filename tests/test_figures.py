@@ -15,7 +15,6 @@ from matplotlib.legend import Legend
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.transforms import Affine2D, Bbox
-from torch.utils.data import TensorDataset
 
 from inception_course import evaluate, hebbian, plots, train
 from inception_course.plots.style import in_style
@@ -142,7 +141,6 @@ BROKEN = {"one is no number": (*[1.0] * 8, nan), "none is a number": (nan,) * 9}
 NEVER = {
     "bench": BROKEN | ZEROS,
     "break_even": ZEROS,
-    "class_balance": BROKEN,
     "ranking": BROKEN | ZEROS,
     "with_and_without": ZEROS,
     "with_and_without, slower with": ZEROS,
@@ -217,17 +215,7 @@ def of_values(values):
                 for size in (512, 1024, 2048)
             ]
         ),
-        "by_layer": lambda: plots.by_layer(two(values), "size of the gradient"),
-        "by_layer, not on a logarithmic scale": lambda: plots.by_layer(
-            two(values), "size of the gradient", log=False
-        ),
         "channels_along": lambda: plots.channels_along(two((1, *values)), NINE),
-        "class_balance": lambda: plots.class_balance(
-            {
-                name: TensorDataset(*[torch.arange(9).repeat_interleave(counts(each))] * 2)
-                for name, each in two(values).items()
-            }
-        ),
         "correlation_by_distance": lambda: plots.correlation_by_distance(
             {name: torch.tensor(each) for name, each in two(values).items()}, 0.1
         ),
@@ -265,7 +253,6 @@ def of_shares(values):
                 for name, each in pairs.items()
             }
         ),
-        "accuracy_by_step": lambda: plots.accuracy_by_step(trainings(pairs)),
         "accuracy_by_width": lambda: plots.accuracy_by_width(
             [
                 reduction.Trained(width, whole, seed, 10, value)

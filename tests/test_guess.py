@@ -47,7 +47,6 @@ NORMS = {"no heads": {"conv1": 0.001, "5b": 0.2}, "with heads": {"conv1": 0.1, "
 # A figure that takes a guess, a guess that it can draw, and what it says of it.
 TAKES = {
     "accuracy_by_rate": (lambda g: plots.accuracy_by_rate(BY_RATE, guess=g), 4, "4"),
-    "accuracy_by_step": (lambda g: plots.accuracy_by_step(RESULT, guess=g), "bn", "BN"),
     "accuracy_by_width": (lambda g: plots.accuracy_by_width(NARROW, guess=g), 1, "1"),
     "activation_rates": (lambda g: plots.activation_rates(ACTIVATED, guess=g), 0.5, "0.5"),
     "activation_states": (lambda g: plots.activation_states(ACTIVATED, guess=g), "10 %", "0.1"),
@@ -68,11 +67,6 @@ TAKES = {
     "speed": (lambda g: plots.speed(BENCH, guess=g), 2, "2"),
     "block_shares": (lambda g: plots.block_shares(*PLACE, guess=g), "5x5", "5x5"),
     "break_even": (lambda g: plots.break_even([TIMES], guess=g), "1/4", "0.25"),
-    "by_layer": (
-        lambda g: plots.by_layer({"plain": [1e-6, 1e-3]}, "gradient", guess=g),
-        100,
-        "100 times smaller",
-    ),
     "by_networks": (lambda g: plots.by_networks(TABLE, guess=g), "7.5 %", "7.5 %"),
     "channel_rows": (
         lambda g: plots.channel_rows({"row": (MAP[0], MAP[0] / 2)}, 0.6, guess=g), 0.4, "0.4"

@@ -187,11 +187,9 @@ def of_batch_norm():
         "sigmoid_inputs": plots.sigmoid_inputs([(0, 1), (4, 3)]),
         "standardized": plots.standardized({"coin": torch.tensor([-1.0, 1.0]).repeat(9)}),
         "percentile_bands": plots.percentile_bands(RESULT, "unit3"),
-        "by_layer": plots.by_layer({"plain": [1e-6, 1e-3], "BN": [0.1, 0.2]}, "gradient size"),
         "accuracy_by_rate": plots.accuracy_by_rate(
             {"plain": {1: [0.8, 0.7], 6: [0.1, 0.1]}, "BN": {1: [0.8, 0.8], 6: [0.7, 0.8]}}
         ),
-        "accuracy_by_step": plots.accuracy_by_step(RESULT),
         "correlations": plots.correlations({"before": torch.ones(3, 3), "after": torch.eye(3)}),
         "along_the_step": plots.along_the_step(
             {"plain": [[1.0, 3.0], [1.0, 2.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
@@ -512,7 +510,6 @@ def draw_all():
         | {
             "image": plots.image(images[0, 0], "Bag"),
             "classes": plots.classes(sample),
-            "class_balance": plots.class_balance({"val": sample, "again": sample}),
             "pixels": plots.pixels(sample),
             "descents": plots.descents({"below": [2, 1, 0.5], "above": [2, 30, 4e5]}),
             "error_over_work": plots.error_over_work(),
@@ -529,7 +526,6 @@ def draw_all():
             "schedules": plots.schedules(
                 [train.RECIPES["modern"], replace(RUN.recipe, schedule="step")], 451
             ),
-            "first_layer": plots.first_layer(torch.eye(7).expand(3, 1, 7, 7)),
             "confusion": plots.confusion(torch.eye(10, dtype=torch.long) * 8 + 1),
             "mistakes": plots.mistakes(sample, logits),
         }
@@ -712,19 +708,16 @@ TIMES = hebbian.ProductTimes(
 PLACE_3A = reduction.block_inputs()[0]
 WITH_NINE = {
     "accuracy_by_rate": lambda: plots.accuracy_by_rate(nine({1: [0.8], 6: [0.1]})),
-    "accuracy_by_step": lambda: plots.accuracy_by_step(nine_trainings()),
     "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
     "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]])),
     "bench": lambda: plots.bench(nine_profiles()),
     "best_and_late": lambda: plots.best_and_late({"made": nine_trainings()}, lowest=0.0),
     "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),
-    "by_layer": lambda: plots.by_layer(nine([0.1, 0.2]), "gradient size"),
     "by_networks": lambda: plots.by_networks(nine_rows()),
     "calibration_errors": lambda: plots.calibration_errors(nine((0.05, [0.01, 0.03]))),
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
-    "class_balance": lambda: plots.class_balance(nine(SAMPLE)),
     "descents": lambda: plots.descents(nine([2, 1])),
     "correlation_by_distance": lambda: plots.correlation_by_distance(nine(MAP[0]), 0.1),
     "correlations": lambda: plots.correlations(nine(torch.eye(3))),
@@ -891,7 +884,6 @@ def test_nothing_global_changes(figures):
 
 def test_sentences_tell_what_is_drawn(figures):
     assert "0.875" in figures["learning_curves"].description
-    assert "20 each" in figures["class_balance"].description
     assert "above ends at 4e+05" in figures["descents"].description
     assert "VGG-16 9.33 % at 15.5 G" in figures["error_over_work"].description
     assert "15 mistakes" not in figures["mistakes"].description  # twelve are shown
@@ -960,7 +952,6 @@ def test_the_figures_of_runs_say_what_was_recorded(figures):
     assert "made 0.875 to 0.875 over 2 seeds" in descriptions["seeds"]
     assert "modern is at 0.00 of its highest rate after epoch 6" in descriptions["schedules"]
     assert "made is at 0.10 of its highest rate after epoch 451" in descriptions["schedules"]
-    assert "in 0 of them" in descriptions["first_layer"]
 
 
 def test_every_repeated_recipe_has_its_marks():
@@ -1061,9 +1052,7 @@ def test_batch_norm_figures_say_what_they_show(figures):
     assert "coin 100.00%" in figures["standardized"].description
     assert "plain reaches 0.70, BN reaches 0.90" in figures["percentile_bands"].description
     assert "unit3 get: plain 2.5, BN 2.5" in figures["percentile_bands"].description
-    assert "plain 0.550; BN 0.900" in figures["accuracy_by_step"].description
     assert "plain 0.75 at 1, 0.10 at 6" in figures["accuracy_by_rate"].description
-    assert "plain 1e-06 to 0.001" in figures["by_layer"].description
     assert "before 1.00; after 0.00" in figures["correlations"].description
     assert "plain loss 1.5, gradient 4.5" in figures["along_the_step"].description
 

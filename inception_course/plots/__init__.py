@@ -35,7 +35,7 @@ from .hebb import (
     wirings,
     zeros,
 )
-from .images import class_balance, classes, confusion, descents, image, mistakes, pixels
+from .images import classes, confusion, descents, image, mistakes, pixels
 from .lineage import (
     aliasing,
     channel_rows,
@@ -47,9 +47,7 @@ from .lineage import (
 )
 from .normalization import (
     accuracy_by_rate,
-    accuracy_by_step,
     along_the_step,
-    by_layer,
     correlations,
     percentile_bands,
     sigmoid_input,
@@ -83,7 +81,7 @@ from .residual import (
     several_blocks_dropped,
 )
 from .rethinking import additions, factors, resolutions, smoothing, work_and_time
-from .runs import epoch_curves, first_layer, learning_curves, race, schedules, seeds
+from .runs import epoch_curves, learning_curves, race, schedules, seeds
 from .saturation import accuracy_by_gain, dilemma, saturation_heat_map, signal_by_layer
 from .style import Note, Picture
 from .tricks import batch_sizes, best_and_late, heads, ladder

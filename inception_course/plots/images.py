@@ -14,7 +14,6 @@ from .style import (
     GRAYSCALE,
     VERMILION,
     Picture,
-    bars,
     grid,
     in_style,
     legend,
@@ -55,30 +54,6 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
         for axes in row:
             axes.set_axis_off()
         row[0].text(-4, 14, CLASSES[label], ha="right", va="center")
-    return figure
-
-
-@in_style
-def class_balance(datasets: Mapping[str, TensorDataset]) -> Picture:
-    """Draw the number of images per class in each data set, as bars."""
-    counts = {
-        name: torch.bincount(dataset.tensors[1], minlength=len(CLASSES)).tolist()
-        for name, dataset in datasets.items()
-    }
-    ranges = "; ".join(
-        f"{name} {min(each)} each" if len(set(each)) == 1 else f"{name} {min(each)} to {max(each)}"
-        for name, each in counts.items()
-    )
-    figure = Picture(
-        11,
-        4.8,
-        f"images per class: {ranges}",
-        caption="Are the bars of a data set equally high?",
-    )
-    axes = figure.subplots()
-    bars(axes, CLASSES, counts, ylabel="images")
-    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=30, ha="right")
-    axes.legend(ncols=min(5, len(counts)), loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 

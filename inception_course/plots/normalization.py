@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from ..studies.experiment import Result
-from .guess import mark_choice, mark_point, mark_x, mark_y, quotient, series
+from .guess import mark_choice, mark_x, mark_y, series
 from .style import (
     BLACK,
     BLUE,
@@ -22,7 +22,6 @@ from .style import (
     integers,
     legend,
     lines,
-    logarithmic,
     means,
     styled,
 )
@@ -174,34 +173,6 @@ def percentile_bands(
 
 
 @in_style
-def by_layer(
-    values: Mapping[str, Sequence[float]], quantity: str, *, log: bool = True, guess: Any = None
-) -> Picture:
-    """Draw a quantity in every layer from the first to the last, a line for each network.
-
-    `guess` is how many times smaller the first line is expected to start than it ends.
-    """
-    ends = "; ".join(f"{name} {each[0]:.2g} to {each[-1]:.2g}" for name, each in values.items())
-    figure = Picture(
-        11,
-        4.8,
-        f"{quantity} from the first hidden layer to the last: {ends}",
-        caption="Follow each line from the first layer to the last. Does it stay level?",
-    )
-    axes = figure.subplots()
-    curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
-    lines(axes, curves, xlabel="hidden layer, from the input", ylabel=quantity)
-    if log:
-        logarithmic(axes)
-    integers(axes.xaxis)
-    legend(axes)
-    first = list(next(iter(values.values())))
-    start = quotient(first[-1], guess)
-    mark_point(figure, axes, 1, guess, start, " times smaller")
-    return figure
-
-
-@in_style
 def accuracy_by_rate(
     results: Mapping[str, Mapping[float, Sequence[float]]], guess: Any = None
 ) -> Picture:
@@ -230,36 +201,6 @@ def accuracy_by_rate(
     axes.axhline(0.1, color=BLACK, lw=1, linestyle=":", label="chance")
     legend(axes)
     mark_x(figure, axes, guess, series(axes))
-    return figure
-
-
-@in_style
-def accuracy_by_step(result: Result, guess: Any = None) -> Picture:
-    """Draw validation accuracy against steps: the mean over the seeds, and their range.
-
-    `guess` is an expected accuracy or the name of a variant.
-    """
-    bests = {name: mean(each.best for each in result.of(name)) for name in result.variants}
-    ends = "; ".join(f"{name} {best:.3f}" for name, best in bests.items())
-    figure = Picture(
-        13,
-        5.4,
-        f"validation accuracy against steps, mean best of the seeds: {ends}",
-        caption="Which line rises first, and which one ends highest?",
-    )
-    axes = figure.subplots()
-    curves = {}
-    for name, style in styled(result.variants):
-        runs = [[row["accuracy"] for row in each.rows] for each in result.of(name)]
-        length = min(map(len, runs))  # one that diverged is shorter
-        steps = [row["step"] for row in result.of(name)[0].rows][:length]
-        values = np.array([run[:length] for run in runs])
-        band = {"color": style["color"], "alpha": 0.2, "lw": 0}
-        axes.fill_between(steps, values.min(0), values.max(0), **band)
-        curves[name] = steps, values.mean(0)
-    lines(axes, curves, xlabel="step", ylabel="validation accuracy", ylim=(0, 1))
-    legend(axes)
-    mark_y(figure, axes, guess, series(axes), whole=1)
     return figure
 
 

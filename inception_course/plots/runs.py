@@ -5,7 +5,6 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from ..train import Epoch, Recipe, Run, learning_rate
 from .guess import mark_x, mark_y, series
@@ -14,7 +13,6 @@ from .style import (
     BLUE,
     MARKED,
     Picture,
-    grid,
     in_style,
     integers,
     legend,
@@ -168,23 +166,4 @@ def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Pict
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
     legend(axes)
     mark_x(figure, axes, guess, series(axes))
-    return figure
-
-
-@in_style
-def first_layer(weights: Tensor) -> Picture:
-    """Draw the filters of a first layer that sees one channel, `[N, 1, side, side]`."""
-    filters = weights[:, 0].detach().float().numpy()
-    balance = abs(filters.sum(axis=(1, 2))) / abs(filters).sum(axis=(1, 2))
-    columns = min(8, len(filters))
-    figure = Picture(
-        1.5 * columns,
-        1.5 * -(-len(filters) // columns),
-        f"{len(filters)} filters of {filters.shape[1]}x{filters.shape[2]} pixels, orange below "
-        f"zero and purple above; in {(balance < 0.25).sum()} of them the positive and the negative "
-        "weights nearly cancel, so that they answer to edges and not to brightness",
-        caption="Which filters are half orange and half purple? They answer to edges.",
-    )
-    scaled = filters / abs(filters).max(axis=(1, 2), keepdims=True)
-    grid(figure, [("", values) for values in scaled], columns, cmap="PuOr", vmin=-1, vmax=1)
     return figure
