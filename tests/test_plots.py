@@ -705,7 +705,6 @@ MAP = torch.linspace(0, 1, 36).view(6, 6)
 TIMES = hebbian.ProductTimes(
     8, 8, (0.1, 1.0), {"dense": [1.0, 1.0], "CSR": [0.5, 2.0], "BSR": [0.4, 3.0]}
 )
-PLACE_3A = reduction.block_inputs()[0]
 WITH_NINE = {
     "accuracy_by_rate": lambda: plots.accuracy_by_rate(nine({1: [0.8], 6: [0.1]})),
     "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
