@@ -20,7 +20,7 @@ CODE = {
 
 
 ch04.q1.check(one_by_one)""",
-    "q2": "ch04_q2 = 15872\nch04.q2.check(ch04_q2)",
+    "q2": "ch04_q2 = 193_536\nch04.q2.check(ch04_q2)",
     "q3": """def block_weights(c_in, one, reduce_3x3, conv_3x3, reduce_5x5, conv_5x5, project):
     three = c_in * reduce_3x3 + 9 * reduce_3x3 * conv_3x3
     five = c_in * reduce_5x5 + 25 * reduce_5x5 * conv_5x5
@@ -29,7 +29,7 @@ ch04.q1.check(one_by_one)""",
 
 ch04.q3.check(block_weights)""",
     "q4": "ch04_q4 = '3x3'\nch04.q4.check(ch04_q4)",
-    "q5": "ch04_q5 = 'double'\nch04.q5.check(ch04_q5)",
+    "q5": "ch04_q5 = (96, 32, 96, 16, 32, 32)\nch04.q5.check(ch04_q5)",
 }
 SUBMISSIONS = {"empty": (), "half": ("q1", "q2"), "right": CODE}
 
