@@ -353,16 +353,6 @@ def test_chance_is_the_windows_part_of_the_map():
     assert hebbian.chance_coverage(3, 3).tolist() == pytest.approx([1 / 9, 1, 1])
 
 
-def test_correlated_channels_are_one_group():
-    generator = torch.Generator().manual_seed(0)
-    first, second = torch.randn(2, 500, 1, 2, 2, generator=generator)
-    maps = torch.cat((first, second, -first, second * 3 + 1), dim=1)
-    strength, order, groups = hebbian.cluster_channels(maps)
-    assert groups[0] == groups[2] != groups[1] == groups[3]
-    assert {frozenset(order[:2]), frozenset(order[2:])} == {frozenset((0, 2)), frozenset((1, 3))}
-    assert strength[0, 2] == pytest.approx(1, abs=1e-5)
-
-
 def test_zeros_are_counted():
     values = torch.tensor([0.0, 0.0, 1e-4, -2.0])
     assert hebbian.zero_share(values) == 0.5

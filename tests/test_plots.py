@@ -133,7 +133,6 @@ def of_hebbian():
     )
     return {
         "rule_lengths": plots.rule_lengths({"Hebb": torch.ones(9) * 5, "Oja": torch.ones(9)}),
-        "filters": plots.filters({"learned": torch.rand(4, 25), "computed": torch.rand(4, 25)}),
         "turning": plots.turning(
             torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]]),
             {"Oja": torch.tensor([[0.0, 1.0], [0.5, 0.5], [0.5**0.5, 0.5**0.5]])},
@@ -153,7 +152,6 @@ def of_hebbian():
         "correlation_by_distance": plots.correlation_by_distance(
             {"made": hebbian.by_distance(correlations)}, 0.1
         ),
-        "channel_clusters": plots.channel_clusters(*hebbian.cluster_channels(maps)),
         "window_coverage": plots.window_coverage(
             {"made": hebbian.coverage(correlations)}, {"made": hebbian.chance_coverage(7, 7)}
         ),
@@ -725,7 +723,6 @@ WITH_NINE = {
     ),
     "epoch_curves": lambda: plots.epoch_curves(nine(RUN.epochs), "loss and accuracy so far"),
     "errors_by_depth": lambda: plots.errors_by_depth(nine((11, 10.4))),
-    "filters": lambda: plots.filters(nine(MAP.view(4, 9))),
     "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
     "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
     "gradients_by_depth": lambda: plots.gradients_by_depth(nine(GRADIENTS["plain"])),

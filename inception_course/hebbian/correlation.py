@@ -7,10 +7,7 @@ mean over the images is gone, and with it the part that is the same in every pic
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
-from scipy.cluster.hierarchy import fcluster, leaves_list, linkage
-from scipy.spatial.distance import squareform
 from torch import Generator, Tensor, nn
 from torch.utils.data import TensorDataset
 
@@ -108,23 +105,6 @@ def chance_coverage(height: int, width: int, windows: Sequence[int] = WINDOWS) -
     """Return the coverage of units at random positions: each window's part of the map."""
     ring = rings(height, width)
     return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
-
-
-def cluster_channels(maps: Tensor, least: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Group the channels, and put them in an order with correlated ones side by side.
-
-    This is hierarchical clustering with mean linkage: groups are joined while the mean |r| between
-    them, at one position, is at least `least`.
-
-    Returns |r| [C, C], the order [C] and the number of each channel's group [C].
-    """
-    values = maps.transpose(0, 1).flatten(1)  # [C, N * positions]
-    values = values - values.mean(dim=1, keepdim=True)
-    values = values / values.square().mean(dim=1, keepdim=True).sqrt().clamp_min(1e-6)
-    strength = (values @ values.T / values.shape[1]).abs().clamp(max=1).double().numpy()
-    np.fill_diagonal(strength, 1)
-    tree = linkage(squareform(1 - strength, checks=False), method="average")
-    return strength, leaves_list(tree), fcluster(tree, 1 - least, criterion="distance")
 
 
 def zero_share(values: Tensor) -> float:

@@ -20,11 +20,9 @@ from .evaluation import (
 from .family import error_over_work, family_tree
 from .hebb import (
     break_even,
-    channel_clusters,
     co_firing,
     correlation_by_distance,
     dense_blocks,
-    filters,
     one_convolution,
     phase_transition,
     pruning,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -106,31 +105,6 @@ def angle(one: Tensor, other: Tensor) -> float:
     """Return the angle between two lines in degrees, from 0 to 90."""
     cosine = cosine_similarity(one, other, dim=0).abs().clamp(max=1)
     return torch.rad2deg(torch.arccos(cosine)).item()
-
-
-@in_style
-def filters(rows: Mapping[str, Tensor]) -> Picture:
-    """Draw rows of filters, [count, size * size] each; signs are chosen so that rows agree."""
-    first = next(iter(rows.values()))
-    count, side = len(first), int(first.shape[1] ** 0.5)
-    agree = min(cosine_similarity(values, first).abs().min().item() for values in rows.values())
-    figure = Picture(
-        1.5 * count + 2.6,
-        1.6 * len(rows) + 0.3,
-        f"{count} filters of {side}x{side} pixels in each row, {' above '.join(rows)}; one above "
-        f"the other they agree with |cosine| of {agree:.4f} or more",
-        caption="Compare each filter with the one below it. Do they differ?",
-    )
-    grid = figure.subplots(len(rows), count, squeeze=False)
-    for line, (name, values) in zip(grid, rows.items(), strict=True):
-        for axes, filter_, like in zip(line, values, first, strict=True):
-            signed = filter_ * (filter_ @ like).sign()
-            shown = signed.view(side, side).numpy()
-            limit = np.abs(shown).max()
-            axes.imshow(shown, cmap="PuOr", vmin=-limit, vmax=limit)
-            axes.set_axis_off()
-        line[0].text(-0.2, 0.5, name, ha="right", va="center", transform=line[0].transAxes)
-    return figure
 
 
 @in_style
@@ -321,35 +295,6 @@ def correlation_by_distance(
     integers(axes.xaxis)
     legend(axes)
     mark_y(figure, axes, guess, series(axes), whole=1)
-    return figure
-
-
-@in_style
-def channel_clusters(strength: np.ndarray, order: np.ndarray, groups: np.ndarray) -> Picture:
-    """Draw |r| between the channels of a layer, as they come and in the order of their groups."""
-    sizes = np.bincount(groups)[1:]
-    figure = Picture(
-        11.5,
-        4.9,
-        f"|r| between {len(order)} channels, as they come and in the order of their clusters: "
-        f"{(sizes > 1).sum()} clusters of two channels or more hold {sizes[sizes > 1].sum()} of "
-        f"them, the largest {max(sizes)}",
-        caption="Both panels show the same numbers. Do blocks appear when the channels are sorted?",
-    )
-    panels = figure.subplots(1, 2)
-    for axes, places, title in zip(
-        panels, (np.arange(len(order)), order), ("as they come", "in clusters"), strict=True
-    ):
-        shown = axes.imshow(strength[places][:, places], cmap="viridis", vmin=0, vmax=1)
-        axes.set(title=title, xlabel="channel", xticks=[], yticks=[])
-    panels[0].set_ylabel("channel")
-    edges = np.flatnonzero(np.diff(groups[order], prepend=0, append=0))  # groups count from 1
-    for start, side in zip(edges[:-1], np.diff(edges), strict=True):
-        if side > 1:
-            corner = (start - 0.5, start - 0.5)
-            box = Rectangle(corner, side, side, fill=False, ec="white", lw=2)
-            panels[1].add_patch(box)
-    figure.colorbar(shown, ax=panels, label="|r|")
     return figure
 
 
