@@ -1081,7 +1081,7 @@ def test_the_figures_of_tricks_say_what_was_measured(figures):
     assert "Xavier, SGD 0.475 ± 0.375, 1.5 min" in figures["ladder"].description
     assert "Control, Xavier, batch normalization: 0.890 ± 0.010" in figures["ladder"].description
     texts = [text.get_text() for text in figures["ladder"].axes[0].texts]
-    assert "0.10\n↓" in texts  # below the edge
+    assert "↓ 0.10" in texts  # below the edge
     assert "BN, one rate 0.750 ± 0.050 at 2" in figures["batch_sizes"].description
     assert "BN 0.900, 0.850" in figures["best_and_late"].description
     assert figures["best_and_late"].axes[0].get_title() == "below 0.5 at the end: plain"

@@ -29,10 +29,10 @@ def summary(values: list[float], form: str = ".3f") -> str:
 
 
 @in_style
-def ladder(record: Contest, lowest: float = 0.7, guess: Any = None) -> Picture:
+def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
     """Draw accuracy rung by rung, a mark for each seed, and the minutes of one core above.
 
-    Marks below `lowest` stand at the lower edge with their value beside them.
+    Marks below `lowest` stand at the lower edge with their values beside them.
 
     `guess` names the rung that is expected to gain most.
     """
@@ -60,14 +60,8 @@ def ladder(record: Contest, lowest: float = 0.7, guess: Any = None) -> Picture:
         axes.text(place, above, f"{minutes[name]:.1f} min", ha="center", fontsize=13)
         if min(values) < lowest:
             low = " ".join(f"{value:.2f}" for value in sorted(values) if value < lowest)
-            axes.annotate(
-                f"{low}\n↓",
-                (place, lowest),
-                (0, 12),
-                textcoords="offset points",
-                ha="center",
-                fontsize=13,
-            )
+            beside: Style = {"textcoords": "offset points", "fontsize": 13}
+            axes.annotate(f"↓ {low}", (place, lowest), (9, 4), **beside)
     if control:
         at = rungs.index("batch normalization")
         look: Style = {"color": ORANGE, "fillstyle": "none", "ms": 12, "mew": 2.5, "ls": ""}
