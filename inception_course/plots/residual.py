@@ -107,14 +107,19 @@ def errors_without(record: Answers, name: str, statistics: str = "old") -> dict[
     return found
 
 
-def errors_by_count(record: Answers, name: str) -> dict[int, list[list[float]]]:
+def errors_by_count(
+    record: Answers, name: str, statistics: str = "old"
+) -> dict[int, list[list[float]]]:
     """Return the errors of a net without 0, 1, 2 ... of its blocks, in per cent, seed by seed."""
     found: dict[int, dict[int, list[float]]] = {}
     for row in record.rows:
-        if (row["contender"], row["statistics"]) == (name, "old"):
+        if row["contender"] == name and (row["statistics"] == statistics or row["blocks"] == 0):
             by_seed = found.setdefault(row["blocks"], {})
             by_seed.setdefault(row["seed"], []).append(100 * (1 - row["accuracy"]))
     return {count: list(by_seed.values()) for count, by_seed in sorted(found.items())}
+
+
+STATISTICS = {"old": "as it was trained", "new": "statistics estimated again"}
 
 
 @in_style
@@ -133,8 +138,7 @@ def one_block_dropped(
     )
     panels, nets = figure.subplots(1, 2, sharey=True), list(nets)
     told = []
-    titles = {"old": "as it was trained", "new": "statistics estimated again"}
-    for axes, (statistics, title) in zip(panels, titles.items(), strict=True):
+    for axes, (statistics, title) in zip(panels, STATISTICS.items(), strict=True):
         for name, style in styled(nets):
             found = errors_without(record, name, statistics)
             medians = [median(each) for each in found.values()]
@@ -167,37 +171,40 @@ def several_blocks_dropped(
 ) -> Picture:
     """Draw the error of each net against the number of blocks that are missing.
 
-    The mean of a seed's draws is a mark, and the line goes through the mean of the seeds. A dotted
-    line shows what would be lost if each block cost as much as the mean of single ones. `guess` is
-    the expected error of a net, in per cent.
+    The left panel has the statistics of the whole net, the right one new ones. The mean of a seed's
+    draws is a mark, and the line goes through the mean of the seeds. A dotted line shows what would
+    be lost if each block cost as much as the mean of single ones. `guess` is the expected error of
+    a net, in per cent.
     """
     figure = Picture(
-        11,
-        5.6,
+        13,
+        5.4,
         caption="Dotted: every further block costs as much as a single one. Is that so?",
     )
-    axes = figure.subplots()
+    panels, nets = figure.subplots(1, 2, sharey=True), list(nets)
     told = []
-    for name, style in styled(nets):
-        found = errors_by_count(record, name)
-        points = {count: [mean(draws) for draws in seeds] for count, seeds in found.items()}
-        means = [mean(seeds) for seeds in points.values()]
-        axes.plot(list(points), means, **style, label=name)
-        for count, values in points.items():
-            axes.plot([count] * len(values), values, **style | {"linestyle": ""}, alpha=0.4)
-        added = [means[0] + count * (means[1] - means[0]) for count in points]
-        if added[-1] < 100:
-            axes.plot(list(points), added, color=style["color"], ls=":")
-        told.append(
-            f"{name} "
-            + ", ".join(f"{summary(each, '.0f')} without {count}" for count, each in points.items())
-        )
-    axes.set(xlabel="blocks that are missing", ylabel="validation error, %", ylim=(0, 102))
-    axes.set_xticks(list(points))
-    axes.grid(alpha=0.3)
-    legend(axes, columns=2)
+    for axes, (statistics, title) in zip(panels, STATISTICS.items(), strict=True):
+        for name, style in styled(nets):
+            found = errors_by_count(record, name, statistics)
+            points = {count: [mean(draws) for draws in seeds] for count, seeds in found.items()}
+            means = [mean(seeds) for seeds in points.values()]
+            axes.plot(list(points), means, **style, label=name)
+            for count, values in points.items():
+                axes.plot([count] * len(values), values, **style | {"linestyle": ""}, alpha=0.4)
+            added = [means[0] + count * (means[1] - means[0]) for count in points]
+            if added[-1] < 100:
+                axes.plot(list(points), added, color=style["color"], ls=":")
+            told.append(
+                f"{name}, {title}: "
+                + ", ".join(f"{summary(each, '.1f')} without {n}" for n, each in points.items())
+            )
+        axes.set(xlabel="blocks that are missing", title=title, ylim=(0, 102))
+        axes.set_xticks(list(points))
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("validation error, %")
+    legend(panels[0], columns=2)
     figure.description = f"error, per cent, mean and standard error over seeds: {'; '.join(told)}"
-    mark_y(figure, axes, guess, whole=100)
+    mark_y(figure, panels[0], guess, whole=100)
     return figure
 
 

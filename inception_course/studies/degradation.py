@@ -99,9 +99,8 @@ def dropped(net: ResNet, val_set: TensorDataset) -> list[dict]:
         row = {"blocks": len(gone), "block": gone[0] if len(gone) == 1 else None}
         with without(net, gone):
             rows.append(row | {"statistics": "old", "accuracy": accuracy(net, few)})
-            if len(gone) == 1:
-                estimate_population(net, train_images)
-                rows.append(row | {"statistics": "new", "accuracy": accuracy(net, few)})
+            estimate_population(net, train_images)
+            rows.append(row | {"statistics": "new", "accuracy": accuracy(net, few)})
         net.load_state_dict(whole)
     return rows
 
