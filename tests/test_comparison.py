@@ -216,3 +216,20 @@ def test_recorded_studies_are_those_of_the_code_with_whole_seeds(name):
     seeds = {unit[-1] for unit in units}
     assert len(seeds) >= 3
     assert units == {unit for unit in study.units() if unit[-1] in seeds}
+
+
+def test_a_difference_is_seen_beyond_twice_its_standard_error():
+    found = studies.difference([0.84, 0.86, 0.85], [0.80, 0.80, 0.83])
+    assert found.points == pytest.approx(4)
+    assert found.margin == pytest.approx(2 * 2 / 3**0.5)  # of 4, 6 and 2 points
+    assert found.seen
+    assert str(found) == "+4.0 points, ± 2.3: seen"
+    unsure = studies.difference([0.5, 0.6], [0.6, 0.5])
+    assert (unsure.points, unsure.seen) == (pytest.approx(0), False)
+    assert str(unsure).endswith("not seen")
+
+
+@pytest.mark.parametrize("ones", [[], [0.5], [0.5, 0.6]])
+def test_a_difference_needs_the_same_seeds(ones):
+    with pytest.raises(ValueError, match="two at least"):
+        studies.difference(ones, [0.5])

@@ -216,9 +216,6 @@ def of_values(values):
             ]
         ),
         "channels_along": lambda: plots.channels_along(two((1, *values)), NINE),
-        "correlation_by_distance": lambda: plots.correlation_by_distance(
-            {name: torch.tensor(each) for name, each in two(values).items()}, 0.1
-        ),
         "gradient_norms": lambda: plots.gradient_norms(
             {name: dict(zip(NINE, each, strict=True)) for name, each in two(values).items()}
         ),

@@ -75,9 +75,6 @@ TAKES = {
         lambda g: plots.channels_along({"paper": [192, 256]}, ["3a"], guess=g), 200, "200"
     ),
     "confusion": (lambda g: plots.confusion(CELLS, guess=g), "shirt", "Shirt"),
-    "correlation_by_distance": (
-        lambda g: plots.correlation_by_distance({"made": MAP[0]}, 0.1, guess=g), "5 %", "0.05"
-    ),
     "crops_and_networks": (
         lambda g: plots.crops_and_networks(paper_tables.TABLE_3, {"a": TABLE, "b": TABLE}, guess=g),
         "B",
@@ -109,7 +106,7 @@ TAKES = {
     ),
     "layer_bars": (lambda g: plots.layer_bars(COSTS, guess=g), "FC 6", "fc6"),
     "learning_curves": (lambda g: plots.learning_curves(RUN, guess=g), "80 %", "0.8"),
-    "map_correlations": (lambda g: plots.map_correlations(RINGS, guess=g), 0.2, "0.2"),
+    "map_correlations": (lambda g: plots.map_correlations(RINGS, guess=g), "20 %", "0.2"),
     "overfit": (
         lambda g: plots.overfit(contest({"neither": (0.8, 0.82), "crops": (0.79, 0.8)}), guess=g),
         "crops",

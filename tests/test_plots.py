@@ -149,9 +149,6 @@ def of_hebbian():
             {"200 units": {0.02: [0.0, 0.1], 0.4: [0.7, 0.9]}},
             0.05,
         ),
-        "correlation_by_distance": plots.correlation_by_distance(
-            {"made": hebbian.by_distance(correlations)}, 0.1
-        ),
         "window_coverage": plots.window_coverage(
             {"made": hebbian.coverage(correlations)}, {"made": hebbian.chance_coverage(7, 7)}
         ),
@@ -717,7 +714,6 @@ WITH_NINE = {
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
     "descents": lambda: plots.descents(nine([2, 1])),
-    "correlation_by_distance": lambda: plots.correlation_by_distance(nine(MAP[0]), 0.1),
     "correlations": lambda: plots.correlations(nine(torch.eye(3))),
     "crops_and_networks": lambda: plots.crops_and_networks(
         [paper_tables.Crops(n, 1, n, 10.0, None) for n in range(1, 10)], {"made": TABLE}
@@ -830,7 +826,7 @@ def test_styles_are_apart_without_color_and_never_run_out_silently():
 
 
 def test_the_figures_of_hebb_have_units_and_a_second_channel(figures):
-    for name in ("correlation_by_distance", "break_even", "rule_lengths"):
+    for name in ("break_even", "rule_lengths"):
         axes = figures[name].axes[0]
         assert axes.get_xlabel(), name
         assert axes.get_ylabel(), name

@@ -21,7 +21,6 @@ from .family import error_over_work, family_tree
 from .hebb import (
     break_even,
     co_firing,
-    correlation_by_distance,
     dense_blocks,
     one_convolution,
     phase_transition,

@@ -270,35 +270,6 @@ def phase_transition(
 
 
 @in_style
-def correlation_by_distance(
-    curves: Mapping[str, Tensor], floor: float, guess: Any = None
-) -> Picture:
-    """Draw mean |r| between the center and each ring around it, and what chance would show.
-
-    `guess` is the mean |r| that is expected far from the center, or the name of a curve.
-    """
-    ends = "; ".join(
-        f"{name} {curve[0]:.2f} to {curve[-1]:.2f} on ring {len(curve) - 1}"
-        for name, curve in curves.items()
-    )
-    figure = Picture(
-        10.5,
-        4.8,
-        f"mean |r| from the same position to the last ring: {ends}; by chance {floor:.3f}",
-        caption="How far from the center is a line still above the dotted one, which is chance?",
-    )
-    axes = figure.subplots()
-    drawn = {name: (range(len(curve)), curve) for name, curve in curves.items()}
-    lines(axes, drawn, xlabel="distance from the center, in positions", ylabel="mean |r|")
-    axes.axhline(floor, color=BLACK, linestyle=":", label="images shuffled: chance")
-    axes.set_ylim(bottom=0)
-    integers(axes.xaxis)
-    legend(axes)
-    mark_y(figure, axes, guess, series(axes), whole=1)
-    return figure
-
-
-@in_style
 def window_coverage(
     covered: Mapping[str, Tensor], chance: Mapping[str, Tensor], guess: Any = None
 ) -> Picture:

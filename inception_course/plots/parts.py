@@ -195,33 +195,33 @@ def activation_states(record: Answers, start: str = parts.STARTS[0], guess: Any 
 
 
 @in_style
-def shift(record: Answers, column: str = "same", guess: Any = None) -> Picture:
-    """Draw what a shift of the image changes, against its pixels: the means and every seed.
+def shift(
+    record: Answers, ways: Iterable[str] = tuple(parts.HALVINGS), guess: Any = None
+) -> Picture:
+    """Draw how many images keep their class when they move, in per cent: means and every seed.
 
-    `column` is "same", the share of images that keep their class, or "accuracy". `guess` is a
-    share in per cent, or names a way of halving the maps.
+    `ways` are some of `studies.parts.HALVINGS`. `guess` is a share in per cent, or names a way.
     """
     found = {
         name: {
-            pixels: [100 * v for v in record.values(column, contender=name, shift=pixels)]
+            pixels: [100 * v for v in record.values("same", contender=name, shift=pixels)]
             for pixels in parts.SHIFTS
         }
-        for name in record.contenders
+        for name in ways
     }
     told = "; ".join(
         f"{name} " + ", ".join(f"{summary(points[at], '.1f')} at {at}" for at in (2, 4))
         for name, points in found.items()
     )
-    words = "same class as before" if column == "same" else "accuracy"
     figure = Picture(
         13,
         6,
-        f"{words}, per cent of the images, after a shift by 2 and by 4 pixels, mean and standard "
-        f"error over seeds: {told}",
+        "same class as before, per cent of the images, after a shift by 2 and by 4 pixels, mean "
+        f"and standard error over seeds: {told}",
         caption="All nets step by 4 pixels in all. What is special about shifts of 4 and 8?",
     )
     axes = figure.subplots()
-    means(axes, found, xlabel="shift, pixels", ylabel=f"{words}, %")
+    means(axes, found, xlabel="shift, pixels", ylabel="same class as before, %")
     legend(axes, columns=3)
     mark_y(figure, axes, guess, series(axes), whole=100)
     return figure
@@ -300,5 +300,5 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
         "mean |r| at the same position and on the last ring, mean and standard error over seeds: "
         + "; ".join(told)
     )
-    mark_y(figure, panels[0], guess)
+    mark_y(figure, panels[0], guess, whole=1)
     return figure

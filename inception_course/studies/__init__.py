@@ -9,7 +9,7 @@ from typing import Any
 from .. import records
 from ..train import Run
 from .bench import Benchmark
-from .comparison import COMPARISONS
+from .comparison import COMPARISONS, difference
 from .degradation import DEGRADATION
 from .ensembles import Table
 from .equal_cost import EQUAL_COST
@@ -23,7 +23,7 @@ from .same_start import SameStart
 from .saturation import Dilemma
 from .study import Study, run
 
-__all__ = ["RECORDS", "STUDIES", "Study", "load", "repetitions", "run", "runs"]
+__all__ = ["RECORDS", "STUDIES", "Study", "difference", "load", "repetitions", "run", "runs"]
 
 STUDIES: dict[str, Study] = {
     study.name: study
