@@ -23,7 +23,6 @@ from .style import (
     Style,
     bars,
     in_style,
-    integers,
     legend,
     lines,
     logarithmic,
