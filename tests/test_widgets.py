@@ -138,7 +138,14 @@ def notebook(monkeypatch):
 def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatch):
     clock = iter(range(100))
     monkeypatch.setattr(widgets.time, "perf_counter", lambda: float(next(clock)))
-    live = widgets.LiveCurves(RECIPE)
+    guesses = []
+    drawn = widgets.plots.epoch_curves
+    monkeypatch.setattr(
+        widgets.plots,
+        "epoch_curves",
+        lambda *args: guesses.append(args[-1]) or drawn(*args),
+    )
+    live = widgets.LiveCurves(RECIPE, guess=0.7)
     for number in (1, 2):
         assert list(live.progress(["a", "b"])) == ["a", "b"]
         live(epoch(number))
@@ -148,6 +155,7 @@ def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatc
     assert said[1].endswith(" s left")
     assert said[-1].startswith("epoch 2 of 3: validation accuracy 0.600")
     assert "loss (left) and accuracy (right) per epoch" in caption.contents[0].data
+    assert guesses == [0.7, 0.7]
     assert len(picture.contents) == 2
     assert all("image/png" in content for content in picture.contents)
 

@@ -8,6 +8,7 @@ lesson continues.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
+from typing import Any
 
 from torch.utils.data import TensorDataset
 
@@ -149,17 +150,18 @@ def panel(
 class LiveCurves:
     """Curves that grow while `fit` trains, in one place of the notebook.
 
-        live = widgets.LiveCurves(recipe)
+        live = widgets.LiveCurves(recipe, guess=0.8)
         run = train.fit(
             model, train_set, val_set, recipe, on_epoch_end=live, progress=live.progress
         )
 
     Redraws once per epoch and says in between how far it is, at most twice a second. Outside a
-    notebook it prints a line per epoch.
+    notebook it prints a line per epoch. `guess` is an expected accuracy; it is drawn beside them.
     """
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe: Recipe, guess: Any = None):
         self.recipe = recipe
+        self.guess = guess
         self.epochs: list[Epoch] = []
         self.started = time.perf_counter()
         self._picture = self._line = None
@@ -193,8 +195,8 @@ class LiveCurves:
         if self._line is None:
             print(line)
             return
-        said = "loss (left) and accuracy (right) per epoch so far"
-        figure = plots.epoch_curves({self.recipe.name: self.epochs}, said)
+        said = "loss (left) and accuracy (right) per epoch so far; the line above tells the newest"
+        figure = plots.epoch_curves({self.recipe.name: self.epochs}, said, self.guess)
         if self._picture is None:
             self._picture = figure.show()
         else:
