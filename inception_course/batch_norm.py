@@ -137,37 +137,44 @@ FOLLOWS = {
 def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[Any]]) -> None:
     """Set every batch norm's statistics to E[x] and Var[x] over `batches` (Algorithm 2, line 10).
 
-    They become the plain mean over the mini-batches of their means and of their unbiased variances,
-    for the weights as they are now. No weight changes, and every module keeps its mode. A batch
-    norm that keeps no statistics (`track_running_stats=False`) has none to set. A batch is a tensor
-    of images, or a tuple or list that begins with one, as a `DataLoader` gives it.
+    They become the plain mean, over all that each norm is given, of the means and of the unbiased
+    variances, for the weights as they are now. No weight changes, and every module keeps its mode.
+    A batch norm that no batch reaches, such as one in an auxiliary head, keeps its statistics; one
+    with `track_running_stats=False` has none to set. A batch is a tensor of images, or a tuple or
+    list that begins with one, as a `DataLoader` gives it.
 
     Raises `ValueError` without a batch, or for an empty one or one of another kind. After any error
     all statistics are as they were before.
     """
     norms = [m for m in model.modules() if isinstance(m, Norm) and m.running_mean is not None]
     before = [(norm.momentum, copy.deepcopy(norm.state_dict())) for norm in norms]
-    count = 0
+    seen: dict[nn.Module, list[Tensor]] = {}  # of each call, mean and variance [2, C]
+
+    def keep(norm: Any, *_: Any) -> None:
+        seen.setdefault(norm, []).append(torch.stack([norm.running_mean, norm.running_var]))
+
+    hooks = [norm.register_forward_pre_hook(_forget) for norm in norms]
+    hooks += [norm.register_forward_hook(keep) for norm in norms]
+    asked = False
     try:
         with eval_mode(model):  # dropout and the like stay quiet
-            for count, batch in enumerate(batches, 1):
-                images = batch[0] if isinstance(batch, (tuple, list)) else batch
-                if not isinstance(images, Tensor) or not len(images):
-                    empty = isinstance(images, Tensor)
-                    raise ValueError(
-                        "a batch is a tensor of images, one at least, or a tuple that begins with "
-                        f"it; not {'one without images' if empty else type(images).__name__}"
-                    )
-                for norm in norms:
-                    if count == 1:
-                        norm.train().reset_running_stats()
-                    norm.momentum = 1 / count  # so that the running mean is the plain one
-                model(images)
-        if not count:
+            for norm in norms:
+                norm.train()
+                norm.momentum = 1.0  # the statistics are those of the last call alone
+            for batch in batches:
+                model(_images_of(batch))
+                asked = True
+        if not asked:
             raise ValueError(
                 "there is no batch to estimate from: an iterator that was read before is empty, "
                 "make a new one"
             )
+        for norm, calls in seen.items():
+            mean, variance = torch.stack(calls).double().mean(dim=0)
+            found = {"running_mean": mean, "running_var": variance}
+            norm.load_state_dict(norm.state_dict() | found)
+            if (count := getattr(norm, "num_batches_tracked", None)) is not None:
+                count.fill_(len(calls))
     except BaseException:
         for norm, (_, statistics) in zip(norms, before, strict=True):
             norm.load_state_dict(statistics)
@@ -175,6 +182,23 @@ def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[An
     finally:
         for norm, (momentum, _) in zip(norms, before, strict=True):
             norm.momentum = momentum
+        for hook in hooks:
+            hook.remove()
+
+
+def _forget(norm: Any, _: Any) -> None:
+    norm.reset_running_stats()
+
+
+def _images_of(batch: Any) -> Tensor:
+    images = batch[0] if isinstance(batch, (tuple, list)) and batch else batch
+    if not isinstance(images, Tensor) or not images.dim() or not len(images):
+        kind = "one without images" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(
+            "a batch is a tensor of images, one at least, or a tuple that begins with it; not "
+            f"{kind}"
+        )
+    return images
 
 
 def fold_batch_norm(model: nn.Module) -> nn.Module:
@@ -183,7 +207,8 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     At inference batch normalization is a fixed scale and shift per channel, and so is a change of
     the weights and bias of the convolution or linear layer that feeds it. A batch norm that does
     not follow such a layer inside an `nn.Sequential` stays. So does one after a layer with hooks
-    or parametrizations, which would not get what they expect.
+    or parametrizations, which would not get what they expect. An `nn.Identity` takes its place, and
+    whoever reads the layer's output before it reads the normalized one from then on.
 
     A linear layer merged with a batch norm takes [N, C] from then on, and raises `ValueError` for
     other shapes, whose channels lie elsewhere.
@@ -206,7 +231,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
                 if uses.count(id(layer)) > 1:
                     raise ValueError(f"{layer} is used in several places, and folds into one only")
                 _fold(layer, norm)
-                delattr(sequence, name)
+                sequence._modules[name] = nn.Identity()
     return model
 
 
