@@ -1,8 +1,10 @@
 """The command line: python -m inception_course, then one of the commands below."""
 
+import sys
 import traceback
 from dataclasses import replace
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 
 from .lessons import doctor
@@ -22,6 +24,7 @@ except (ImportError, OSError) as error:
     doctor.give_up(error)
 
 STUCK = 3  # exit code of a training that ended at chance
+LARGEST = 2**63 - 1  # seed
 
 app = typer.Typer(
     help="The Inception Course: check this machine, train, evaluate, count, measure.",
@@ -35,13 +38,13 @@ app.add_typer(data_app, name="data", no_args_is_help=True)
 Root = Annotated[Path | None, typer.Option(help="The folder with the four files of Fashion-MNIST.")]
 Sample = Annotated[
     int | None,
-    typer.Option(help="Use N images of the sample that comes with the course; no download."),
+    typer.Option(min=1, help="Use N images of the sample that comes with the course; no download."),
 ]
 Images = Annotated[
     Path | None,
     typer.Option(help="Your own pictures instead of Fashion-MNIST: a folder for each class."),
 ]
-Workers = Annotated[int, typer.Option(help="Extra processes that read your own pictures.")]
+Workers = Annotated[int, typer.Option(min=0, help="Extra processes that read your own pictures.")]
 Minutes = Annotated[
     float, typer.Option(help="Begin nothing new after N minutes; the same command resumes.")
 ]
@@ -72,10 +75,14 @@ def train(
         int | None, typer.Option(help="Passes over the images, instead of the recipe's.")
     ] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides the initial weights and every other random draw.")
+        int,
+        typer.Option(
+            min=0, max=LARGEST, help="Decides the initial weights and every other random draw."
+        ),
     ] = 0,
     initial_seed: Annotated[
-        int | None, typer.Option(help="Decides the initial weights, instead of --seed.")
+        int | None,
+        typer.Option(min=0, max=LARGEST, help="Decides the initial weights, instead of --seed."),
     ] = None,
     sample: Sample = None,
     root: Root = None,
@@ -130,6 +137,7 @@ def train(
         network = checkpoint.load_initial(chosen, model, init_from)
         check_classes(network, train_set, images)
     else:
+        options = {name: options[name] for name in options.keys() & models.options_of(model)}
         network = models.create(model, **options)
     count = min(len(train_set), chosen.train_images or len(train_set))
     say(f"{model}, recipe {recipe}: {many(count, 'image')}, {many(chosen.epochs, 'epoch')}.")
@@ -221,10 +229,11 @@ def results(
 def cost_command(
     model: Annotated[str, typer.Argument(help="A network, such as googlenet.")],
     size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels. Default: the paper's.")
+        int | None,
+        typer.Option(min=1, help="Side of the images in pixels. Default: the paper's."),
     ] = None,
-    channels: Annotated[int, typer.Option(help="3 for color, 1 for gray.")] = 3,
-    classes: Annotated[int, typer.Option(help="Number of classes.")] = 1000,
+    channels: Annotated[int, typer.Option(min=1, help="3 for color, 1 for gray.")] = 3,
+    classes: Annotated[int, typer.Option(min=1, help="Number of classes.")] = 1000,
 ) -> None:
     """Count what a network costs, layer by layer, beside what its paper says."""
     import torch
@@ -256,7 +265,7 @@ def study(
         Path | None,
         typer.Option(help="The record; an unfinished one is resumed. Default: runs/NAME.json."),
     ] = None,
-    workers: Annotated[int, typer.Option(help="Trainings side by side, one per core.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings side by side, one per core.")] = 1,
     minutes: Minutes = FOREVER,
 ) -> None:
     """Measure what the lectures show: train every variant with every seed, into one record."""
@@ -337,7 +346,7 @@ def bench_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Tiny networks and images: a trial in seconds.")
     ] = False,
-    repeats: Annotated[int, typer.Option(help="Rounds; each measures everything once.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Rounds; each measures everything once.")] = 3,
     train: Annotated[
         bool,
         typer.Option(
@@ -443,6 +452,9 @@ def ours(error: ValueError) -> bool:
 
 def main() -> None:
     """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the console cannot write
     try:
         app()
     except ImportError as error:
@@ -452,6 +464,14 @@ def main() -> None:
             raise
         if processes.is_first():
             typer.echo(f"Error: {error}", err=True)
+        raise SystemExit(1) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"Error: {error.filename} cannot be used ({error.strerror}): name another place",
+            err=True,
+        )
         raise SystemExit(1) from None
 
 

@@ -169,11 +169,11 @@ def estimate_population(model: nn.Module, batches: Iterable[Tensor | Sequence[An
                 "there is no batch to estimate from: an iterator that was read before is empty, "
                 "make a new one"
             )
-        for norm, calls in seen.items():
+        for reached, calls in seen.items():
             mean, variance = torch.stack(calls).double().mean(dim=0)
             found = {"running_mean": mean, "running_var": variance}
-            norm.load_state_dict(norm.state_dict() | found)
-            if (count := getattr(norm, "num_batches_tracked", None)) is not None:
+            reached.load_state_dict(reached.state_dict() | found)
+            if (count := getattr(reached, "num_batches_tracked", None)) is not None:
                 count.fill_(len(calls))
     except BaseException:
         for norm, (_, statistics) in zip(norms, before, strict=True):

@@ -50,7 +50,7 @@ def from_json(kind: type[Record], text: str) -> Record:
         if before not in (None, _checksum(values)):
             raise ValueError("it was changed, or is damaged: its SHA-256 is not what it was")
         record: Record = _restored(kind, values)
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
         name = getattr(kind, "title", f"a {kind.__name__.lower()}")
         raise ValueError(f"this is not the record of {name}: {error}") from error
     return record

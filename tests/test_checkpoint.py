@@ -574,3 +574,33 @@ def test_the_command_says_how_to_go_on(tmp_path):
         finished = len(recorded(folder).epochs)
         assert finished > history
         history = finished
+
+
+def round_one(saved):
+    name, values = next(iter(saved["weights"].items()))
+    saved["weights"][name] = values.long()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (round_one, "holds weights of torch.int64"),
+        (lambda saved: saved.update(classes=["a", "b", "c"]), "3 names for 10 classes"),
+        (lambda saved: saved.update(classes=["a"] * 10), "1 names for 10 classes"),
+    ],
+    ids=["one tensor rounded", "three names", "equal names"],
+)
+def test_weights_that_say_something_else_are_refused(change, said, tmp_path):
+    path, options = tmp_path / "weights.pt", {"stem": "small", "width": 0.125}
+    checkpoint.save_weights(path, models.create("googlenet_bn", **options), "googlenet_bn", options)
+    saved = torch.load(path, weights_only=True)
+    change(saved)
+    torch.save(saved, path)
+    with pytest.raises(CheckpointError, match=said):
+        checkpoint.load_weights(path)
+
+
+def test_a_file_is_not_the_folder_of_a_run(tmp_path):
+    (tmp_path / "weights.pt").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="is a file: name the folder of the run"):
+        checkpoint.load_trained(tmp_path / "weights.pt")

@@ -7,9 +7,10 @@ import sys
 from dataclasses import replace
 
 import pytest
+from typer.testing import CliRunner
 
 from inception_course import data, studies, train
-from inception_course.__main__ import STUCK, many, ours
+from inception_course.__main__ import STUCK, app, main, many, ours
 from inception_course.train import checkpoint
 
 
@@ -199,3 +200,50 @@ def test_data_says_where_it_is():
     done = course("data", "where")
     assert done.returncode == 0
     assert done.stdout.split(":")[0] in ("environment", "cache", "system")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "train --sample 0",
+        "train --workers -1",
+        "train --seed 99999999999999999999999",
+        "evaluate runs --workers -1",
+        "cost googlenet --size 0",
+        "study ladder --workers 0",
+        "bench --repeats 0",
+    ],
+)
+def test_a_number_out_of_range_is_refused_in_words(arguments):
+    done = CliRunner().invoke(app, arguments.split())
+    assert done.exit_code == 2
+    assert "is not in the range" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("bench --quick --out {}/file", "file cannot be used"),
+        ("bench --quick --out {}/file/bench", "cannot be used"),
+        ("evaluate {}/file", "is a file: name the folder of the run"),
+    ],
+)
+def test_a_place_that_will_not_do_is_told_without_a_traceback(
+    arguments, said, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(sys, "argv", ["course", *arguments.format(tmp_path).split()])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 1
+    assert said in capsys.readouterr().err
+
+
+def test_options_that_a_network_does_not_have_are_left_out(tmp_path):
+    done = course(
+        *("train", "--sample", 20, "--epochs", 1, "--model", "googlenet_d2l", "--recipe", "quick"),
+        *("--out", tmp_path / "run"),
+    )
+    assert done.returncode in (0, STUCK), done.stderr
+    assert "20 images, 1 epoch." in done.stdout
+    assert "quick: 1 of 1 epoch in" in done.stdout

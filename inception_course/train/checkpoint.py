@@ -241,7 +241,8 @@ def from_bytes(content: bytes, path: str | Path) -> object:
         raise
     except Exception as error:  # a damaged archive or pickle fails in many ways
         raise CheckpointError(
-            f"{path} is damaged or was not saved by this course ({first_line(error)})"
+            f"{path} is damaged or was not saved by this course ({first_line(error)}): take "
+            "another copy, or train again"
         ) from error
 
 
@@ -280,13 +281,16 @@ def load_weights(path: str | Path) -> nn.Module:
     try:
         model = models.create(saved["name"], **saved["options"])
         model.load_state_dict(saved["weights"])
-        vars(model)["classes"] = tuple(saved.get("classes", CLASSES))
+        classes = vars(model)["classes"] = tuple(map(str, saved.get("classes", CLASSES)))
+        count = saved["options"].get("num_classes", len(CLASSES))
+        if len(set(classes)) != count:
+            raise ValueError(f"{len(set(classes))} names for {count} classes")
     except (TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path} holds a network that this course does not have ({first_line(error)})"
         ) from error
-    kinds = {values.dtype for values in saved["weights"].values()}
-    others = kinds - {values.dtype for values in model.state_dict().values()}
+    made = model.state_dict()
+    others = [v.dtype for name, v in saved["weights"].items() if v.dtype != made[name].dtype]
     if others or not is_finite(saved["weights"]):
         kind = f"of {others.pop()}" if others else "that are no numbers"
         raise CheckpointError(f"{path} holds weights {kind}: they are not as a training saved them")
@@ -309,6 +313,8 @@ def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
 
     Raises `CheckpointError` if one of them is missing or damaged.
     """
+    if Path(folder).is_file():
+        raise CheckpointError(f"{folder} is a file: name the folder of the run")
     network = load_weights(Path(folder, "weights.pt"))
     record = Path(folder, RECORD)
     if not record.exists():

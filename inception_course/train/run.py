@@ -116,8 +116,9 @@ class Run:
         if not self.epochs:
             return f"{self.recipe.name}: no epoch finished"
         best = self.best
+        planned = self.recipe.epochs
         text = (
-            f"{self.recipe.name}: {len(self.epochs)} of {self.recipe.epochs} epochs in "
+            f"{self.recipe.name}: {len(self.epochs)} of {planned} epoch{'s'[: planned > 1]} in "
             f"{self.seconds:.0f} s ({self.images_per_second:.0f} images/s), "
             f"best validation accuracy {best.val_accuracy:.4f} after epoch {best.number}"
         )
