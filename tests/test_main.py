@@ -217,7 +217,7 @@ def test_data_says_where_it_is():
 def test_a_number_out_of_range_is_refused_in_words(arguments):
     done = CliRunner().invoke(app, arguments.split())
     assert done.exit_code == 2
-    assert "is not in the range" in done.output
+    assert "Invalid value for" in done.output
 
 
 @pytest.mark.parametrize(
