@@ -4,6 +4,7 @@ import functools
 import importlib
 import math
 import pkgutil
+import sys
 from decimal import Decimal
 from fractions import Fraction
 
@@ -89,6 +90,7 @@ def forms_of_a_number(value):
     yield from (torch.tensor(value, dtype=torch.float64), torch.tensor([float(value)]))
     yield from (Decimal(str(value)), Fraction(value), str(value), f" {value:,} ", f"'{value}'.")
     yield from (f"{value:_}", f"≈ {value}", f"{100 * value} %", f"{value}/1")
+    yield from (f"{value}x", f"{value} * 10^0", f"{value}:1", f"{value} units")
     if value == round(value):
         yield from (
             int(value),
@@ -109,6 +111,7 @@ def forms_of_a_choice(text):
         f"'{text}'",
     )
     yield from (f'"{text}"', f"`{text}`", f"“{text}”.", np.str_(text), np.array([text]), [text])
+    yield from (f"({text})", f"the {text} set", f"{text}_block", f"[{text}] branch")
     yield from (text.replace(" ", "_"), text.replace(" ", "-"), text.replace(" ", "  "))
 
 
@@ -123,7 +126,7 @@ def forms_of_a_function(function):
     yield from (function, Callable(), Callable().method, functools.partial(function))
     yield from (lambda *a: function(*a), functools.wraps(function)(lambda *a: function(*a)))
     yield from (torch.enable_grad()(function), lambda *a, verbose=False: function(*a))
-    for written in (in_double_precision, as_an_array, laid_out_differently):
+    for written in (in_double_precision, as_an_array, as_lists, laid_out_differently):
         yield lambda *a, written=written: written(function(*a))
 
 
@@ -133,6 +136,10 @@ def in_double_precision(result):
 
 def as_an_array(result):
     return result.detach().numpy() if torch.is_tensor(result) else result
+
+
+def as_lists(result):
+    return result.tolist() if torch.is_tensor(result) else result
 
 
 def laid_out_differently(result):
@@ -267,11 +274,15 @@ def test_a_function_that_cannot_be_compared_is_told_in_words(name):
     def misspelled(*arguments):
         return arguments.flot()
 
+    def leaving(*arguments):
+        sys.exit(1)
+
     exercise = EXERCISES[name]
     count = len(next(iter(exercise.cases())))
     said = {
         nothing: "did not change" if exercise.in_place else "returns nothing: add a return",
         misspelled: "stops at `return arguments.flot()`: 'tuple' object has no attribute",
+        leaving: "your function ends the whole program at `sys.exit(1)`",
         lambda: 1: f"takes 0 arguments, the exercise gives it {count}: ",
         lambda one, *, two: 1: "takes 2 arguments, the exercise gives it",
         7: "give your function itself, by its name; you gave 7",

@@ -10,9 +10,10 @@ notebook runs on whatever is answered.
 
 import inspect
 import math
+import re
 import textwrap
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
@@ -25,16 +26,22 @@ from .answers import (
     content,
     difference,
     holdings,
+    last_word,
     mismatch,
     named,
     number,
+    numbers,
     plain,
+    readings,
     same,
     unwrap,
     what,
 )
 
 UNITS = {1_000: "thousands", 1_024: "K of 1,024", 1_000_000: "millions", 0.01: "per cent"}
+# Brackets, and words that may stand around an option without another meaning.
+AROUND = r"[()\[\]{}]|(?<![a-z])(the|set|split|data|images?|branch|block|inception|after)(?![a-z])"
+STOPS = (Exception, SystemExit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,7 @@ class Exercise:
             return Verdict(False, "Not answered yet: put your answer in place of the three dots.")
         try:
             wrong = self.examine(answer)
-        except Exception as error:  # of an answer that does something when it is looked at
+        except STOPS as error:  # of an answer that does something when it is looked at
             wrong = f"this cannot be read as an answer: {error}"
         return Verdict(False, f"Not yet: {wrong}") if wrong else Verdict(True, "Right.")
 
@@ -122,7 +129,8 @@ class Number(Exercise):
     """A question for a number; `wrong` has a mistake, or several in a tuple, and what is said.
 
     A fraction may be rounded to two digits; a whole number must be equal, unless there is a
-    `tolerance`. Nothing outside `between` is right.
+    `tolerance`. Nothing outside `between` is right. A word after the number may be any but those
+    that begin like `other_units`.
     """
 
     wrong: Mapping[float | tuple[float, ...], str]
@@ -130,6 +138,7 @@ class Number(Exercise):
     _: KW_ONLY
     tolerance: float = 0.0
     between: tuple[float, float] = (-math.inf, math.inf)
+    other_units: Collection[str] = ()
 
     def known(self) -> Iterator[tuple[Any, str]]:
         for values, message in self.wrong.items():
@@ -137,17 +146,23 @@ class Number(Exercise):
                 yield value, message
 
     def examine(self, answer: Any) -> str | None:
-        given, (low, high) = number(answer), self.between
-        if given is None:
+        givens, (low, high) = readings(answer), self.between
+        if not givens:
             return f"this question wants a number, and you gave {what(answer)}."
-        if alike(given, self.answer, self.tolerance) and low <= given <= high:
-            return None
+        for given in givens:
+            if alike(given, self.answer, self.tolerance) and low <= given <= high:
+                return self._another_unit(last_word(answer))
         for value, message in self.known():
-            if alike(given, value):
+            if any(alike(given, value) for given in givens):
                 return message
+        given = givens[0]
         if not low <= given <= high:
             return f"what is asked for lies between {low:g} and {high:g}."
         return (self.answer and self._slip(given)) or self.otherwise
+
+    def _another_unit(self, word: str) -> str | None:
+        other = any(word.startswith(each) for each in self.other_units)
+        return f"the number is right, and {word!r} is not what it counts." if other else None
 
     def _slip(self, given: float) -> str | None:
         """Recognize the right number in another unit, of another sign, upside down, or rounded."""
@@ -167,8 +182,8 @@ class Number(Exercise):
 class Choice(Exercise):
     """A question with options: the right one, and for each wrong one what is said to it.
 
-    The reader may write an option as the text does, or as a longer or shorter form of the same
-    word; `also` has other words for an option.
+    The reader may write an option as the text does, with words such as `set` or `block` around it,
+    or as a longer or shorter form of the same word; `also` has other words for an option.
     """
 
     wrong: Mapping[str, str]
@@ -184,16 +199,25 @@ class Choice(Exercise):
         return self.wrong.get(chosen)
 
     def _chosen(self, answer: Any, options: list[str]) -> str | None:
-        text = plain(answer.replace("-", " ")) if isinstance(answer, str) else ""
-        text, value = self.also.get(text, text), number(answer)
-        if text in options:
-            return text
-        fitting = [
-            each
-            for each in options
-            if _one_word(text, each) or (value is not None and value == number(each))
-        ]
-        return fitting[0] if len(fitting) == 1 else None
+        text, value = _core(answer), number(answer)
+        meanings = {each: each for each in options} | dict(self.also)
+        for spelling, option in meanings.items():
+            if text.replace(" ", "") == _core(spelling).replace(" ", ""):
+                return option
+        fitting = {
+            option
+            for spelling, option in meanings.items()
+            if _one_word(text, spelling) or (value is not None and value == number(spelling))
+        }
+        return fitting.pop() if len(fitting) == 1 else None
+
+
+def _core(answer: Any) -> str:
+    """Return the words of an answer without what may stand around an option; (3, 3) is 3x3."""
+    if sizes := numbers(answer):
+        return "x".join(f"{each:g}" for each in sizes)
+    text = plain(answer.replace("-", " ")) if isinstance(answer, str) else ""
+    return " ".join(re.sub(AROUND, " ", text).split())
 
 
 def _one_word(text: str, option: str) -> bool:
@@ -257,7 +281,7 @@ class Code(Exercise):
                 return message if isinstance(want, Tensor) else message + example
         if isinstance(result, OtherKind):
             return str(result)
-        if isinstance(result, Exception):
+        if isinstance(result, STOPS):
             return f"{_stopped(result)} It was given {inputs}."
         if result is None:
             return "your function returns nothing: add a return statement."
@@ -306,7 +330,7 @@ class Code(Exercise):
         try:
             for _ in range(1 + self.in_place):
                 result = function(*arguments)
-        except Exception as error:
+        except STOPS as error:
             return error
         if result is None and not self.in_place:
             return None
@@ -316,7 +340,7 @@ class Code(Exercise):
             return OtherKind(f"{self.returns} is wanted, and this is {what(result)}.")
 
 
-def _stopped(error: Exception) -> str:
+def _stopped(error: BaseException) -> str:
     """Say at which line of the reader's function an error came up."""
     lines = [
         frame.line
@@ -324,6 +348,8 @@ def _stopped(error: Exception) -> str:
         if frame.filename != __file__ and "site-packages" not in frame.filename
     ]
     where = f" at `{lines[0]}`" if any(lines) else ""
+    if isinstance(error, SystemExit):
+        return f"your function ends the whole program{where}: let it return instead."
     reason = str(error).partition("\n")[0]
     return f"your function stops{where}: {reason} ({type(error).__name__})."
 
@@ -347,7 +373,7 @@ class Open(Exercise):
         if inspect.isroutine(answer):
             try:
                 result = answer()
-            except Exception as error:
+            except STOPS as error:
                 return _stopped(error)
         result = self.read(result)
         for measure, holds, otherwise in self.properties:

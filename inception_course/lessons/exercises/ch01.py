@@ -1,10 +1,9 @@
 """Exercises of notebook 01: AlexNet, ZFNet and VGG."""
 
 import math
-from typing import Any
 
 from . import Code, Number, Open
-from .answers import numbers
+from .answers import pairs
 
 # The windows of AlexNet down to its last convolution: window and stride of each layer.
 ALEXNET = [(11, 4), (3, 2), (5, 1), (3, 2), (3, 1), (3, 1), (3, 1)]
@@ -97,6 +96,7 @@ q3 = Number(
         (1, 2): "a single image has 60.3 MB of activations, and the parameters alone take 553 MB.",
     },
     "divide what is held once, for the weights, by what is held for each image.",
+    other_units=("mb", "megabyte", "byte"),
     hints=(
         "What does a step with momentum keep for each weight, besides the weight?",
         "Divide all that by the activations of one image. Does the result go up or down to a whole "
@@ -105,15 +105,6 @@ q3 = Number(
     because="Weights, gradients and momentum are 3 * 553 = 1,660 MB, and each image adds 60.3 MB: "
     "from 28 images on the activations are more. So large batches fill a card, not large layers.",
 )
-
-
-def _pairs(chain: Any) -> list[tuple[int, int]] | None:
-    """Read a chain as pairs of whole numbers, window and stride."""
-    if isinstance(chain, str) or not hasattr(chain, "__iter__"):
-        return None
-    read = [numbers(layer) for layer in chain]
-    whole = [each for each in read if each and len(each) == 2 and all(x % 1 == 0 for x in each)]
-    return [(int(window), int(stride)) for window, stride in whole] if whole == read else None
 
 
 q4 = Open(
@@ -138,7 +129,7 @@ q4 = Open(
             "further?",
         ),
     ),
-    read=_pairs,
+    read=pairs,
     hints=(
         "Without strides each window adds 2 pixels. After one layer with stride 2, how many does "
         "the next window add?",

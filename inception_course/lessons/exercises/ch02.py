@@ -14,6 +14,7 @@ q1 = Number(
         18: "row 18 is on a stripe, and the window never looks at it.",
     },
     "write down rows 0, 4, 8, 12, ... and where each lies between two stripes.",
+    other_units=("stripe", "step", "window", "answer"),
     hints=(
         "The window looks at rows 0, 4, 8, 12, ... How far is each from the stripe before it?",
         "The distances are 0, 4, 2, 0, 4, 2, ...: when do they repeat?",

@@ -133,6 +133,11 @@ q5 = Open(
     "six widths in a tuple",
     (
         (len, lambda n: n == 6, "six widths are wanted; you give {}."),
+        (
+            lambda widths: next((each for each in widths if each % 1), None),
+            lambda part: part is None,
+            "a width is a whole number of channels, and one of yours is {:g}.",
+        ),
         (min, lambda least: least >= 1, "every width is at least 1, and your smallest is {:g}."),
         (
             lambda widths: widths[0] + widths[2] + widths[4] + widths[5],

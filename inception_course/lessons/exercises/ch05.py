@@ -1,5 +1,8 @@
 """Exercises of notebook 05: GoogLeNet, row by row."""
 
+import re
+from typing import Any
+
 import torch
 from torch.nn import functional as F
 
@@ -92,31 +95,43 @@ pool4
 """
 
 
-def _grown(table):
+MOST = 1_000_000  # of the channels of a layer; more would not fit into the counts
+
+
+def _grown(table: Any) -> cost.CostTable | None:
     """Count the network of a table that is written as in the notebook; None if it is not one."""
     if not isinstance(table, str):
         return None
-    body = []
+    body: list[InceptionSpec | MaxPoolSpec] = []
     for name, *widths in filter(None, map(str.split, table.splitlines())):
         if not widths:
             body.append(MaxPoolSpec(name, 3, 2))
-        elif len(widths) == 6 and all(each.isdigit() and int(each) > 0 for each in widths):
-            body.append(InceptionSpec(name, *map(int, widths)))
+        elif len(widths) == 6 and all(re.fullmatch("0*[1-9][0-9]*", each) for each in widths):
+            body.append(InceptionSpec(name, *(min(int(each[:9]), MOST) for each in widths)))
         else:
             return None
-    with torch.device("meta"):
-        model = models.create("googlenet", in_channels=3, num_classes=1000, body=tuple(body))
-    return cost.table(model, (3, 224, 224))
+    try:
+        with torch.device("meta"):
+            model = models.create("googlenet", in_channels=3, num_classes=1000, body=tuple(body))
+        return cost.table(model, (3, 224, 224))
+    except (KeyError, RuntimeError, ValueError):  # a name with a dot, or of something else
+        return None
 
 
 q3 = Open(
     five_million,
-    "a table like TABLE_1: a name and six whole numbers in a row, and the two poolings",
+    "a table like TABLE_1: in each row a name of its own and six whole numbers, and the poolings",
     (
         (
             lambda costs: sum(row.kind == "block" for row in costs.blocks),
             lambda blocks: blocks == 9,
             "your table has {} blocks: keep all nine.",
+        ),
+        (
+            lambda costs: [row.output[1] for row in costs.blocks if row.kind == "block"],
+            lambda sides: sides == [28, 28, 14, 14, 14, 14, 14, 7, 7],
+            "the maps of your blocks have the sides {}: keep the rows pool3 and pool4 in their "
+            "places.",
         ),
         (
             lambda costs: costs["linear"].weights // 1000,

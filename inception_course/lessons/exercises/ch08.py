@@ -22,6 +22,7 @@ q1 = Number(
         math.log(10) / 10: "the loss counts the right class alone, not a mean over the classes.",
     },
     "the loss is minus the logarithm of the probability that the right class gets.",
+    other_units=("bit",),
     tolerance=0.005,
     hints=(
         "A network that knows nothing gives each of the ten classes the probability 1/10.",
@@ -84,6 +85,7 @@ q3 = Number(
         (60_000, 1280): "batches of 128 images: how many of them are an epoch?",
     },
     "divide the images of an epoch by the batch size, round up, and take ten epochs.",
+    other_units=("epoch", "image"),
     hints=(
         "How many batches of 128 are there in 60,000 images, the last one smaller?",
         "60,000 / 128 = 468.75. How many steps are that in one epoch, and in ten?",

@@ -4,6 +4,7 @@ import torch
 
 from ... import data, evaluate
 from . import Code, Number, Open
+from .answers import tensor
 
 q1 = Number(
     48,
@@ -58,7 +59,6 @@ q2 = Code(
         "is; its class is the argmax.",
     },
     "softmax over the classes, mean over the views, then the largest: try that order.",
-    outcome=lambda result, *_: torch.as_tensor(result),
     hints=(
         "What does the paper average: logits, probabilities or answers?",
         "logits.softmax(dim=2) are probabilities. Which dimension are the views, and what is left "
@@ -78,6 +78,7 @@ q3 = Number(
         28 / 24: "that is in days; the question asks for hours.",
     },
     "images x networks x views, divided by 1,000 in a second, are seconds.",
+    other_units=("sec", "min", "day"),
     tolerance=0.5,
     hints=(
         "How many times does one image pass through a network?",
@@ -92,8 +93,8 @@ def worthless():
 
 
 def _probabilities(answer):
-    shape = getattr(answer, "shape", None)
-    return torch.as_tensor(answer).float() if shape == (1000, 10) else None
+    rows = tensor(answer)
+    return rows.float() if rows is not None and rows.shape == (1000, 10) else None
 
 
 def _labels():
@@ -104,6 +105,11 @@ q4 = Open(
     worthless,
     "probabilities of shape [1000, 10], a row for each validation image",
     (
+        (
+            lambda answers: answers.min().item(),
+            lambda least: least >= 0,
+            "a probability is never below 0, and one of yours is {:.2g}.",
+        ),
         (
             lambda answers: answers.sum(dim=1).sub(1).abs().max().item(),
             lambda off: off < 1e-3,

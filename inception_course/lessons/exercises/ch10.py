@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from . import Code, Number, Open
+from .answers import pairs, tensor
 
 
 def smoothed(labels, classes, eps):
@@ -80,8 +81,9 @@ def _kernels():
 
 
 def _product(pair, kernel):
-    column, row = pair
-    return column.reshape(-1, 1) @ row.reshape(1, -1)
+    column, row = map(tensor, pair)
+    product = torch.outer(column.double().flatten(), row.double().flatten())
+    return product.to(max(column.dtype, row.dtype, key=lambda kind: torch.finfo(kind).eps))
 
 
 def _scaled(power):
@@ -130,18 +132,15 @@ q3 = Code(
 )
 
 
-def _windows(answer):
-    try:
-        return [(int(height), int(width)) for height, width in answer]
-    except (TypeError, ValueError):
-        return None
-
-
 q4 = Open(
     ((1, 5), (5, 1), (1, 5), (5, 1)),
-    "windows in a tuple, such as ((3, 3), (3, 3))",
+    "windows in a tuple, of whole numbers, such as ((3, 3), (3, 3))",
     (
-        (len, lambda count: count >= 2, "{} window is no factorization: give several."),
+        (
+            len,
+            lambda count: count >= 2,
+            "fewer than two windows are no factorization, and you give {}.",
+        ),
         (
             lambda windows: min(min(pair) for pair in windows),
             lambda least: least >= 1,
@@ -165,7 +164,7 @@ q4 = Open(
             "quarter. Which windows are dear for what they see?",
         ),
     ),
-    read=_windows,
+    read=pairs,
     hints=(
         "A chain sees 1 + the sum of (side - 1) in each direction. How much do 1x5 and 5x1 see "
         "together, and what do they cost?",

@@ -22,7 +22,7 @@ def residual(x, first, second):
 def _layers():
     for channels, side in ((4, 5), (3, 6)):
         first, second = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-        yield torch.randn(2, channels, side, side), first, second
+        yield 5 * torch.randn(2, channels, side, side), first, second  # above 6, too
 
 
 def _other(
@@ -136,7 +136,7 @@ def _measured(net: Any) -> dict[str, float] | None:
     blocks = [m for m in net.modules() if isinstance(m, ResidualBlock)]
     norms = sum(isinstance(m, nn.BatchNorm2d | nn.GroupNorm | nn.LayerNorm) for m in net.modules())
     with torch.enable_grad():
-        gradients = gradients_of(copy.deepcopy(net).requires_grad_())
+        gradients = gradients_of(copy.deepcopy(net).float().requires_grad_())
     return {
         "blocks": len(blocks),
         "plain": sum("shortcut" not in block.branches for block in blocks),
