@@ -1,5 +1,6 @@
 """data: splits, the packaged sample, finding, downloading, batches and augmentation."""
 
+import bz2
 import functools
 import gzip
 import hashlib
@@ -321,6 +322,10 @@ def dotted(name):
         lambda name: f"{dotted(name)}/{dotted(name)}",
         lambda name: f"raw/{dotted(name)}/{dotted(name)}.GZ",
         lambda name: f"fashion-mnist/data/fashion/{name}.gz",  # Zalando's repository
+        lambda name: f"fashion-mnist-master/data/fashion/{name}.gz",  # its archive
+        lambda name: f"data/fashion/{name}.gz",
+        lambda name: f"datasets/fashion-mnist/{name}.gz",
+        lambda name: f"archive/{name}",  # Kaggle's
         lambda name: f"{name} (1).gz",  # a browser's second download
         lambda name: name.replace("-", "_"),
         str.upper,
@@ -404,6 +409,18 @@ def test_a_flipped_bit_is_noticed_even_where_gzip_cannot(tiny, tmp_path):
     damage(root / "train-labels-idx1-ubyte")
     with pytest.raises(DataError, match=r"labels-idx1-ubyte is damaged: its SHA-256 is \w{64}"):
         data.find(root)
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "kind"),
+    [("zip", b"PK\3\4", "zip"), ("bz2", bz2.compress(b"idx"), "bzip2"), ("gz", b"Rar!", "rar")],
+)
+def test_a_file_packed_in_another_way_is_told_to_be_unpacked(ending, content, kind, tiny, tmp_path):
+    root = place(tiny, tmp_path / "root")
+    (root / "t10k-images-idx3-ubyte.gz").unlink()
+    (root / f"t10k-images-idx3-ubyte.{ending}").write_bytes(content)
+    with pytest.raises(DataError, match=rf"ubyte\.{ending} is packed as {kind}: unpack it"):
+        data.fashion_mnist("test", root=root)
 
 
 def digit_like_files():

@@ -55,8 +55,11 @@ SHA256 = {
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-# Folders below the one that is named in which people have the files: torchvision's, Zalando's.
-FOLDERS = ("raw", "fashion", "fashionmnist", "data")
+# Folders below the one that is named in which people have the files: torchvision's, Zalando's,
+# those that an archive of Zalando's repository or of Kaggle makes.
+FOLDERS = ("raw", "fashion", "fashionmnist", "fashionmnistmaster", "data", "datasets", "archive")
+# How files begin that are packed in ways that are not read.
+ARCHIVES = {b"PK\3\4": "zip", b"BZh": "bzip2", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 TIMEOUT = (5, 10)  # seconds to connect, and between two pieces of the answer
 PAUSES = (0, 1, 3)  # seconds before each attempt at a source
 
@@ -208,6 +211,9 @@ def _verified(content: bytes, sha256: str, origin: Path | str) -> bytes:
         return content
     if _is_digits(content):
         raise DataError(f"{origin} is MNIST, the handwritten digits, which uses the same names")
+    for start, kind in ARCHIVES.items():
+        if content.startswith(start):
+            raise DataError(f"{origin} is packed as {kind}: unpack it into the same folder")
     if content.lstrip().startswith(b"<"):
         raise DataError(f"{origin} is a web page, perhaps of a network that wants a login")
     raise DataError(f"{origin} is damaged: its SHA-256 is {digest}, not {sha256}")
