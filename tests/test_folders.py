@@ -6,6 +6,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import unicodedata
 import zlib
 from collections import Counter
 from dataclasses import replace
@@ -175,6 +176,12 @@ HIDDEN = [
     "System Volume Information",
     "@eaDir",
     ".cache/deep",
+    "found.001",
+    "RECYCLED",
+    "Thumbnails",
+    "venv",
+    "wandb/latest",
+    "lightning_logs",
 ]
 
 
@@ -190,6 +197,46 @@ def test_hidden_folders_and_those_of_systems_never_count(name, place, undivided)
     assert folders.describe(undivided) == told
 
 
+@pytest.mark.parametrize("place", ["", "red"])
+def test_runs_of_the_course_beside_the_pictures_never_count(place, undivided):
+    told = folders.describe(undivided)
+    for name in ("first", "second"):
+        draw(undivided / place / "runs" / name / "curves.png", (250, 250, 250), len(name))
+        (undivided / place / "runs" / name / "run.json").write_text("{}")
+    (undivided / place / "runs" / "just begun").mkdir()
+    draw(undivided / place / "out" / "curves.png", (250, 250, 250), 1)
+    (undivided / place / "out" / "run.json").write_text("{}")
+    assert folders.describe(undivided) == told
+
+
+def test_a_run_within_a_class_does_not_hide_the_class(undivided):
+    told = folders.describe(undivided)
+    draw(undivided / "red" / "mine" / "curves.png", (250, 250, 250), 1)
+    (undivided / "red" / "mine" / "run.json").write_text("{}")
+    assert folders.describe(undivided) == told
+
+
+NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+
+
+def test_a_name_is_one_however_its_accents_are_written(tmp_path):
+    layout(tmp_path / "divided", f"train/{NFC}", "train/tea", f"val/{NFD}", "val/tea")
+    val_set = folders.open_folder(tmp_path / "divided", "val")
+    assert (val_set.classes, len(val_set)) == ((NFC, "tea"), 6)
+    (tmp_path / "divided" / "val" / NFD / "0.heic").write_bytes(b"0")
+    for number in range(3):
+        (tmp_path / "divided" / "val" / NFD / f"{number}.png").unlink()
+    with pytest.raises(DataError, match=r"has no pictures to use:\nNot read: 1 \.heic"):
+        folders.open_folder(tmp_path / "divided", "val")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there the two names are one folder")
+def test_two_spellings_of_a_name_are_one_class(tmp_path):
+    layout(tmp_path, NFC, NFD, "tea")
+    train_set = folders.open_folder(tmp_path, "train")
+    assert (train_set.classes, len(train_set)) == ((NFC, "tea"), 4 + 1)
+
+
 def test_a_hidden_folder_around_the_pictures_does_no_harm(tmp_path):
     fill(tmp_path / ".cache" / "pictures", 4, seed=0)
     assert len(folders.open_folder(tmp_path / ".cache" / "pictures", "train")) == 6
@@ -200,6 +247,44 @@ def test_folders_behind_links_count_once(undivided, tmp_path):
     (undivided / "red").symlink_to(tmp_path / "elsewhere")
     (undivided / "blue" / "all").symlink_to(undivided)
     assert [len(folders.open_folder(undivided, split)) for split in folders.PURPOSE] == [48, 6, 6]
+
+
+def test_two_links_to_the_same_pictures_are_refused(divided, undivided_once, tmp_path):
+    shutil.rmtree(divided / "val")
+    (divided / "val").symlink_to(divided / "train")
+    with pytest.raises(DataError, match=r"val and \S+train are the same folder, by a link: remove"):
+        folders.open_folder(divided, "train")
+    mine = Path(shutil.copytree(undivided_once, tmp_path / "mine"))
+    (mine / "scarlet").symlink_to(mine / "red")
+    with pytest.raises(DataError, match=r"scarlet and \S+red are the same folder"):
+        folders.describe(mine)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in folders")
+def test_a_pipe_is_no_picture(undivided):
+    told = folders.describe(undivided)
+    os.mkfifo(undivided / "red" / "pipe.png")
+    assert folders.describe(undivided) == told
+    folders.open_folder(undivided, "train")
+
+
+names_are_bytes = pytest.mark.skipif(sys.platform != "linux", reason="names of files are text here")
+
+
+@names_are_bytes
+def test_a_class_whose_name_is_no_text_is_refused(undivided):
+    (undivided / "blue").rename(undivided / os.fsdecode(b"chat\xe9"))
+    with pytest.raises(DataError, match=r"b'chat\\xe9' is not in UTF-8: rename this folder"):
+        folders.describe(undivided)
+
+
+@names_are_bytes
+def test_a_file_whose_name_is_no_text_can_be_trained_on(undivided):
+    draw(undivided / "red" / os.fsdecode(b"\xe9.png"), (200, 40, 40), 99)
+    (undivided / "red" / os.fsdecode(b"\xe9.txt")).touch()
+    assert r"1 .txt (red/\udce9.txt)" in folders.describe(undivided)
+    signatures = [folders.open_folder(undivided, split).signature() for split in folders.PURPOSE]
+    assert [line for part in signatures for line in part if line.startswith(b"\xe9.png")]
 
 
 # What is said before a training
@@ -334,6 +419,14 @@ def test_half_a_file_is_found_before_training(name, undivided):
     assert found[0].endswith("Replace the file or remove it.")
 
 
+def test_an_empty_file_is_called_empty_and_no_copy(undivided):
+    for name in ("0.png", "1.png"):
+        (undivided / "red" / name).touch()
+    assert "same bytes" not in folders.describe(undivided)
+    problem = pictures.problem(undivided / "red" / "0.png")
+    assert problem.endswith("0.png cannot be read: it is empty. Replace the file or remove it.")
+
+
 def test_what_is_no_picture_is_named_but_not_endlessly(divided):
     for number in range(8):
         (divided / "train" / "red" / f"fake{number}.jpg").write_text("<html>")
@@ -364,7 +457,14 @@ def remove(folder):
         ("divided", lambda f: (f / "train/pink").mkdir(), "train", "pink has no pictures"),
         ("divided", lambda f: (f / "val/pink").mkdir(), "val", "pink is of a class that .*train"),
         ("undivided", lambda f: (f / "pink").mkdir(), "train", r"pink has no pictures.*\.jpg"),
+        ("divided", lambda f: (f / "val/Red").mkdir(), "val", "capital letters .*name Red to red"),
         ("undivided", remove, "train", "there is no folder"),
+        (
+            "undivided",
+            lambda f: [remove(f), f.write_bytes(b"PK")],
+            "train",
+            "pictures is a file: .* unpack it first",
+        ),
         ("undivided", lambda f: [remove(f / n) for n in COLORS], "train", "has 0 folders: give"),
         (
             "undivided",
@@ -421,6 +521,25 @@ def product(outer, inner):
             "cat, dog, name .* train, val and test. If they are fold 0, fold 1, move",
         ),
         (product(["cat", "dog"], ["train", "test"]), "each of them has test, train"),
+        (["cat", *product(["cat", "dog"], ["train", "test"])], "each of them has test, train"),
+        (["trainA", "trainB", "testA", "testB"], "in each of them a folder for each class. If"),
+        (["TrainImages", "TestImages"], "class: rename TestImages to val, TrainImages to train"),
+        (["trainingset", "testset"], "class: rename testset to val, trainingset to train"),
+        (["testdata", "trn"], "class: rename testdata to val, trn to train"),
+        (["fit", "holdout"], "class: rename fit to train, holdout to val"),
+        (
+            product(["images_background", "images_evaluation"], ["a", "b"]),
+            "If they are images_background, images_evaluation, move",
+        ),
+        (
+            ["images_background/a", "images_evaluation/b"],
+            "class: rename images_background to train, images_evaluation to val",
+        ),
+        (["fold1", "fold2"], "divide the pictures, .* a folder for each class. If they are class"),
+        (["labeled", "unlabeled"], "divide the pictures, .*: rename labeled to train"),
+        (["images", "masks"], "has the folders images, masks, as for finding things within a pict"),
+        (["JPEGImages", "Annotations", "ImageSets"], "finding things within a picture"),
+        (product(["train", "valid"], ["images", "labels"]), "train has .* images, labels, as for"),
         (["a/cat", "a/dog", "b/cat", "b/bird"], "more than one of them has cat. If .* bird, cat, "),
         (["images/train", "images/val", "labels/train"], "more than one of them has train. If"),
         (product(["pictures"], ["cat", "dog"]), r"one folder, pictures, .* name \S+/pictures inst"),
@@ -445,6 +564,9 @@ def test_another_layout_is_refused_with_the_one_found_and_the_one_needed(places,
         (["steam train", "diesel train"], ("diesel train", "steam train")),
         (["trainers", "valley"], ("trainers", "valley")),
         (["train", "bus"], ("bus", "train")),
+        (["with_mask", "without_mask"], ("with_mask", "without_mask")),
+        (["background", "test tube", "valve"], ("background", "test tube", "valve")),
+        (["fold", "crease", "fit"], ("crease", "fit", "fold")),
     ],
 )
 def test_classes_may_have_folders_below_and_names_like_splits(places, classes, tmp_path):
@@ -455,9 +577,22 @@ def test_classes_may_have_folders_below_and_names_like_splits(places, classes, t
 def test_a_test_folder_of_another_kind_does_not_stop_a_training(divided):
     draw(divided / "test" / "unknown" / "1.png", (1, 2, 3), 4)
     assert len(folders.open_folder(divided, "train")) == 36
-    assert "In no folder of a class: 1 (test/unknown/1.png)" in folders.describe(divided)
+    told = folders.describe(divided).splitlines()[-1]
+    assert told.startswith("In no folder of a class: 1 (test/unknown/1.png). ")
+    assert told.endswith("make a folder of the same name there, or remove this one.")
     with pytest.raises(DataError, match=r"test/unknown is of a class that .*train does not have"):
         folders.open_folder(divided, "test")
+
+
+def test_a_test_folder_of_another_name_is_told_the_right_one(divided):
+    fill(divided / "Testing", 1, seed=5)
+    draw(divided / "test.png", (1, 2, 3), 4)
+    *_, loose, told = sorted(folders.describe(divided).splitlines()[-2:], key=len)
+    assert loose == (
+        "In no folder of a class: 1 (test.png). Move them into the folder of their class."
+    )
+    assert told.startswith("In no folder of a class: 3 (Testing/blue/00-a.jpg, ")
+    assert told.endswith("no folder test: rename Testing to test, or take another split.")
 
 
 def test_a_class_without_pictures_is_told_what_it_has_instead(undivided):
@@ -526,8 +661,13 @@ RAMP = np.arange(256).reshape(16, 16)
         (RAMP * 257).astype(np.uint16),
         (RAMP * 257).astype(np.int32),
         RAMP.astype(np.int32),
+        (RAMP / 255 * 1.0000002).astype(np.float32),
+        (RAMP / 255 - 1e-7).astype(np.float32),
     ],
-    ids=["0 to 1", "0 to 255", "0 to 65535", "16 bits", "32 bits", "32 bits for 8"],
+    ids=[
+        *("0 to 1", "0 to 255", "0 to 65535", "16 bits", "32 bits", "32 bits for 8"),
+        *("rounded up", "rounded down"),
+    ],
 )
 def test_gray_levels_are_read_as_the_file_holds_them(values, tmp_path):
     Image.fromarray(values).save(tmp_path / "gray.tif")
@@ -598,12 +738,19 @@ def test_a_picture_whose_levels_would_be_lost_is_refused_by_name(name, undivided
         pictures.read(path)
 
 
-def test_colors_of_sixteen_bits_keep_their_upper_eight_or_are_refused(tmp_path):
-    def write(path, levels):
-        rows = np.zeros((4, 1 + 6 * 4), np.uint8)
-        rows[:, 1:] = np.stack([levels] * 3, axis=2).astype(">u2").reshape(4, 12).view(np.uint8)
+KINDS = {"RGB": (2, 3, 0), "LA": (4, 1, 1), "RGBA": (6, 3, 1)}  # of PNG: code, colors, alpha
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_colors_of_sixteen_bits_keep_their_upper_eight_or_are_refused(kind, tmp_path):
+    code, colors, alpha = KINDS[kind]
+
+    def write(path, levels, opaque=65535):
+        channels = [levels] * colors + [np.full_like(levels, opaque)] * alpha
+        pixels = np.stack(channels, axis=2).astype(">u2").reshape(len(levels), -1).view(np.uint8)
+        rows = np.pad(pixels, ((0, 0), (1, 0)))
         chunks = [
-            (b"IHDR", struct.pack(">2I5B", 4, 4, 16, 2, 0, 0, 0)),
+            (b"IHDR", struct.pack(">2I5B", *levels.shape, 16, code, 0, 0, 0)),
             (b"IDAT", zlib.compress(rows.tobytes())),
             (b"IEND", b""),
         ]
@@ -624,6 +771,10 @@ def test_colors_of_sixteen_bits_keep_their_upper_eight_or_are_refused(tmp_path):
     assert np.array_equal(np.asarray(right)[:, :, 1], 16 * ramp)
     with pytest.raises(DataError, match="comes out in one color"):
         pictures.read(write(tmp_path / "dark.png", 16 * ramp))
+    for opaque in (4095, 65535):  # 12 bits, stored in 16
+        path = write(tmp_path / "dim.png", 16 * RAMP, opaque)
+        with pytest.raises(DataError, match=r"go from 0 to 4095 of 65535, .* only 16 shades\. "):
+            pictures.read(path)
 
 
 def test_a_picture_of_one_color_is_one(tmp_path):

@@ -55,7 +55,9 @@ class Pictures:
         """Return names, sizes and classes of the files, which change when a picture does."""
         files = zip(self.paths, self.labels.tolist(), strict=True)
         return [
-            f"{path.name} {path.stat().st_size} {self.classes[label]}\n".encode()
+            f"{path.name} {path.stat().st_size} {self.classes[label]}\n".encode(
+                errors="surrogateescape"  # the bytes of a name that is not in UTF-8
+            )
             for path, label in files
         ]
 
@@ -215,6 +217,8 @@ def _read(path: Path, shorter: int) -> Image.Image:
             image = Image.alpha_composite(white, image.convert("RGBA"))
         image = image.convert("RGB")
         lossless = levels.mode in ("1", "L", "RGB") and not halved
+        if halved:
+            _require_shades(path, levels)
         if not lossless and not _varies(image) and (halved or _varies(levels)):
             raise DataError(
                 f"{path} cannot be read: it comes out in one color, and what it shows is lost. "
@@ -230,24 +234,38 @@ def _in_eight_bits(path: Path, image: Image.Image, tags: Any) -> Image.Image:
     low, high = values.min(), values.max()
     if values.dtype.kind != "f" and bits <= 16:
         limit, levels = 2**bits - 1, values // 2 ** (bits - 8)
-    else:
-        limit = min((limit for limit in (1, 255, 65535) if high <= limit), default=0)
+    else:  # half a level too much is rounding
+        limit = min((x for x in (1, 255, 65535) if np.rint(high * (255 / x)) <= 255), default=0)
         levels = np.rint(values * (255 / max(limit, 1)))
-    if not 0 <= low <= high <= limit:
+    if not limit or levels.min() < 0 or levels.max() > 255:
         raise DataError(
             f"{path} cannot be read: its levels go from {low:g} to {high:g}, and not from 0 to 1, "
             "to 255 or to 65535. Save it with 8 bits."
         )
     kept = len(np.unique(levels))
     if np.ptp(levels) <= 16 and len(np.unique(values)) > kept:  # such as 12 bits, stored in 16
-        raise DataError(
-            f"{path} cannot be read: its levels go from {low:g} to {high:g} of {limit}, and would "
-            f"come out in {'one color' if kept < 3 else f'only {kept} shades'}. Save it with 8 "
-            "bits, from black to white."
-        )
+        raise DataError(_few_shades(path, f"{low:g} to {high:g} of {limit}", kept))
     if tags.get(WHITE) == WHITE_IS_ZERO:
         levels = 255 - levels
     return Image.fromarray(levels.astype(np.uint8))
+
+
+def _require_shades(path: Path, image: Image.Image) -> None:
+    """Refuse colors of 16 bits that are nearly one in their upper 8, which is all Pillow reads."""
+    bands = image.getbands()
+    colors = np.asarray(image).reshape(-1, len(bands))[:, : len(bands) - ("A" in bands)]
+    low, high = int(colors.min()), int(colors.max())
+    if 0 < high - low <= 16:
+        shades = len(np.unique(colors))
+        raise DataError(_few_shades(path, f"{256 * low} to {256 * high + 255} of 65535", shades))
+
+
+def _few_shades(path: Path, levels: str, shades: int) -> str:
+    come_out = "one color" if shades < 3 else f"only {shades} shades"
+    return (
+        f"{path} cannot be read: its levels go from {levels}, and would come out in {come_out}. "
+        "Save it with 8 bits, from black to white."
+    )
 
 
 def _varies(image: Image.Image) -> bool:
@@ -270,8 +288,10 @@ def _explained(path: Path) -> Iterator[None]:
             "sees a few hundred pixels a side."
         ) from error
     except Exception as error:  # the decoder of each format has errors of its own
+        empty = path.is_file() and path.stat().st_size == 0
         raise DataError(
-            f"{path} cannot be read: {error}. Replace the file or remove it."
+            f"{path} cannot be read: {'it is empty' if empty else error}. Replace the file or "
+            "remove it."
         ) from error
 
 
