@@ -263,8 +263,8 @@ def save_weights(
         write_atomically(Path(path), content)
     except OSError as error:
         raise CheckpointError(
-            f"{path} could not be written ({error.strerror or error}): free "
-            f"{len(content) / 1e6:.0f} MB there, and resume the run"
+            f"{path} could not be written ({error.strerror or error}): it needs "
+            f"{len(content) / 1e6:.0f} MB and a name that no folder has; then resume the run"
         ) from error
 
 
