@@ -231,7 +231,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
                 if uses.count(id(layer)) > 1:
                     raise ValueError(f"{layer} is used in several places, and folds into one only")
                 _fold(layer, norm)
-                sequence._modules[name] = nn.Identity()
+                sequence._modules[name] = nn.Identity().eval()
     return model
 
 

@@ -358,6 +358,7 @@ def test_every_form_of_norm_folds(name, generator):
     folded = fold_batch_norm(model)
     torch.testing.assert_close(folded(images), model(images))
     assert [type(module) for module in folded] == [type(layer), nn.Identity]
+    assert not any(module.training for module in folded.modules())
 
 
 class Backwards(nn.Sequential):

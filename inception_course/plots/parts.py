@@ -39,7 +39,7 @@ def equal_cost(
     )
     figure = Picture(
         12,
-        2.2 + 1.1 * len(nets),
+        2 + 0.85 * len(nets),
         f"validation accuracy of nets of equal work, mean and standard error over seeds: {told}",
         caption="The same work for each. Which lines lie wholly to the right of the others?",
     )
