@@ -94,7 +94,7 @@ def test_a_finished_run_can_be_resumed(trained):
     folder, _ = trained
     done = course("train", "--sample", 200, "--epochs", 1, "--out", folder, "--resume")
     assert done.returncode in (0, STUCK)
-    assert "1 of 1 epochs" in done.stdout
+    assert "1 of 1 epoch in" in done.stdout
 
 
 def test_a_recipe_goes_on_with_what_another_learned(trained, tmp_path):
