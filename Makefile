@@ -32,7 +32,7 @@ copies: $(READY) ## make copies of the notebooks to work in, in my_notebooks
 	$(RUN) tools/copies.py
 
 quick: lint ## lint, types and the unit tests that take no more than a moment
-	$(RUN) -m pytest -m "not slow" tests
+	$(RUN) -m pytest -m "not slow and not drawing" tests
 
 test: lint ## set up the environment and run every check
 	$(RUN) -m pytest

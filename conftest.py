@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-import pytest
-
 sys.path[:0] = [str(Path(__file__).parent / folder) for folder in ("tests", "tools")]
 
 pytest_plugins = ["gate", "nbval_repair"]
@@ -72,12 +70,24 @@ SLOW = {
 }
 
 
+# What draws every figure, some of them a dozen times.
+DRAWING = {
+    "test_diagram.py::test_the_texts_of_a_strip_can_be_read",
+    "test_figures.py",
+    "test_guess.py",
+    "test_plots.py::test_every_figure_is_a_picture_with_a_sentence",
+    "test_plots.py::test_figures_are_the_same_whatever_the_readers_settings_are",
+}
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a moment; `make quick` leaves it out")
+    config.addinivalue_line("markers", "drawing: draws every figure; `make quick` leaves it out")
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
         name = item.nodeid.removeprefix("tests/").partition("[")[0]
-        if not SLOW.isdisjoint((name, item.path.name)):
-            item.add_marker(pytest.mark.slow)
+        for mark, entries in (("slow", SLOW), ("drawing", DRAWING)):
+            if not entries.isdisjoint((name, item.path.name)):
+                item.add_marker(mark)

@@ -371,13 +371,15 @@ def test_make_lab_passes_its_flags_and_finds_the_environments_programs(course):
 def test_the_tests_come_last_in_make_test(course):
     course.make(".venv/ready")
     lint = ["ruff check .", "ruff format --check .", "codespell_lib", "mypy"]
-    for target, tests in {"test": "pytest", "quick": 'pytest -m "not slow" tests'}.items():
+    quick = 'pytest -m "not slow and not drawing" tests'
+    for target, tests in {"test": "pytest", "quick": quick}.items():
         lines = course.make("-n", target).stdout.splitlines()
         assert [line.split(" -m ", 1)[1] for line in lines] == [*lint, tests]
 
 
-def test_what_is_left_out_for_being_slow_exists():
-    for entry in runpy.run_path(str(ROOT / "conftest.py"))["SLOW"]:
+def test_what_make_quick_leaves_out_exists():
+    settings = runpy.run_path(str(ROOT / "conftest.py"))
+    for entry in settings["SLOW"] | settings["DRAWING"]:
         file, _, name = entry.partition("::")
         text = (ROOT / "tests" / file).read_text(encoding="utf-8")
         assert f"def {name or 'test_'}" in text, entry
