@@ -299,12 +299,13 @@ WRONG = {
         ("pullovers", "row numbers in a list"),
     ],
     "ch08.q1": [
-        (10, "minus"),
-        ("2.303 bits", "not what it counts"),
-        ("3.32 bits", "natural"),
-        (2.29, "close"),
-        (0.434, "inverse"),
-        ("-2.303", "minus that"),
+        (1000, "minus"),
+        (2.303, "ten classes"),
+        ("6.908 bits", "not what it counts"),
+        ("9.97 bits", "natural"),
+        (6.86, "close"),
+        (0.1448, "inverse"),
+        ("-6.908", "minus that"),
     ],
     "ch08.q2": [
         (lambda batches: 0.5, "largest logit"),
@@ -450,7 +451,7 @@ RIGHT = {
     "ch07.q3": [pullovers, torch.tensor(pullovers()), ", ".join(map(str, pullovers()))],
     "ch08.q4": [run_of(0.7), lambda: run_of(0.51, batch_size=4)],
     "ch08.q5": [step_on_all, step_that_clears_up],
-    "ch08.q1": ["2,303", "2.303 nats", "2,3 nats"],
+    "ch08.q1": ["6,908", "6.908 nats", "6,91 nats"],
     "ch08.q3": ["4690 steps", "4,690", "4,690 Steps."],
     "ch08.q2": [
         lambda batches: torch.tensor(ch08.mean_accuracy(batches), dtype=torch.bfloat16),

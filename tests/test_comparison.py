@@ -109,6 +109,17 @@ def test_another_recipe_is_another_study(tmp_path):
         studies.run(changed, path)
 
 
+def test_contenders_can_be_added_to_a_record(tmp_path):
+    path = tmp_path / "record.json"
+    fewer = replace(LADDER, contenders=LADDER.contenders[1:])
+    records.save(comparison.Contest(fewer.settings(), {}, ()), path)
+    added = studies.run(LADDER, path, seconds=0)
+    assert added.settings == LADDER.settings()
+    records.save(added, path)
+    with pytest.raises(ValueError, match="recipes was"):
+        studies.run(fewer, path)
+
+
 def test_heads_are_the_only_difference():
     variants = {each.name: each for each in experiment.EXPERIMENTS["heads"].variants}
     for kind in ("no BN, He", "no BN, Xavier", "BN, He", "BN, Xavier"):

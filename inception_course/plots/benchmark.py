@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..studies.bench import Benchmark, Timing
+from ..studies.bench import D2L_ACCURACY, Benchmark, Timing
 from .guess import mark_x
 from .style import BLACK, BLUE, VERMILION, Picture, bars, in_style, legend, powers
 
@@ -85,7 +85,7 @@ def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
     ratios = {f"images/s at {race.image_size} pixels": race.ratios for race in result.races}
     if result.d2l_seconds:
         for goal in result.goals:
-            if goal.seconds:
+            if goal.seconds and goal.accuracy == D2L_ACCURACY:
                 name = f"{goal.name}, {'recorded ' * goal.recorded}time to {goal.accuracy}"
                 ratios[name] = [result.d2l_seconds / goal.seconds]
     return ratios

@@ -158,8 +158,8 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
     if chosen:
         worst = chosen[0]
         figure.description = (
-            f"the {len(chosen)} mistakes made with the most confidence; the first is a "
-            f"{CLASSES[labels[worst]]} called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
+            f"the {len(chosen)} mistakes made with the most confidence; the first, of the "
+            f"class {CLASSES[labels[worst]]}, is called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
         )
         figure.caption = "The surest mistakes come first. Would you have answered better?"
     grid(figure, shown, 6, **GRAYSCALE)

@@ -1,7 +1,7 @@
 """Comparisons of recipes: networks trained by `fit`, each by its own recipe, with several seeds."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import product
@@ -106,6 +106,15 @@ class Comparison(Study):
         }
         chosen = {name: getattr(self, name) for name in ("name", "sample", "clean", "val_images")}
         return chosen | {"recipes": recipes}
+
+    def differences(self, record: Contest) -> Iterator[tuple[str, Any, Any]]:
+        """Yield what was otherwise; contenders may be added to a record."""
+        for name, before, now in super().differences(record):
+            known = (
+                {each: now[each] for each in before if each in now} if name == "recipes" else now
+            )
+            if known != before:
+                yield name, before, known
 
     def environment(self) -> dict[str, Any]:
         with using_threads(usable_cores()):

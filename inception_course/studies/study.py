@@ -100,7 +100,7 @@ def _begin(study: Study, path: Path | None) -> Any:
             f"{path} is the record of another experiment ({name} was {before!r}, now {now!r}): "
             "take another file"
         )
-    return record
+    return replace(record, settings=record.settings | study.settings())
 
 
 def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: float) -> Iterator[Any]:

@@ -12,23 +12,24 @@ from ... import data, models, train
 from . import Code, Number, Open
 
 q1 = Number(
-    math.log(10),
+    math.log(1000),
     {
-        math.log2(10): "that is in bits; torch's cross-entropy takes the natural logarithm.",
-        1: "that is the logarithm to base 10; torch's cross-entropy takes the natural one.",
-        0.1: "that is the probability of the right class; the loss is minus its logarithm.",
-        0.9: "that is the probability of the wrong classes; the loss asks for the right one's.",
-        -math.log(10): "the logarithm of a probability is negative: the loss is minus that.",
-        math.log(10) / 10: "the loss counts the right class alone, not a mean over the classes.",
+        math.log(10): "that is for ten classes, as in Fashion-MNIST; here there are 1,000.",
+        math.log2(1000): "that is in bits; torch's cross-entropy takes the natural logarithm.",
+        3: "that is the logarithm to base 10; torch's cross-entropy takes the natural one.",
+        0.001: "that is the probability of the right class; the loss is minus its logarithm.",
+        0.999: "that is the probability of the wrong classes; the loss asks for the right one's.",
+        -math.log(1000): "the logarithm of a probability is negative: the loss is minus that.",
+        math.log(1000) / 1000: "the loss counts the right class alone; it is no mean over classes.",
     },
     "the loss is minus the logarithm of the probability that the right class gets.",
     other_units=("bit",),
     tolerance=0.005,
     hints=(
-        "A network that knows nothing gives each of the ten classes the probability 1/10.",
+        "A network that knows nothing gives each of the classes the same probability. Which?",
         "Cross-entropy is -log(p) of the right class, with the natural logarithm.",
     ),
-    because="ln(10) = 2.303. A loss that stays there has learned nothing.",
+    because="ln(1,000) = 6.908. A network whose loss stays there has learned nothing.",
 )
 
 
