@@ -157,9 +157,10 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
     )
     if chosen:
         worst = chosen[0]
+        label, answer = CLASSES[labels[worst]], CLASSES[called[worst]]
         figure.description = (
-            f"the {len(chosen)} mistakes made with the most confidence; the first, of the "
-            f"class {CLASSES[labels[worst]]}, is called {CLASSES[called[worst]]} with {confidence[worst]:.0%}"
+            f"the {len(chosen)} mistakes made with the most confidence; the first, of the class "
+            f"{label}, is called {answer} with {confidence[worst]:.0%}"
         )
         figure.caption = "The surest mistakes come first. Would you have answered better?"
     grid(figure, shown, 6, **GRAYSCALE)

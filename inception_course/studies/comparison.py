@@ -110,11 +110,10 @@ class Comparison(Study):
     def differences(self, record: Contest) -> Iterator[tuple[str, Any, Any]]:
         """Yield what was otherwise; contenders may be added to a record."""
         for name, before, now in super().differences(record):
-            known = (
-                {each: now[each] for each in before if each in now} if name == "recipes" else now
-            )
-            if known != before:
-                yield name, before, known
+            if name == "recipes":
+                now = {each: now[each] for each in before if each in now}
+            if now != before:
+                yield name, before, now
 
     def environment(self) -> dict[str, Any]:
         with using_threads(usable_cores()):

@@ -1,9 +1,8 @@
 """The paper's claim at equal cost: reductions allow a wider or a deeper net for the same work.
 
 All nets have the same stem, and blocks with the proportions of 3a and 3b. The widths are chosen so
-that the multiply-adds agree within 1 %, before anything is trained. The control, a naive net that is
-as deep as the deeper one, cannot: with whole numbers of channels it has 6 % less work or 11 % more.
-It may have more.
+that the multiply-adds agree within 1 %, before anything is trained. The control cannot: a naive net
+with four blocks has 6 % less work or 11 % more, since channels are whole numbers. It has more.
 """
 
 from dataclasses import replace
