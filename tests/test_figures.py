@@ -200,6 +200,7 @@ def of_values(values):
         "along_the_step": lambda: plots.along_the_step(
             {name: [(0, v) for v in each] for name, each in two(values).items()},
             {name: [(0, v) for v in each] for name, each in two(values).items()},
+            range(25, 25 * len(two(values)["plain"]) + 1, 25),
         ),
         "bench": lambda: plots.bench(
             replace(drawn.BENCH, timings=tuple(timings), races=tuple(races))

@@ -190,6 +190,7 @@ def of_batch_norm():
         "along_the_step": plots.along_the_step(
             {"plain": [[1.0, 3.0], [1.0, 2.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
             {"plain": [[2.0, 4.0], [3.0, 5.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
+            steps=(25, 50),
         ),
     }
 
@@ -706,7 +707,7 @@ WITH_NINE = {
     "accuracy_by_rate": lambda: plots.accuracy_by_rate(nine({1: [0.8], 6: [0.1]})),
     "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
-    "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]])),
+    "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]]), [25]),
     "bench": lambda: plots.bench(nine_profiles()),
     "best_and_late": lambda: plots.best_and_late({"made": nine_trainings()}, lowest=0.0),
     "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),

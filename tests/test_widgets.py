@@ -36,6 +36,7 @@ EXPLORERS = {
     ),
     "wiring": ("4 active 400 of 400 hidden units", widgets.wiring),
     "sigmoid_input": ("mean 4 and standard deviation 1: 98%", widgets.sigmoid_input),
+    "gain": ("BN, gain 16 0.2% saturated", widgets.gain),
     "block_widths": ("128.0 M multiply-adds", widgets.block_widths),
 }
 
@@ -71,7 +72,8 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
     assert repr(widgets.browse(data.fashion_mnist("val", sample=5))) == widgets.NO_WIDGETS
-    for explorer in (widgets.wiring, widgets.sigmoid_input, widgets.block_widths):
+    for name in ("wiring", "sigmoid_input", "gain", "block_widths"):
+        _, explorer = EXPLORERS[name]
         assert repr(explorer()) == widgets.NO_WIDGETS
 
 
@@ -185,3 +187,13 @@ def test_sliders_draw_what_they_stand_at():
     sliders[3].value = 1.0
     assert "mean -2 and standard deviation 3" in picture.value
     assert "beta 1," in picture.value
+
+
+def test_the_gain_panel_sends_a_signal_through_the_depth_it_says():
+    gain, layers, picture = widgets.gain().children
+    gain.value, layers.value = 0.5, 20
+    assert "plain, gain 0.5 0.0% saturated" in picture.value
+    before = picture.value
+    gain.value = 16
+    assert picture.value != before
+    assert "BN, gain 16 0.2% saturated" in picture.value

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import Any
 
+from torch import nn
 from torch.utils.data import TensorDataset
 
 from .. import hebbian, plots
 from ..data import CLASSES
 from ..models.googlenet import InceptionSpec
+from ..studies import saturation
 from ..train import Epoch, Recipe
 from .doctor import in_kernel
 
@@ -75,6 +77,25 @@ def sigmoid_input():
     twin = plots.sigmoid_inputs([(0, 1), (4, 1), (0, 4)])
     start = {"mean": 4.0, "spread": 3.0, "gamma": 1.0, "beta": 0.0}
     return panel(sliders, show, twin, start)
+
+
+def gain():
+    """Sliders for the gain of the initial weights and the depth: what saturates, what fades."""
+
+    def signals(gain: float, depth: int) -> dict[str, saturation.Signal]:
+        norms = {"plain": None, "BN": nn.BatchNorm1d}
+        return {
+            f"{name}, gain {gain:g}": saturation.signal(gain, depth=depth, norm=norm)
+            for name, norm in norms.items()
+        }
+
+    def show(gain: float, depth: int) -> plots.Picture:
+        return plots.signal_by_layer(signals(gain, depth))
+
+    twin = plots.signal_by_layer(signals(4, 10) | signals(16, 10))
+    twin.caption = "Ten layers. Which gain lets the gradient through, and what does it cost?"
+    sliders = {"gain": [n / 2 for n in range(1, 33)], "layers": range(3, 21)}
+    return panel(sliders, show, twin, start={"gain": 4.0, "layers": 10})
 
 
 def block_widths():

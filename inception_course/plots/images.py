@@ -164,4 +164,5 @@ def mistakes(dataset: TensorDataset, logits: Tensor, count: int = 12) -> Picture
         )
         figure.caption = "The surest mistakes come first. Would you have answered better?"
     grid(figure, shown, 6, **GRAYSCALE)
+    figure.set_layout_engine("constrained", h_pad=0.1)  # inches; the titles have three lines
     return figure

@@ -19,7 +19,6 @@ from .style import (
     VERMILION,
     Picture,
     in_style,
-    integers,
     legend,
     lines,
     means,
@@ -232,10 +231,11 @@ def correlations(matrices: Mapping[str, Tensor]) -> Picture:
 def along_the_step(
     losses: Mapping[str, Sequence[Sequence[float]]],
     changes: Mapping[str, Sequence[Sequence[float]]],
+    steps: Sequence[int],
 ) -> Picture:
     """Draw the range of the loss and the largest change of the gradient along a step's direction.
 
-    Each network has a row for each point of the training, with a value for each step length.
+    Each network has a row for each of the `steps` of its training, with a value for each length.
     """
     spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
     peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}
@@ -255,9 +255,8 @@ def along_the_step(
         strict=True,
     )
     for axes, values, label in panels:
-        curves = {name: (range(1, len(each) + 1), each) for name, each in values.items()}
-        lines(axes, curves, xlabel="point in the training", ylabel=label)
+        curves = {name: (steps, each) for name, each in values.items()}
+        lines(axes, curves, xlabel="step of the training", ylabel=label)
         axes.set_ylim(bottom=0)
-        integers(axes.xaxis)
     legend(axes)
     return figure

@@ -21,6 +21,8 @@ from .style import (
     styled,
 )
 
+LOWEST = 0.8  # the accuracy at which the axis of a race begins
+
 
 @in_style
 def learning_curves(runs: Run | Mapping[str, Run], guess: Any = None) -> Picture:
@@ -67,7 +69,7 @@ def epoch_curves(
 def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None) -> Picture:
     """Draw validation accuracy over the time spent, and test accuracy at the end.
 
-    `marks` are test accuracies to pass.
+    A line begins where it stays above `LOWEST`. `marks` are test accuracies to pass.
 
     `guess` is an expected accuracy or the name of a run.
     """
@@ -89,7 +91,9 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None)
     for (name, run), style in styled(runs.items()):
         minutes = [seconds / 60 for seconds in accumulate(e.seconds for e in run.epochs)]
         accuracies = [epoch.val_accuracy for epoch in run.epochs]
-        axes.plot(minutes, accuracies, **style, label=name)
+        low = [number for number, each in enumerate(accuracies) if each < LOWEST]
+        begin = min(low[-1] + 1, len(accuracies) - 1) if low else 0
+        axes.plot(minutes[begin:], accuracies[begin:], **style, label=name)
         if run.test_accuracy is not None:
             ring = style | {"markersize": 14, "fillstyle": "none", "linestyle": ""}
             axes.plot(minutes[-1], run.test_accuracy, **ring)
@@ -99,7 +103,7 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None)
         axes.text(0.18, accuracy, text, va="bottom", fontsize=13, transform=across)
     axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
     axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
-    axes.set_ylim(0.8, 0.98)
+    axes.set_ylim(LOWEST, 0.98)
     powers(axes.xaxis, (2, 5))
     axes.grid(alpha=0.3)
     legend(axes)
@@ -160,7 +164,7 @@ def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Pict
         caption="When does each rate begin to fall, and how low does it end?",
     )
     axes = figure.subplots()
-    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xscale("symlog", linthresh=8, linscale=2)
     lines(axes, curves, xlabel="epochs", ylabel="learning rate / highest", ylim=(0, 1.05))
     axes.set_xlim(0, epochs)
     axes.xaxis.set_major_formatter(lambda epoch, _: f"{epoch:g}")
