@@ -145,7 +145,9 @@ WRONG = {
         (torch.zeros(3), "by its name"),
     ],
     "ch00.q3": [("2 times", "divide"), ("11.5 %", "inverse"), (871, "per cent")],
-    "ch00.q4": [("all", "choose one of 'test', 'train' or 'val'"), (3, "you gave 3"), ("", "''")],
+    "ch00.q4": [
+        ("better", "choose one of 'higher', 'lower' or 'the same'"), (3, "you gave 3"), ("", "''"),
+    ],
     "ch00.q5": [
         (0.018, "less than 0.26"),
         (0.03, "less than 0.26"),
@@ -396,8 +398,8 @@ RIGHT = {
     ],
     "ch00.q3": [61.0 / 7.0, 8.7, "≈ 8.71", "8.7×", "8.7 x", "8,711", "8.71 times"],  # noqa: RUF001
     "ch00.q4": [
-        "validation", "dev", "'VAL'.", "validation set", "val set", "val_set", "the dev set",
-        "(val)", "Validation-Split", "development",
+        "Lower", "'LOWER'.", "a little lower", "(lower)", " lower ", "lower.", "A little lower",
+        "a_little_lower", "a-little-lower", "LOWER",
     ],
     "ch00.q5": [0.08, "0.07", "9 %", 1 / 11],
     "ch01.q1": [

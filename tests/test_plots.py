@@ -399,9 +399,6 @@ def of_one_by_one(images):
     return {
         "accuracy_by_width": plots.accuracy_by_width(narrow),
         "block_shares": plots.block_shares(*places[0]),
-        "compared_blocks": plots.compared_blocks(
-            {"3a": places[0].row, "narrow": replace(places[0].row, reduce_5x5=1)}, 192, 28
-        ),
         "channels_along": plots.channels_along(
             {"naive": [192, 416], "paper": [192, 256]}, [places[0].row.name]
         ),
@@ -755,9 +752,6 @@ WITH_NINE = {
     ),
     "wirings": lambda: plots.wirings(nine(hebbian.recover(n=50, samples=100)[0])),
     "sigmoid_inputs": lambda: plots.sigmoid_inputs([(n, 1) for n in range(1, 10)]),
-    "compared_blocks": lambda: plots.compared_blocks(
-        nine(reduction.block_inputs()[0].row), 192, 28
-    ),
 }
 NAMES = {
     "aliasing": [f"stride {step}" for step in range(2, 11)],

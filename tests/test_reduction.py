@@ -191,7 +191,7 @@ def test_the_stored_record_is_complete_and_of_these_nets():
     record = studies.load("reductions")
     assert record.settings == study.settings()
     assert {each.unit for each in record.trainings} == set(study.units())
-    assert len(record.trainings) == 24
+    assert len(record.trainings) == 80
     for each in record.trainings:
         net = reduction.narrow_net(each.width, bypass=each.bypass)
         assert each.parameters == sum(p.numel() for p in net.parameters())

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import length_hint
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
@@ -99,11 +100,7 @@ def gain():
 
 
 def block_widths():
-    """Sliders for the six widths of a block at the place of 3a; what each branch costs."""
-
-    def show(*widths: int) -> plots.Picture:
-        return plots.block_shares(InceptionSpec("your block", *widths), c_in=192, side=28)
-
+    """Sliders for the six widths of a block at the place of 3a; drawn beside 3a, to one scale."""
     start = {
         "1x1": 64,
         "3x3 reduce": 96,
@@ -112,10 +109,17 @@ def block_widths():
         "5x5": 32,
         "pool projection": 32,
     }
+
+    def block(*widths: int) -> nn.Module:
+        with torch.device("meta"):  # shapes only
+            return InceptionSpec("block", *widths).make(192, None, nn.ReLU)[0]
+
+    def show(*widths: int, name: str = "your block") -> plots.Picture:
+        return plots.blocks({"3a": block(*start.values()), name: block(*widths)}, (192, 28, 28))
+
     wider = start | {"5x5 reduce": 96}
-    settings = {"3a": start, "5x5 reduced to 96 channels, not 16": wider}
-    specs = {name: InceptionSpec(name, *widths.values()) for name, widths in settings.items()}
-    twin = plots.compared_blocks(specs, c_in=192, side=28)
+    twin = show(*wider.values(), name="5x5 reduced to 96, not 16")
+    twin.caption = "Which box becomes larger, and does the block give more channels for that?"
     return panel(dict.fromkeys(start, range(8, 385, 8)), show, twin, start)
 
 

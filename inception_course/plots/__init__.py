@@ -55,7 +55,6 @@ from .one_by_one import (
     accuracy_by_width,
     block_shares,
     channels_along,
-    compared_blocks,
     mixed_colors,
     spectra,
     two_orders,

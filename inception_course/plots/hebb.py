@@ -231,7 +231,7 @@ def phase_transition(
     critical: float,
     guess: Any = None,
 ) -> Picture:
-    """Draw the part of the hidden units recovered exactly against rho * d.
+    """Draw the fraction of the hidden units recovered exactly against rho * d.
 
     The left panel has a line for each threshold, the right one for each size of the network; the
     sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
@@ -246,7 +246,7 @@ def phase_transition(
     figure = Picture(
         13,
         5,
-        f"part of the hidden units recovered exactly, by rho d: {told}; the theorem's condition "
+        f"fraction of the hidden units recovered exactly, by rho d: {told}; the theorem's condition "
         f"ends at {critical:.2g}",
         caption="What moves the end of the recovery more: the threshold, or the number of units?",
     )
@@ -258,12 +258,12 @@ def phase_transition(
             min(xs) * 0.8, critical, color=GREEN, alpha=0.15, hatch="//", lw=0,
             label="the theorem's condition",
         )  # fmt: skip
-        axes.set(xlabel=r"$\rho\,d$: active part times degree")
+        axes.set(xlabel=r"$\rho\,d$: active fraction times degree")
         axes.set_xticks(xs, [f"{x:.2g}" for x in xs])
         axes.minorticks_off()
         axes.tick_params(axis="x", labelsize=12, rotation=45)
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), ncols=2, fontsize=13)
-    panels[0].set_ylabel("part recovered exactly")
+    panels[0].set_ylabel("fraction recovered exactly")
     mark_x(figure, panels[0], guess)
     return figure
 
@@ -295,7 +295,7 @@ def window_coverage(
         for bar, level in zip(drawn, levels[window], strict=True):
             axes.hlines(level, bar.get_x(), bar.get_x() + bar.get_width(), BLACK, lw=3)
     axes.plot([], [], color=BLACK, lw=3, label="by chance")
-    axes.set(xlabel="layer", ylabel="part of the strongest 1 %", ylim=(0, 1.04))
+    axes.set(xlabel="block", ylabel="fraction of the strongest 1 %", ylim=(0, 1.04))
     axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
     mark_y(figure, axes, guess, whole=1)
     return figure
@@ -318,11 +318,11 @@ def zeros(
         12,
         4.6,
         f"activations that are zero, per layer: {told}",
-        caption="Compare the two bars of each layer. Has training made the zeros?",
+        caption="Compare the two bars of each block. Has training made the zeros?",
     )
     axes = figure.subplots()
     percent = {name: [100 * shares[layer] for layer in trained] for name, shares in series.items()}
-    labels: Style = {"xlabel": "layer", "ylabel": "zero activations, %", "ylim": (0, 108)}
+    labels: Style = {"xlabel": "block", "ylabel": "zero activations, %", "ylim": (0, 108)}
     for each in bars(axes, trained, percent, **labels).values():
         axes.bar_label(each, fmt="%.0f", fontsize=12)
     legend(axes, columns=2)

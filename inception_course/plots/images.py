@@ -76,7 +76,7 @@ def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
     counts = torch.histc(images, 32, 0, 1) / images.numel()
     left.stairs(counts.numpy(), torch.linspace(0, 1, 33).numpy(), fill=True, color=BLUE)
     left.axvline(mean.item(), color=VERMILION, linestyle="--", label=f"mean {mean:.3f}")
-    left.set(xlabel="pixel value, 0 black to 1 white", ylabel="fraction of pixels", yscale="log")
+    left.set(xlabel="pixel value, 0 black to 1 white", ylabel="fraction of pixels")
     left.legend()
     shown = right.imshow(images.mean(dim=(0, 1)).numpy(), cmap="gray", vmin=0)
     right.set(title="mean image", xticks=[], yticks=[])

@@ -64,12 +64,12 @@ def layer_bars(
         names = [row.name.removeprefix("conv") for row in layers]
         axes.set_xticks(range(len(layers)), names, rotation=90 if len(layers) > 10 else 0)
         axes.tick_params(axis="x", labelsize=12)
-        axes.set_title(f"{name}: {amounts.sum():,.1f} million in all")
         share = amounts[linear].sum() / amounts.sum()
+        axes.set_title(f"{name}: {amounts.sum():,.1f} million, {share:.0%} fully connected")
         largest = [layers[place].name for place in np.flatnonzero(amounts == max(amounts))]
         summaries.append(
             f"{name} has {amounts.sum():,.1f} million, {share:.0%} of them in fully connected "
-            f"layers and most in {', '.join(largest)}"
+            f"layers and most, equally if several are named, in {', '.join(largest)}"
         )
     for axes in panels[:, 0]:
         axes.set_ylabel(unit)
@@ -260,9 +260,9 @@ def strongest(
         caption="What do the framed parts of a row have in common?",
     )
     panels = figure.subplots(len(channels), count, squeeze=False)
-    for channel, row in zip(channels, panels, strict=True):
+    for place, (channel, row) in enumerate(zip(channels, panels, strict=True), 1):
         order = maps[:, channel].amax(dim=(1, 2)).argsort(descending=True)[:count]
-        row[0].set_ylabel(f"map {channel}")
+        row[0].set_ylabel(f"map {place}")
         for axes, number in zip(row, order.tolist(), strict=True):
             image, heat = images[number, 0], maps[number, channel]
             start, stop = first - stride / 2, first + (len(heat) - 0.5) * stride

@@ -84,44 +84,6 @@ def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) ->
 
 
 @in_style
-def compared_blocks(rows: Mapping[str, InceptionSpec], c_in: int, side: int) -> Picture:
-    """Draw what each branch costs and gives, as in `block_shares`, for several settings."""
-    costs = {name: branches(row, c_in, side) for name, row in rows.items()}
-    millions = {
-        name: [branch.multiply_adds / 1e6 for branch in each.values()]
-        for name, each in costs.items()
-    }
-    channels = {name: [branch.channels for branch in each.values()] for name, each in costs.items()}
-    totals = "; ".join(
-        f"{name} {sum(millions[name]):.1f} M multiply-adds, {sum(channels[name])} channels out, "
-        "by branch "
-        + ", ".join(f"{path} {work:.1f}" for path, work in zip(each, millions[name], strict=True))
-        for name, each in costs.items()
-    )
-    figure = Picture(
-        13,
-        4.6,
-        f"what each branch costs (left) and gives (right): {totals}",
-        caption="Which branch becomes dear, and does it give more channels for that?",
-    )
-    left, right = figure.subplots(1, 2, sharey=True)
-    paths = list(next(iter(costs.values())))
-    work = "multiply-adds for one image, millions"
-    drawn = [
-        bars(left, paths, millions, horizontal=True, xlabel=work, ylabel="branch"),
-        bars(right, paths, channels, horizontal=True, xlabel="channels that come out"),
-    ]
-    for axes, form, containers in zip((left, right), (" %.1f", " %d"), drawn, strict=True):
-        for each in containers.values():
-            axes.bar_label(each, fmt=form, fontsize=13)
-        axes.set_xlim(0, 1.2 * axes.get_xlim()[1])
-    left.invert_yaxis()
-    handles = left.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(rows))
-    return figure
-
-
-@in_style
 def with_and_without(
     costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes], guess: Any = None
 ) -> Picture:

@@ -17,6 +17,7 @@ from .style import (
     integers,
     legend,
     lines,
+    logarithmic,
     powers,
     styled,
 )
@@ -60,6 +61,8 @@ def epoch_curves(
         axes.set(xlabel="epoch", ylabel="cross-entropy, nats" if quantity == "loss" else "accuracy")
         integers(axes.xaxis)
         axes.grid(alpha=0.3)
+        if quantity == "loss":
+            logarithmic(axes)
     legend(axes, columns=4)
     mark_y(figure, axes, guess, whole=1)
     return figure

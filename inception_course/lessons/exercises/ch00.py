@@ -24,7 +24,7 @@ q1 = Number(
     between=(0, 1),
     hints=(
         "Three classes are shoes: such an image is guessed right once in three.",
-        "Shoes are 3/10 of the images, the rest 7/10. Which part of all images is a shoe that is "
+        "Shoes are 3/10 of the images, the rest 7/10. Which fraction of all images is a shoe that is "
         "guessed right?",
     ),
     because="0.2: shoes give 3/10 * 1/3 = 0.1 and the rest 7/10 * 1/7 = 0.1.",
@@ -83,17 +83,17 @@ q3 = Number(
 )
 
 q4 = Choice(
-    "val",
+    "lower",
     {
-        "train": "the network has seen these images: a rate that learns them by heart wins.",
-        "test": "then the test set has taken part in the choice, and its accuracy is too good.",
+        "higher": "nothing was chosen on the test images, so luck does not help there.",
+        "the same": "the best of twenty was good, and lucky on these images as well.",
     },
-    also={"dev": "val", "development": "val", "reporting": "test"},
+    also={"a little lower": "lower", "about the same": "the same", "a little higher": "higher"},
     hints=(
-        "Whatever chooses has learned something. Which images may the network learn from?",
-        "Of the splits that are left, one is opened once, at the very end.",
+        "Each of the twenty accuracies is uncertain: some came out too high, some too low.",
+        "Which of them is chosen? Will its luck come again on other images?",
     ),
-    because="'val': cut from the training data for choices; 'test' is for reporting.",
+    because="lower, a little: the best of twenty was chosen for its luck on 'val' as well.",
 )
 
 

@@ -23,7 +23,7 @@ q1 = Number(
     "five poolings leave 448 / 32 positions a side, of 512 maps, for each of 4,096 outputs.",
     tolerance=4096,  # with the biases or without
     hints=(
-        "How many positions has the last map, after five poolings that halve it?",
+        "How many positions does the last map have, after five poolings that halve it?",
         "448 / 32 = 14 positions a side: how many numbers enter the layer, and how many leave it?",
     ),
     because="14 * 14 * 512 * 4096 = 411,041,792 weights: four times as many as for 224 pixels, "

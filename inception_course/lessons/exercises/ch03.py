@@ -58,7 +58,7 @@ q1 = Code(
     hints=(
         "outputs = inputs @ weights. Hebb's growth is the mean of output times input.",
         "The decay pulls the weights back, the more the larger the squared outputs are. Which sign "
-        "has it?",
+        "does it have?",
     ),
     because="Hebb's growth, minus the mean squared output times the weights:",
 )
@@ -137,8 +137,8 @@ q4 = Number(
     },
     "each of the 32 blocks has side 768 / 32, and all of its entries are multiplied.",
     hints=(
-        "How many rows and columns has one of 32 equal blocks on the diagonal?",
-        "768 / 32 = 24: how many entries has such a block, and how many have all?",
+        "How many rows and columns does one of 32 equal blocks on the diagonal have?",
+        "768 / 32 = 24: how many entries does such a block have, and how many do all have?",
     ),
     because="32 * 24 * 24 = 18,432, a 32nd of 768 * 768 = 589,824.",
 )
@@ -182,7 +182,7 @@ q5 = Open(
     read=numbers,
     hints=(
         "What does the 3x3 window contain that the 1x1 does not?",
-        "The windows add 0.15, 0.55 and 0.2. Together that is 0.9: which part of it has each?",
+        "The windows add 0.15, 0.55 and 0.2. Together that is 0.9: which fraction is each?",
     ),
     because="(20, 73, 27): 120 channels in the ratio 0.15 : 0.55 : 0.2.",
 )

@@ -152,7 +152,7 @@ q5 = Open(
         (
             _weights,
             lambda weights: weights <= 163_328 / 2,
-            "that are {:,.0f} weights, and at most 81,664 are wanted. Which two widths of yours "
+            "these are {:,.0f} weights, and at most 81,664 are wanted. Which two widths of yours "
             "enter the largest product?",
         ),
     ),

@@ -64,7 +64,7 @@ q2 = Number(
         "positions.",
         8: "that is what comes out if partial windows are left out; these poolings count them.",
         7: "that is the map of an image of 224 pixels.",
-        81: "that is how many positions it has in all; how many has one side?",
+        81: "that is how many positions it has in all; how many are on one side?",
         18: "that is the map before the last of the four poolings.",
         (1024, 9216): "that counts channels; the question is about the side of a map.",
     },

@@ -89,7 +89,7 @@ q3 = Number(
     other_units=("epoch", "image"),
     hints=(
         "How many batches of 128 are there in 60,000 images, the last one smaller?",
-        "60,000 / 128 = 468.75. How many steps are that in one epoch, and in ten?",
+        "60,000 / 128 = 468.75. How many steps is that in one epoch, and in ten?",
     ),
     because="469 batches in each of 10 epochs: 4,690 steps.",
 )
