@@ -241,7 +241,7 @@ WRONG = {
     "ch05.q1": [
         (lambda main, aux, labels: main, "a number is wanted"),
     ],
-    "ch05.q2": [(9.34, "five times"), (11, "rounded up"), ("81", "has one side")],
+    "ch05.q2": [(9.34, "five times"), (11, "rounded up"), ("81", "are on one side")],
     "ch05.q3": [
         (row_of(ch05.five_million(), "5b"), "8 blocks"),
         (ch05.five_million().replace("384   16  128  128", "384   16  128   64"), "960 channels"),

@@ -246,8 +246,8 @@ def phase_transition(
     figure = Picture(
         13,
         5,
-        f"fraction of the hidden units recovered exactly, by rho d: {told}; the theorem's condition "
-        f"ends at {critical:.2g}",
+        f"fraction of the hidden units recovered exactly, by rho d: {told}; the theorem's "
+        f"condition ends at {critical:.2g}",
         caption="What moves the end of the recovery more: the threshold, or the number of units?",
     )
     panels = figure.subplots(1, 2, sharey=True)

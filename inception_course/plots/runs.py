@@ -63,6 +63,8 @@ def epoch_curves(
         axes.grid(alpha=0.3)
         if quantity == "loss":
             logarithmic(axes)
+            if axes.get_yscale() == "log":
+                powers(axes.yaxis, (2, 5))
     legend(axes, columns=4)
     mark_y(figure, axes, guess, whole=1)
     return figure

@@ -24,8 +24,8 @@ q1 = Number(
     between=(0, 1),
     hints=(
         "Three classes are shoes: such an image is guessed right once in three.",
-        "Shoes are 3/10 of the images, the rest 7/10. Which fraction of all images is a shoe that is "
-        "guessed right?",
+        "Shoes are 3/10 of the images, the rest 7/10. Which fraction of all images is a shoe that "
+        "is guessed right?",
     ),
     because="0.2: shoes give 3/10 * 1/3 = 0.1 and the rest 7/10 * 1/7 = 0.1.",
 )
