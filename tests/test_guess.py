@@ -40,6 +40,7 @@ JUDGED = evaluate.calibration(SURE, torch.tensor([0, 0, 1, 1]))
 PLACE = reduction.block_inputs()[0]
 NARROW = [Trained(w, b, 0, 10, 0.7 + 0.1 * b) for w in (1, None) for b in (True, False)]
 RUNGS = dict.fromkeys((each.name for each in comparison.LADDER.contenders), (0.88, 0.9))
+SIZES = dict.fromkeys((each.name for each in comparison.BATCHES.contenders), (0.7, 0.8))
 CELLS = torch.eye(10, dtype=torch.long) * 8 + 1
 BY_RATE = {"plain": {1: [0.8], 6: [0.1]}, "BN": {1: [0.8], 6: [0.7]}}
 NORMS = {"no heads": {"conv1": 0.001, "5b": 0.2}, "with heads": {"conv1": 0.1, "5b": 0.2}}
@@ -129,6 +130,7 @@ TAKES = {
     "reliability": (
         lambda g: plots.reliability({"one": JUDGED, "other": JUDGED}, guess=g), "other", "other"
     ),
+    "batch_sizes": (lambda g: plots.batch_sizes(contest(SIZES), guess=g), 2, "2"),
     "ladder": (lambda g: plots.ladder(contest(RUNGS), guess=g), "he", "He"),
     "resolutions": (
         lambda g: plots.resolutions(CONTESTED["resolution"], guess=g), "7 pixels", "7 pixels"

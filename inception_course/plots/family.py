@@ -11,7 +11,7 @@ class Member(NamedTuple):
 
     name: str
     year: int
-    place: tuple[int, int]  # column and row in the picture
+    place: tuple[float, float]  # column and row in the picture
     parents: tuple[str, ...]
     top5_error: float | None = None  # per cent, one network
     parameters: float | None = None  # millions
@@ -29,10 +29,11 @@ class Member(NamedTuple):
 
 
 # Parameters and multiply-adds of the course's networks, for images of 224x224 (AlexNet 227,
-# Inception-v3 299), as `cost.table` counts them. Top-5 errors are of ten crops where there are
-# such: AlexNet paper, one CNN, validation; GoogLeNet paper, Table 3; ResNet paper for VGG-16 and
-# ResNet-50. The others are as printed: ZFNet paper, one net; BN paper, Figure 4; Rethinking paper,
-# Table 3.
+# Inception-v3 and later 299), as `cost.table` counts them. Top-5 errors are of ten crops where
+# there are such: AlexNet paper, one CNN, validation; GoogLeNet paper, Table 3; ResNet paper for
+# VGG-16 and ResNet-50. The others are as printed: ZFNet paper, one net; BN paper, Figure 4;
+# Rethinking paper, Table 3; Inception-v4 paper, Table 2, on validation images without those on a
+# blacklist; Xception paper, Table 1.
 # fmt: off
 FAMILY = (
     #       name           year  place   from                      top-5  params   work
@@ -43,9 +44,21 @@ FAMILY = (
     Member("GoogLeNet",    2014, (2, 0), ("NiN",),                  9.15,   7.00,  1.58),
     Member("BN-Inception", 2015, (3, 0), ("GoogLeNet",),            7.82,  11.19,  2.02, "1 crop"),
     Member("Inception-v3", 2015, (4, 0), ("BN-Inception",),          5.6,  23.83,  5.71, "1 crop"),
-    Member("ResNet-50",    2015, (4, 2), ("VGG-16", "BN-Inception"),6.71,  25.56,  3.86),
+    Member("ResNet-50",    2015, (3.6, 2), ("VGG-16", "BN-Inception"),6.71,  25.56,  3.86),
+    Member("Inception-v4", 2016, (5, 0), ("Inception-v3",),          5.0,  42.68, 12.25, "1 crop"),
+    Member("Xception",     2016, (4, 1), ("Inception-v3",),          5.5,  22.86,  8.36, "1 crop"),
+    Member("Inception-ResNet-v2",
+                           2016, (5, 1), ("Inception-v4", "ResNet-50"),
+                                                                     4.9,  55.84, 13.16, "1 crop"),
 )
 # fmt: on
+
+# Names that do not fit on the right of their points: to the right and up, in points; aligned.
+ASIDE = {
+    "Inception-v3": (-12, 0, "right"),
+    "Xception": (0, -20, "center"),
+    "Inception-v4": (0, 28, "center"),
+}
 
 
 @in_style
@@ -65,17 +78,17 @@ def family_tree(guess: Any = None) -> Picture:
         for member in FAMILY
     )
     figure = Picture(
-        13.5,
+        16,
         6.4,
         f"the family tree with top-5 errors, parameters and multiply-adds: {members}",
         caption="Top-5 errors, with ten crops where nothing else is said. Follow the arrows.",
     )
     axes = figure.subplots()
-    axes.set(xlim=(-0.5, 4.5), ylim=(-0.55, 2.55))
+    axes.set(xlim=(-0.5, 5.6), ylim=(-0.55, 2.55))
     axes.set_axis_off()
     boxes = {}
     for member in FAMILY:
-        inception = member.name in ("GoogLeNet", "BN-Inception", "Inception-v3")
+        inception = "Inception" in member.name or member.name in ("GoogLeNet", "Xception")
         boxes[member.name] = axes.text(
             *member.place,
             "\n".join((f"{member.name} ({member.year})", *member.facts())),
@@ -124,8 +137,9 @@ def error_over_work(guess: Any = None) -> Picture:
         face = "none" if crops else BLUE
         axes.scatter(work, error, s=8 * parameters, facecolor=face, edgecolor=BLUE, linewidth=2.5)
         away = 8 + 1.5 * parameters**0.5
+        right, up, aligned = ASIDE.get(name, (away, 0, "left"))
         names[name] = axes.annotate(
-            name, (work, error), (away, 0), textcoords="offset points", va="center"
+            name, (work, error), (right, up), textcoords="offset points", va="center", ha=aligned
         )
     axes.set(
         xlabel="billion multiply-adds for an image",

@@ -41,7 +41,7 @@ def equal_cost(
         12,
         2 + 0.85 * len(nets),
         f"validation accuracy of nets of equal work, mean and standard error over seeds: {told}",
-        caption="The same work for each. Which lines lie wholly to the right of the others?",
+        caption="The work stands below each name. Which lines lie wholly to the right of others?",
     )
     axes = figure.subplots()
     for number, ((rate, by), style) in enumerate(styled(found.items(), MARKED)):

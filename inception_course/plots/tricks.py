@@ -7,7 +7,7 @@ from typing import Any
 
 from ..studies.comparison import CONTROL, Contest, by_batch_size
 from ..studies.experiment import Result
-from .guess import mark_choice
+from .guess import mark_choice, mark_x
 from .style import (
     BLUE,
     ORANGE,
@@ -123,8 +123,11 @@ def heads(record: Result) -> Picture:
 
 
 @in_style
-def batch_sizes(record: Contest) -> Picture:
-    """Draw accuracy against the batch size in training, a mark for each seed."""
+def batch_sizes(record: Contest, guess: Any = None) -> Picture:
+    """Draw accuracy against the batch size in training, a mark for each seed.
+
+    `guess` is the size that is expected to be worst.
+    """
     found = {kind: points for kind, points in by_batch_size(record).items() if points}
     ends = "; ".join(
         f"{kind} " + ", ".join(f"{summary(values)} at {size}" for size, values in points.items())
@@ -141,6 +144,7 @@ def batch_sizes(record: Contest) -> Picture:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda size, _: f"{size:g}")
     legend(axes)
+    mark_x(figure, axes, guess)
     return figure
 
 
