@@ -363,7 +363,7 @@ def _window(
     if operation == "adaptive_avg_pool2d" and height % output.shape[2] == 0:
         return height // output.shape[2], height // output.shape[2]
     if operation == "slice" and given.ndim == 4 and len(args) > 4 and args[1] in (2, 3):
-        return 1, args[4] if args[1] == 2 else 1  # every so many rows, or columns
+        return 1, args[4] if args[1] == 2 else 1  # every N-th row, or column
     stays = operation in ("view", "unsafe_view", "split", "slice") or (
         operation == "transpose" and max(each % given.ndim for each in args[1:]) < given.ndim - 2
     )

@@ -214,14 +214,16 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def claim(folder: Path) -> Iterator[None]:
-    """Inside, no other process can claim the folder, which is made if need be.
+def claim(folder: Path, name: str = "") -> Iterator[None]:
+    """Inside, no other process can claim the folder, or what has that `name` in it.
+
+    The folder is made if need be.
 
     The claim is a lock that the system drops when the process ends, however it ends. Raises
     `BlockingIOError` with a line that says who has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / CLAIM
+    path = folder / (f".{name}{CLAIM}" if name else CLAIM)
     while True:
         file = path.open("a+b")
         try:

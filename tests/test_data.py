@@ -534,11 +534,17 @@ def test_the_first_use_downloads_by_itself(server, monkeypatch):
     assert data.find().kind == "cache"
 
 
-def test_the_progress_bar_is_on_stderr_and_can_be_left_out(server, tmp_path, capfd):
+def test_the_progress_bar_is_on_stderr_where_a_terminal_watches(
+    server, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     fashion.fetch(tmp_path / "loud", sources=[server.url("good")], progress=True)
     heard = capfd.readouterr()
     assert heard.out == ""
     assert "t10k-images-idx3-ubyte.gz: 100%" in heard.err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
+    fashion.fetch(tmp_path / "log", sources=[server.url("good")], progress=True)
+    assert capfd.readouterr() == ("", "")
     fashion.fetch(tmp_path / "quiet", sources=[server.url("good")], progress=False)
     assert capfd.readouterr() == ("", "")
 

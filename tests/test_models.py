@@ -352,7 +352,7 @@ def test_there_are_57_convolutions_as_many_activations_and_norms():
     assert all(module.bias is None for module in net.modules() if isinstance(module, nn.Conv2d))
 
 
-def test_the_paper_normalises_twice_and_drops_40_per_cent():
+def test_the_paper_normalizes_twice_and_drops_40_per_cent():
     net = on_meta("googlenet", aux=True)
     kinds = [type(module) for module in net.modules()]
     assert kinds.count(LocalResponseNorm) == 2

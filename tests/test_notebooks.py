@@ -1,6 +1,7 @@
 """The form of the notebooks, one rule a test. What the cells print is compared by nbval."""
 
 import ast
+import configparser
 import importlib
 import json
 import re
@@ -293,6 +294,21 @@ def test_nothing_is_installed_by_a_cell(notebook):
         assert not re.search(r"\b(pip3?|conda|mamba|uv)\s+(add|install)\b", cell.source), (
             f"{notebook.where(cell)}: requirements.txt installs what is needed"
         )
+
+
+def test_no_stored_output_needs_the_projects_options(notebook):
+    """A bare `pytest --nbval` compares as strictly: no option has anything to leave out."""
+    settings = configparser.RawConfigParser()
+    settings.read(Path(__file__).with_name("sanitize.cfg"), encoding="utf-8")
+    for cell in notebook.code:
+        recorded = re.search(r"\bplots\.(ladder|race)\(", cell.source)  # their minutes are stored
+        if "nbval-ignore-output" in tags(cell) or recorded:
+            continue
+        for output in cell.outputs:
+            texts = [output.get("text", ""), output.get("data", {}).get("text/plain", "")]
+            for kind in settings.sections():
+                found = re.search(settings[kind]["regex"], "".join(texts))
+                assert found is None, f"{notebook.where(cell)}: {found[0]} is {kind}"
 
 
 def test_what_is_measured_is_checked(notebook):

@@ -11,7 +11,11 @@ import lectures
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README", *(f"notebooks/{path.stem}" for path in lectures.paths()))
+PAGES = (
+    *("README", "CONTRIBUTING", "CHANGELOG"),
+    *(f"notebooks/{path.stem}" for path in lectures.paths()),
+    *(f"docs/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md"))),
+)
 THEME = {"label-content-name-mismatch", "region"}  # rules that the theme itself breaks
 WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 UNSEEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
@@ -89,7 +93,9 @@ def test_the_book_for_a_reader_of_books_is_made(tmp_path):
 
 
 @pytest.mark.needs("chromium")
-@pytest.mark.parametrize(("width", "scheme"), [(1300, "light"), (1300, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1300, "light"), (1300, "dark"), (390, "light"), (390, "dark")]
+)
 def test_pages_can_be_read_by_everyone_without_a_network(site, browser, width, scheme):
     from axe_playwright_python.sync_playwright import Axe
 

@@ -83,7 +83,7 @@ def refuse_stderr(outputs):
 
 
 def refuse_error(outputs):
-    """Of an Output widget, which catches errors too, so that the cell seems to have ended well."""
+    """Raise the error that an Output widget has caught: the cell seems to have ended well."""
     for output in outputs:
         if output["output_type"] == "error":
             raise NotClean(f"inside a widget: {output['ename']}: {output['evalue']}")

@@ -308,7 +308,8 @@ def _get(url: str, progress: bool) -> bytes:
         response.raise_for_status()
         size = int(response.headers.get("Content-Length", 0)) or None
         label = url.rpartition("/")[2]
-        with tqdm(total=size, unit="B", unit_scale=True, desc=label, disable=not progress) as bar:
+        off = None if progress else True  # None: where no terminal watches
+        with tqdm(total=size, unit="B", unit_scale=True, desc=label, disable=off) as bar:
             content = bytearray()
             for piece in response.iter_content(1 << 16):
                 content += piece

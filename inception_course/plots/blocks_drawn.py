@@ -272,5 +272,5 @@ def size(channels: int, side: int) -> str:
 
 
 def ends(chain: Chain, channels: int) -> int:
-    """Tell how many channels come out of a branch that reads so many."""
+    """Tell how many channels come out of a branch that reads `channels`."""
     return chain[-1].channels if chain else channels

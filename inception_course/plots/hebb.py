@@ -32,6 +32,7 @@ from .style import (
 )
 
 WINDOWS = ("1x1", "3x3", "5x5")
+THRESHOLDS: tuple[Style, ...] = ({"ls": ":"}, {"ls": "--"}, {"ls": "-."})  # their lines
 
 
 @in_style
@@ -214,9 +215,9 @@ def co_firing(
             shares = np.histogram(values.clip(0, 1.59), edges)[0] / len(values)
             look: Style = {"alpha": 0.75, "hatch": hatch, "edgecolor": "white", "lw": 0.3}
             axes.bar(edges[:-1], shares, edges[1], align="edge", color=color, label=kind, **look)
-        for threshold, style in zip(thresholds, (":", "--", "-."), strict=False):
+        for threshold, style in styled(thresholds, THRESHOLDS):
             label = f"threshold {Fraction(threshold).limit_denominator(9)}"
-            axes.axvline(threshold, color=BLACK, ls=style, lw=2, label=label)
+            axes.axvline(threshold, color=BLACK, lw=2, label=label, **style)
         axes.set(title=name, xlabel="fire together", xlim=(0, 1.6), xticks=(0, 0.5, 1))
     panels[0].set_ylabel("share of the pairs")
     handles = panels[0].get_legend_handles_labels()

@@ -257,9 +257,9 @@ def thinned(record: Answers, guess: Any = None) -> Picture:
         told.append(f"{column} with 1 and 1,000 masks: {'; '.join(ends)}")
     left.set_ylabel("same answer as the whole, %")
     right.set_ylabel("accuracy, %")
-    for name, line in zip(record.contenders, (":", "--"), strict=False):
+    for name, line in styled(record.contenders, ({"ls": ":"}, {"ls": "--"})):
         whole = 100 * mean(record.values("accuracy", contender=name, of="whole"))
-        right.axhline(whole, color=BLACK, ls=line, lw=2, label=f"{name}, whole network")
+        right.axhline(whole, color=BLACK, lw=2, label=f"{name}, whole network", **line)
         told.append(f"the whole network, {name}: {whole:.1f}")
     legend(right, columns=2)
     figure.description = "per cent, mean and standard error over seeds. " + "; ".join(told)

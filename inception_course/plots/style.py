@@ -101,7 +101,7 @@ class Picture(Figure):
         folded = f"<details><summary>Description</summary>{description}</details>"
         return f"*{self.caption}*\n\n{folded}"
 
-    def show(self):
+    def show(self) -> Any:  # type: ignore[override]
         """Display the picture and its words; return the picture's handle, for redrawing.
 
         JupyterLab and nbconvert leave `alt` out of the page, so the description also stands below

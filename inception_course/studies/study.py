@@ -11,11 +11,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from .. import records
+from ..machine import claim
 
 Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
 
@@ -72,9 +74,34 @@ def run(
     not done again. `workers` measurements run side by side; after `seconds` no further one is
     started. `on_done` is called with each that is finished.
 
-    Raises `ValueError` if `path` holds the record of another study.
+    Raises `ValueError` if `path` holds the record of another study, or another process is at it.
     """
     path = Path(path) if path else None
+    with ExitStack() as stack:
+        if path:
+            stack.enter_context(claimed(path))
+        return _run(study, path, workers, seconds, on_done)
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Inside, no other process can write the record at `path`. Raises `ValueError` if one does."""
+    try:
+        with claim(path.parent, path.name):
+            yield
+    except BlockingIOError as error:
+        raise ValueError(
+            f"{path} is in use by {error}: wait for its end, or take another file"
+        ) from error
+
+
+def _run(
+    study: Study,
+    path: Path | None,
+    workers: int,
+    seconds: float,
+    on_done: Callable[[Any], object] | None,
+) -> Any:
     result = _begin(study, path)
     done = {each.unit for each in result.trainings}
     order = {unit: number for number, unit in enumerate(study.units())}

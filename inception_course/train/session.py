@@ -72,7 +72,7 @@ def open_session(
     save_every: float,
     **options: Any,
 ) -> Iterator["Session"]:
-    """A `Session`, with the caller's threads, signals and random state as before afterwards."""
+    """Open a `Session`; its end puts the caller's threads, signals and random state back."""
     if recipe.train_images:
         count = min(len(train_set), recipe.train_images)
         train_set = subset(train_set, torch.arange(count))

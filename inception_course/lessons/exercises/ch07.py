@@ -46,10 +46,11 @@ def fold(linear, norm):
 def _pairs():
     for inputs, outputs, eps in ((3, 3, 0.01), (4, 3, 0.05), (2, 5, 0.1)):
         linear, norm = nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs, eps=eps)
+        statistics = dict(norm.named_buffers())
         with torch.no_grad():
-            for tensor in (norm.weight, norm.bias, norm.running_mean):
+            for tensor in (norm.weight, norm.bias, statistics["running_mean"]):
                 tensor.uniform_(-1.5, 1.5)
-            norm.running_var.uniform_(0.2, 2)
+            statistics["running_var"].uniform_(0.2, 2)
         yield linear.eval(), norm.eval()
 
 

@@ -81,7 +81,7 @@ def _kernels():
 
 
 def _product(pair, kernel):
-    column, row = map(tensor, pair)
+    column, row = (torch.as_tensor(tensor(each)) for each in pair)
     product = torch.outer(column.double().flatten(), row.double().flatten())
     return product.to(max(column.dtype, row.dtype, key=lambda kind: torch.finfo(kind).eps))
 
