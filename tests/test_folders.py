@@ -1063,6 +1063,7 @@ def test_the_command_line_trains_on_pictures_and_evaluates(undivided, tmp_path):
     options = ("--recipe", "quick", "--epochs", 1, "--out", run)
     done = course("train", "--images", undivided, *options)
     assert done.returncode in (0, 1), done.stderr  # 1: so short a run may be stuck, and says so
+    assert done.stdout.startswith(f"Pictures in {undivided}:")  # before anything is trained
     assert "48 images, 1 epoch." in done.stdout
     assert checkpoint.load_weights(run / "weights.pt").classes == ("blue", "green", "red")
 

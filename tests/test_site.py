@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import lectures
@@ -89,7 +90,13 @@ def test_no_check_is_shown(site):
 
 def test_the_book_for_a_reader_of_books_is_made(tmp_path):
     build("epub", tmp_path)
-    assert list((tmp_path / "site").glob("*.epub"))
+    (book,) = (tmp_path / "site").glob("*.epub")
+    with zipfile.ZipFile(book) as pages:
+        names = [name for name in pages.namelist() if name.endswith("html")]
+        text = html.unescape("".join(pages.read(name).decode() for name in names))
+    for path in lectures.paths():
+        for description in descriptions(path):
+            assert description in text, path.stem
 
 
 @pytest.mark.needs("chromium")

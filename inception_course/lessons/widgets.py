@@ -220,8 +220,8 @@ class LiveCurves:
         if self._line is None:
             print(line)
             return
-        said = "loss (left) and accuracy (right) per epoch so far; the line above tells the newest"
-        figure = plots.epoch_curves({self.recipe.name: self.epochs}, said, self.guess)
+        words = "loss (left) and accuracy (right) per epoch so far; the line above tells the newest"
+        figure = plots.epoch_curves({self.recipe.name: self.epochs}, words, self.guess)
         if self._picture is None:
             self._picture = figure.show()
         else:

@@ -37,7 +37,7 @@ class CheckpointError(RuntimeError):
 
 
 def new_folder(name: str) -> Path:
-    """Where a run of this name goes: runs/NAME-DATE-TIME, below the working folder."""
+    """Return where a run of this name goes: runs/NAME-DATE-TIME, below the working folder."""
     return Path("runs", f"{name}-{datetime.now():%Y-%m-%d-%H%M%S}")
 
 
@@ -70,11 +70,11 @@ class CheckpointManager:
 
     @property
     def should_save(self) -> bool:
-        """Is the last save `save_every` seconds ago?"""
+        """Tell whether the last save is `save_every` seconds ago."""
         return self.folder is not None and time.monotonic() - self.last >= self.save_every
 
     def restore(self, resume: bool, allow_changes: bool = False) -> dict | None:
-        """The last good state in the folder, to resume from; None for a new run."""
+        """Return the last good state in the folder, to resume from; None for a new run."""
         if self.folder is None:
             return None
         try:
@@ -161,7 +161,7 @@ class CheckpointManager:
 
 @contextmanager
 def claimed(folder: str | Path | None) -> Iterator[None]:
-    """Inside, no other training can use the folder."""
+    """Keep other trainings out of the folder, as long as this one uses it."""
     with ExitStack() as stack:
         if folder is not None:
             try:
@@ -176,7 +176,7 @@ def claimed(folder: str | Path | None) -> Iterator[None]:
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Is there a run in the folder, or what is left of one?"""
+    """Tell whether there is a run in the folder, or what is left of one."""
     return any((folder / name).exists() for name in (*STATES, RECORD))
 
 
@@ -185,7 +185,7 @@ def is_finite(weights: dict) -> bool:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """What a data set is known by: how many images, and the SHA-256 of images and labels.
+    """Return what a data set is known by: how many images, and the SHA-256 of images and labels.
 
     Of pictures on disk it is that of their `signature`, which is faster than to read them all.
     """
@@ -201,7 +201,7 @@ def fingerprint(dataset: Dataset) -> str:
 
 
 def read_state(path: Path) -> dict:
-    """The contents of a checkpoint, if they are what was written."""
+    """Return the contents of a checkpoint, if they are what was written."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -228,7 +228,7 @@ def to_bytes(values: object) -> bytes:
 
 
 def from_bytes(content: bytes, path: str | Path) -> object:
-    """What `to_bytes` made, tensors and plain values only; never runs code from the file.
+    """Read what `to_bytes` made, tensors and plain values only; never run code from the file.
 
     It is a zip archive, whose checksums torch writes and does not read.
     """
@@ -269,7 +269,7 @@ def save_weights(
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """The network that `save_weights` saved, on the CPU, in eval mode; `.classes` are its names."""
+    """Load a network of `save_weights`, on the CPU, in eval mode; `.classes` are its names."""
     try:
         saved = from_bytes(Path(path).read_bytes(), path)
     except OSError as error:
@@ -298,7 +298,7 @@ def load_weights(path: str | Path) -> nn.Module:
 
 
 def load_pretrained(name: str) -> nn.Module:
-    """A trained network that comes with the course, on the CPU, in eval mode.
+    """Load a trained network that comes with the course, on the CPU, in eval mode.
 
     What made it is beside it in `inception_course/weights`. Raises `ValueError` for another name.
     """
@@ -309,7 +309,7 @@ def load_pretrained(name: str) -> nn.Module:
 
 
 def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
-    """The network that a training left in `folder`, on the CPU, in eval mode, and its record.
+    """Load what a training left in `folder`: the network, on the CPU, in eval mode, and its record.
 
     Raises `CheckpointError` if one of them is missing or damaged.
     """
@@ -328,7 +328,7 @@ def load_trained(folder: str | Path) -> tuple[nn.Module, Run]:
 
 
 def load_initial(recipe: Recipe, model: str, folder: Path | None) -> nn.Module:
-    """The network in `folder` that `recipe` begins with, a `model` trained by `recipe.init_from`.
+    """Load the network in `folder` that `recipe` begins with, a `model` trained by its `init_from`.
 
     Raises `CheckpointError` if it is another one, or none.
     """

@@ -95,7 +95,7 @@ def one_epoch(
     after_step: Callable[[Tensor], object] = lambda loss: None,
     seen: RunningMean | None = None,
 ) -> RunningMean:
-    """Learn from each batch once; gives the mean loss and accuracy while the network learned.
+    """Learn from each batch once; return the mean loss and accuracy while the network learned.
 
     `after_step` is called with the loss after every step. `seen` holds the means of the batches
     that an interrupted pass has learned from already.
@@ -116,7 +116,7 @@ def one_epoch(
 
 
 def validate(model: nn.Module, dataset: Dataset, size: int | None = None) -> RunningMean:
-    """Mean loss and accuracy on a data set, in eval mode, with images resized to `size` pixels."""
+    """Measure mean loss and accuracy on a data set, in eval mode, with images of `size` pixels."""
     means = RunningMean()
     logits, labels = predict(model, dataset, size=size), targets(dataset)
     means.update(logits, labels, F.cross_entropy(logits, labels))
@@ -124,7 +124,7 @@ def validate(model: nn.Module, dataset: Dataset, size: int | None = None) -> Run
 
 
 def objective(outputs: Tensor | Logits, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """The loss to minimize, and the cross-entropy of the main head alone, without smoothing.
+    """Return the loss to minimize, and the cross-entropy of the main head, without smoothing.
 
     The loss is the main head's, plus `auxiliary_weight` times that of each auxiliary head, each
     with the recipe's label smoothing. Both are means over the batch, in nats.
@@ -137,7 +137,7 @@ def objective(outputs: Tensor | Logits, labels: Tensor, recipe: Recipe) -> tuple
 
 
 def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    """The cross-entropy with label smoothing (Rethinking Inception, section 7), and without."""
+    """Return the cross-entropy with label smoothing (Rethinking, section 7), and without."""
     log_probabilities = logits.float().log_softmax(dim=1)
     cross_entropy = F.nll_loss(log_probabilities, labels)
     if not smoothing:

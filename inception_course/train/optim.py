@@ -12,7 +12,7 @@ from .recipes import Recipe
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """SGD or AdamW. Weight decay pulls on weights only: biases and norms have one dimension."""
+    """Make SGD or AdamW. Weight decay is for weights only: biases and norms have one dimension."""
     groups: list[dict[str, Any]] = [
         {"params": [p for p in model.parameters() if p.ndim > 1]},
         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -27,7 +27,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def learning_rate(recipe: Recipe, epoch: float) -> float:
-    """The learning rate after `epoch` passes, fractions included.
+    """Return the learning rate after `epoch` passes, fractions included.
 
     "one-cycle" rises linearly from 0 in the first part of the run and falls to 0 along a cosine;
     "step" is the GoogLeNet paper's (section 6): 4 % less every 8 epochs.
@@ -46,7 +46,7 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
 def make_schedule(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, done: int = 0
 ) -> LambdaLR:
-    """`learning_rate` in the middle of each step, so that the first and the last step learn.
+    """Take `learning_rate` in the middle of each step, so that the first and the last step learn.
 
     `done` is the number of steps that the run has taken already.
     """
@@ -60,7 +60,7 @@ def make_schedule(
 
 
 def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    """A running mean of weights and statistics; None, and no copy, if the recipe averages none."""
+    """Make a running mean of weights and statistics; None, and no copy, if none is wanted."""
     if not recipe.ema_decay:
         return None
     if recipe.ema_decay == 1:  # one by one: counters cannot be averaged together

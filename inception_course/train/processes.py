@@ -24,17 +24,17 @@ Value = TypeVar("Value")
 
 
 def launched() -> bool:
-    """Did torchrun start this process?"""
+    """Tell whether torchrun started this process."""
     return {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()
 
 
 def restarted() -> bool:
-    """Did torchrun start it again, after one of the processes died?"""
+    """Tell whether torchrun started it again, after one of the processes died."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def is_first() -> bool:
-    """One process writes, prints and draws for all."""
+    """Tell which process this is: the first, 0, writes, prints and draws for all."""
     return not launched() or os.environ["RANK"] == "0"
 
 
@@ -70,13 +70,13 @@ def rank() -> int:
 
 
 def cores() -> int:
-    """The cores of this machine that each process on it may use."""
+    """Count the cores of this machine that each process on it may use."""
     local = int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if world_size() > 1 else 1
     return max(1, usable_cores() // local)
 
 
 def wrap(model: nn.Module) -> nn.Module:
-    """The same network, with gradients averaged over the processes."""
+    """Return the same network, with gradients averaged over the processes."""
     if world_size() == 1:
         return model
     if next(model.parameters()).device.type == "cuda":
@@ -85,7 +85,7 @@ def wrap(model: nn.Module) -> nn.Module:
 
 
 def shard(values: Tensor) -> Tensor:
-    """This process's share of the images or labels of a batch."""
+    """Return this process's share of the images or labels of a batch."""
     return values.tensor_split(world_size())[rank()]
 
 
@@ -96,12 +96,12 @@ def broadcast_buffers(model: nn.Module) -> None:
 
 
 def all_reduce_sum(*numbers: float) -> list[float]:
-    """Each number, added up over all processes."""
+    """Add up each number over all processes."""
     return _reduced(numbers, torch.float64, dist.ReduceOp.SUM)
 
 
 def all_reduce_max(*numbers: int) -> list[int]:
-    """The largest value of each number in any process."""
+    """Return the largest value of each number in any process."""
     return _reduced(numbers, torch.int64, dist.ReduceOp.MAX)
 
 
@@ -114,7 +114,7 @@ def _reduced(numbers: tuple, dtype: torch.dtype, operation: Any) -> list:
 
 
 def all_gather(value: Value) -> list[Value]:
-    """The values of all processes, for all of them."""
+    """Give the values of all processes to all of them."""
     values: list[Any] = [value] * world_size()
     if world_size() > 1:
         dist.all_gather_object(values, value)
@@ -122,7 +122,7 @@ def all_gather(value: Value) -> list[Value]:
 
 
 def on_rank_zero(ask: Callable[[], Value]) -> Value:
-    """What the first process answers, or raises, for all."""
+    """Return what the first process answers, or raise what it raises, in all of them."""
     if world_size() == 1:
         return ask()
     answer: list[Any] = [None, None]
@@ -138,5 +138,5 @@ def on_rank_zero(ask: Callable[[], Value]) -> Value:
 
 
 def _device() -> torch.device:
-    """Where numbers must lie to be sent."""
+    """Return the device on which numbers must lie to be sent."""
     return torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")

@@ -56,7 +56,7 @@ class Recipe:
             raise ValueError(f"train_images is 1 or more, or None, not {self.train_images}")
 
     def augmentation(self) -> Augment | None:
-        """The random changes to the training images; None if there are none."""
+        """Return the random changes to the training images; None if there are none."""
         steps: list[Augment] = []
         if self.random_resized_crop:
             steps.append(RandomResizedCrop())

@@ -25,7 +25,7 @@ class RunningMean:
 
     @property
     def sums(self) -> tuple[float, int, int]:
-        """The sum of the losses, the number of right answers, and the number of images."""
+        """Return the sum of the losses, the number of right answers, and the number of images."""
         for loss, correct, count in self._new:
             loss_sum, right, images = self._sums
             self._sums = loss_sum + count * loss.item(), right + int(correct), images + count
@@ -83,7 +83,7 @@ class Run:
 
     @property
     def best(self) -> Epoch:
-        """The epoch with the highest validation accuracy."""
+        """Return the epoch with the highest validation accuracy."""
         return max(self.epochs, key=lambda epoch: epoch.val_accuracy)
 
     @property
@@ -96,12 +96,12 @@ class Run:
 
     @property
     def images_per_second(self) -> float:
-        """The pace while training, over the whole run."""
+        """Return the pace while training, over the whole run."""
         return len(self.epochs) / sum(1 / epoch.images_per_second for epoch in self.epochs)
 
     @property
     def diagnosis(self) -> str | None:
-        """What is wrong with the run, in words; None if nothing is."""
+        """Say what is wrong with the run, in words; None if nothing is."""
         classes = self.environment["classes"]
         chance = math.log(classes)
         if not self.epochs or abs(self.last.train_loss - chance) > 0.01 * chance:

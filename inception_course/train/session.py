@@ -167,7 +167,7 @@ class Session:
         return self.precision.autocast(self.device)
 
     def epochs(self) -> Iterator[int]:
-        """The numbers of the epochs that are still to come; the averaged weights at the end."""
+        """Yield the numbers of the epochs to come; at the end, take the averaged weights."""
         for number in range(self.position.epoch, self.recipe.epochs + 1):
             yield number
             (stop,) = processes.all_reduce_max(self.signals.received)
@@ -177,7 +177,7 @@ class Session:
             self.model.load_state_dict(self.average.module.state_dict())
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's share of the batches of an epoch that are not learned yet."""
+        """Yield this process's share of the batches of an epoch that are not learned yet."""
         first = processes.rank() == 0
         self.seen = RunningMean(*(self.position.seen if first else ()))
         self.step = self.position.step
@@ -244,7 +244,7 @@ class Session:
             self.on_epoch_end(epoch)
 
     def _rate(self) -> float:
-        """The learning rate of the step that was taken last."""
+        """Return the learning rate of the step that was taken last."""
         done = self.position.epoch - 1 + (self.step - 0.5) / len(self.loader)
         return learning_rate(self.recipe, done)
 
@@ -272,7 +272,7 @@ def load_optimizer_state(optimizer: torch.optim.Optimizer, saved: dict[str, Any]
 
 
 def rng_state(device: torch.device) -> list[Tensor]:
-    """The state of the generators that dropout draws from."""
+    """Return the state of the generators that dropout draws from."""
     on_gpu = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     return [torch.get_rng_state(), *on_gpu]
 
@@ -291,7 +291,7 @@ def set_rng_state(seed: int, epoch: int, states: Sequence[list[Tensor]]) -> None
 def choose_precision(
     model: nn.Module, batches: Iterable, recipe: Recipe, objective: Objective
 ) -> Precision:
-    """The fastest of the candidates in a short probe on a copy of the model.
+    """Find the fastest of the candidates in a short probe on a copy of the model.
 
     The first candidate stays unless another is at least a tenth faster, so that noise does not
     decide. A precision that the recipe names is not probed.
@@ -322,7 +322,7 @@ def time_step(
     objective: Objective,
     precision: Precision,
 ) -> float:
-    """The seconds of one training step, without the optimizer."""
+    """Time one training step, without the optimizer, in seconds."""
     model = copy.deepcopy(model).to(memory_format=precision.memory_format).train()
     images = images.to(memory_format=precision.memory_format)
 
@@ -340,7 +340,7 @@ def time_step(
 def describe(
     device: torch.device, precision: Precision, train_set: Dataset, val_set: Dataset
 ) -> dict[str, Any]:
-    """What a reader of the record needs to compare it with another."""
+    """Describe what a reader of the record needs to compare it with another."""
     return {
         "course": course_version(),
         "python": platform.python_version(),
@@ -359,7 +359,7 @@ def describe(
 
 
 def course_version() -> str:
-    """The installed version of the course; a copy that was never installed trains all the same."""
+    """Return the installed version; a copy that was never installed trains all the same."""
     try:
         return metadata.version("inception-course")
     except metadata.PackageNotFoundError:
@@ -367,7 +367,7 @@ def course_version() -> str:
 
 
 def merge_environments(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The environment of a resumed run; where it changed, it tells both: "1, then 2"."""
+    """Return the environment of a resumed run; where it changed, it tells both: "1, then 2"."""
 
     def told(name: str) -> object:
         old, new = before.get(name, now[name]), now[name]
@@ -378,7 +378,7 @@ def merge_environments(before: dict[str, Any], now: dict[str, Any]) -> dict[str,
 
 
 class Signals:
-    """Inside, Ctrl-C and SIGTERM are noted, so that no step is cut in two; the second one stops.
+    """Note Ctrl-C and SIGTERM inside, so that no step is cut in two; the second one stops.
 
     Only the main thread may ask for signals; elsewhere, and for a signal that is ignored, nothing
     changes.
