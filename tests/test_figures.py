@@ -18,7 +18,7 @@ from matplotlib.transforms import Affine2D, Bbox
 
 from inception_course import evaluate, hebbian, plots, train
 from inception_course.plots.style import in_style
-from inception_course.studies import experiment, reduction
+from inception_course.studies import experiment, reduction, saturation
 
 SLACK = 1.5  # pixels: letters keep this far from the edge of their box
 
@@ -141,6 +141,8 @@ BROKEN = {"one is no number": (*[1.0] * 8, nan), "none is a number": (nan,) * 9}
 NEVER = {
     "bench": BROKEN | ZEROS,
     "break_even": ZEROS,
+    "over_work": ZEROS,
+    "signal_by_layer": ZEROS,
     "ranking": BROKEN | ZEROS,
     "with_and_without": ZEROS,
     "with_and_without, slower with": ZEROS,
@@ -230,6 +232,22 @@ def of_values(values):
         "rule_lengths": lambda: plots.rule_lengths(
             {name: torch.tensor(each) for name, each in two(values).items()}
         ),
+        "gradients_by_depth": lambda: plots.gradients_by_depth(
+            {
+                name: {depth: [tuple(each)] * 2 for depth in (8, 20, 44)}
+                for name, each in two(values).items()
+            }
+        ),
+        "over_work": lambda: plots.over_work(
+            {name: (v, 70 + n) for n, (name, v) in enumerate(zip(NINE, values, strict=True))},
+            "top-1 accuracy, %",
+        ),
+        "signal_by_layer": lambda: plots.signal_by_layer(
+            {
+                f"{name}, gain 8": saturation.Signal([0.5] * len(each), each)
+                for name, each in two(values).items()
+            }
+        ),
         "with_and_without": lambda: plots.with_and_without(pairs, times),
         "with_and_without, slower with": lambda: plots.with_and_without(pairs, shorter),
     }
@@ -265,6 +283,18 @@ def of_shares(values):
         "race": lambda: plots.race(runs(values), marks),
         "seeds": lambda: plots.seeds({name: list(runs(values).values()) for name in pairs}),
         "shift_curves": lambda: plots.shift_curves(pairs),
+        "calibration_errors": lambda: plots.calibration_errors(
+            {f"network {n}": (v, [0.5 * v, v]) for n, v in zip(x[:4], values, strict=False)}
+        ),
+        "pruning": lambda: plots.pruning(
+            {
+                name: dict(zip(np.linspace(0, 0.8, 9), each, strict=False))
+                for name, each in pairs.items()
+            }
+        ),
+        "work_and_time": lambda: plots.work_and_time(
+            {name: (0.3, each[0]) for name, each in pairs.items()}
+        ),
         "zeros": lambda: plots.zeros(
             *(
                 {f"layer {n}": v for n, v in zip(x[:9], each, strict=False)}

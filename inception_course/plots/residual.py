@@ -19,6 +19,7 @@ from .style import (
     in_style,
     integers,
     legend,
+    logarithmic,
     powers,
     styled,
 )
@@ -50,7 +51,8 @@ def gradients_by_depth(found: Gradients, guess: Any = None) -> Picture:
         ends = ", ".join(f"{median(values):.2g} at {depth}" for depth, values in first.items())
         told.append(f"{name} {ends} layers, and {blocks[-1]:.2g} in the last of {len(blocks)}")
     left.set(xlabel="layers", ylabel="size of the gradient", title="in the first block")
-    left.set(xticks=depths, yscale="log")
+    left.set_xticks(depths)
+    logarithmic(left)
     right.set(xlabel="block, first to last", title=f"block by block, {depths[-1]} layers")
     integers(right.xaxis)
     for axes in (left, right):
