@@ -802,6 +802,12 @@ def test_nine_series_are_drawn_and_told_apart(name):
     assert len(set.union(*found)) >= 9, name
 
 
+def test_no_threshold_is_left_out_silently():
+    made = {"made": hebbian.co_firing(n=50, ones=1)}
+    with pytest.raises(ValueError, match="there are 4 series to draw"):
+        plots.co_firing(made, [0.2, 0.4, 0.6, 0.8])
+
+
 def test_nine_squares_are_outlined():
     """They lie in places of their own, so that color and dashes together tell them apart."""
     protocol = replace(evaluate.IMAGENET[144].at(20), squares=tuple(n / 20 for n in range(1, 10)))
