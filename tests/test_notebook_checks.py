@@ -517,6 +517,7 @@ SPOILED = [
     spoil(rules.test_code_cells_are_short, 1, source="1\n" * 21),
     spoil(rules.test_one_statement_a_line, 1, source="a = 1; b = 2"),
     spoil(rules.test_nothing_is_installed_by_a_cell, 1, source="%pip install d2l"),
+    spoil(rules.test_no_stored_output_needs_the_projects_options, 3, outputs=[printed("in 1.2 s")]),
     spoil(rules.test_what_is_measured_is_checked, 13, source="1", metadata={}),
     spoil(rules.test_what_is_measured_is_checked, 13, metadata={"tags": ["nbval-ignore-output"]}),
     spoil(rules.test_checks_are_out_of_sight, 13, metadata={"tags": ["check"]}),

@@ -1018,9 +1018,10 @@ COUNTED = [member for member in family.FAMILY if member.parameters is not None]
 
 @pytest.mark.parametrize("member", COUNTED, ids=lambda member: member.name)
 def test_the_family_tree_has_the_counts_of_our_networks(member):
-    name = {"BN-Inception": "inception_bn"}.get(
-        member.name, member.name.lower().replace("-", "")
-    ).replace("inceptionv3", "inception_v3")
+    name = member.name.lower().replace("-", "_")
+    name = {"bn_inception": "inception_bn", "vgg_16": "vgg16", "resnet_50": "resnet50"}.get(
+        name, name
+    )
     with torch.device("meta"):
         network = models.create(name, in_channels=3, num_classes=1000)
     costs = cost.table(network, (3, network.image_size, network.image_size))

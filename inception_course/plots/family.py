@@ -78,8 +78,8 @@ def family_tree(guess: Any = None) -> Picture:
         for member in FAMILY
     )
     figure = Picture(
-        16,
-        6.4,
+        13.6,
+        5.8,
         f"the family tree with top-5 errors, parameters and multiply-adds: {members}",
         caption="Top-5 errors, with ten crops where nothing else is said. Follow the arrows.",
     )
@@ -88,10 +88,12 @@ def family_tree(guess: Any = None) -> Picture:
     axes.set_axis_off()
     boxes = {}
     for member in FAMILY:
+        shown = member.name.replace("-ResNet", "-\nResNet")
         inception = "Inception" in member.name or member.name in ("GoogLeNet", "Xception")
         boxes[member.name] = axes.text(
             *member.place,
-            "\n".join((f"{member.name} ({member.year})", *member.facts())),
+            "\n".join((f"{shown} ({member.year})", *member.facts())),
+            fontsize=12,
             ha="center",
             va="center",
             linespacing=1.5,
