@@ -366,16 +366,16 @@ def bench_command(
     record = folder / "bench.json"
     if record.exists():
         fail(f"{record} already holds a result: take another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    result = bench.run(
-        bench.QUICK if quick else bench.FULL,
-        repeats=repeats,
-        train_recipes=train,
-        root=root,
-        watch=typer.echo,
-        progress=progress_bar,
-    )
-    records.save(result, record)
+    with records.claimed(record):
+        result = bench.run(
+            bench.QUICK if quick else bench.FULL,
+            repeats=repeats,
+            train_recipes=train,
+            root=root,
+            watch=typer.echo,
+            progress=progress_bar,
+        )
+        records.save(result, record)
     machine.write_atomically(folder / "bench.png", plots.bench(result).png())
     typer.echo(f"{bench.report(result)}\nRecord and figure are in {folder}.")
 

@@ -5,12 +5,14 @@ A record ends with the SHA-256 of the rest: no damaged number is ever taken for 
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from .machine import write_atomically
+from .machine import claim, write_atomically
 
 Record = TypeVar("Record")
 CHECKSUM = "sha256"
@@ -28,6 +30,18 @@ def load(kind: type[Record], path: Path) -> Record:
         return from_json(kind, path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+@contextmanager
+def claimed(path: Path) -> Iterator[None]:
+    """Keep other processes from the record at `path`; raises `ValueError` if one is at it."""
+    try:
+        with claim(path.parent, path.name):
+            yield
+    except BlockingIOError as error:
+        raise ValueError(
+            f"{path} is in use by {error}: wait for its end, or take another file"
+        ) from error
 
 
 def to_json(record: Any) -> str:

@@ -138,6 +138,8 @@ def test_a_record_of_something_else_is_refused(folders, few, tmp_path):
         ensembles.measure(folders, fewer, "val", path, protocols=one)
     with pytest.raises(ValueError, match="answers of other protocols"):
         ensembles.measure(folders, few, "val", path, protocols=PROTOCOLS)
+    with records.claimed(path), pytest.raises(ValueError, match="in use by process"):
+        ensembles.measure(folders, few, "val", path, protocols=one)
     network(folders[0], seed=5)
     with pytest.raises(ValueError, match="other weights"):
         ensembles.measure(folders, few, "val", path, protocols=one)

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from inception_course import evaluate, models, probe, records, studies
 from inception_course.batch_norm import fully_connected
 from inception_course.data import Batches
-from inception_course.studies import experiment, study
+from inception_course.studies import experiment
 from inception_course.studies.experiment import Experiment, Variant
 
 PLAIN = Variant("plain", 0.5, partial(fully_connected, 1, width=8))
@@ -134,10 +134,10 @@ def test_another_experiments_record_is_not_mixed_in(tmp_path, changed, said):
 
 def test_a_record_in_use_is_left_to_its_owner(tmp_path):
     path = tmp_path / "record.json"
-    with study.claimed(path):
+    with records.claimed(path):
         with pytest.raises(ValueError, match=r"record\.json is in use by process \d+ .*: wait"):
             studies.run(SMALL, path)
-        with study.claimed(tmp_path / "another.json"):
+        with records.claimed(tmp_path / "another.json"):
             pass
     assert [each.name for each in tmp_path.iterdir()] == []
 

@@ -112,8 +112,8 @@ def measure(
     no further images are begun; rows that wait for answers are left out. `name` says what `dataset`
     is; `watch` is called with a sentence for each network.
 
-    Raises `ValueError` if `path` holds answers to other questions, `CheckpointError` if a folder
-    has no network.
+    Raises `ValueError` if `path` holds answers to other questions or another process is at it,
+    `CheckpointError` if a folder has no network.
     """
     path = Path(path)
     names = [Path(folder).name for folder in folders]
@@ -126,9 +126,9 @@ def measure(
         "protocols": {str(count): asdict(protocol) for count, protocol in protocols.items()},
     }
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they will be read back
-    answers = _begin(path.with_suffix(".pt"), settings)
     end = time.monotonic() + seconds
-    with using_threads(usable_cores()):
+    with records.claimed(path), using_threads(usable_cores()):
+        answers = _begin(path.with_suffix(".pt"), settings)
         for (crops, protocol), folder in product(sorted(protocols.items()), folders):
             model, size, digest = _load(Path(folder))
             images, _ = next(iter(data.Batches(dataset, 50, size=size)))
@@ -150,8 +150,8 @@ def measure(
                 _save(path.with_suffix(".pt"), {"settings": settings, "answers": answers})
             if watch:
                 watch(f"{folder}, {crops} views: {len(saved['probabilities'])} images answered")
-    table = tabulate(answers, names, dataset.tensors[1], settings)
-    records.save(table, path)
+        table = tabulate(answers, names, dataset.tensors[1], settings)
+        records.save(table, path)
     return table
 
 

@@ -11,13 +11,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from .. import records
-from ..machine import claim
 
 Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
 
@@ -79,20 +78,8 @@ def run(
     path = Path(path) if path else None
     with ExitStack() as stack:
         if path:
-            stack.enter_context(claimed(path))
+            stack.enter_context(records.claimed(path))
         return _run(study, path, workers, seconds, on_done)
-
-
-@contextmanager
-def claimed(path: Path) -> Iterator[None]:
-    """Inside, no other process can write the record at `path`. Raises `ValueError` if one does."""
-    try:
-        with claim(path.parent, path.name):
-            yield
-    except BlockingIOError as error:
-        raise ValueError(
-            f"{path} is in use by {error}: wait for its end, or take another file"
-        ) from error
 
 
 def _run(
