@@ -108,7 +108,7 @@ def test_the_panel_of_widths_can_be_moved_to_its_ends(end):
     *sliders, picture = widgets.block_widths().children
     for slider in sliders:
         slider.value = (slider.min, slider.max)[end]
-    assert f"concatenation has {4 * sliders[0].value} channels" in picture.value
+    assert f"concatenation has {4 * sliders[0].value:,} channels" in picture.value
 
 
 def test_outside_a_notebook_curves_are_lines(capsys):
