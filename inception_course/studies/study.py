@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -76,33 +76,21 @@ def run(
     Raises `ValueError` if `path` holds the record of another study, or another process is at it.
     """
     path = Path(path) if path else None
-    with ExitStack() as stack:
-        if path:
-            stack.enter_context(records.claimed(path))
-        return _run(study, path, workers, seconds, on_done)
-
-
-def _run(
-    study: Study,
-    path: Path | None,
-    workers: int,
-    seconds: float,
-    on_done: Callable[[Any], object] | None,
-) -> Any:
-    result = _begin(study, path)
-    done = {each.unit for each in result.trainings}
-    order = {unit: number for number, unit in enumerate(study.units())}
-    todo = sorted((unit for unit in order if unit not in done), key=lambda unit: unit[-1])
-    for measured in _measure_all(study, todo, workers, seconds):
-        trainings = sorted(
-            (*result.trainings, measured), key=lambda each: order.get(each.unit, len(order))
-        )
-        result = replace(result, trainings=tuple(trainings))
-        if path:
-            records.save(result, path)
-        if on_done:
-            on_done(measured)
-    return result
+    with records.claimed(path) if path else nullcontext():
+        result = _begin(study, path)
+        done = {each.unit for each in result.trainings}
+        order = {unit: number for number, unit in enumerate(study.units())}
+        todo = sorted((unit for unit in order if unit not in done), key=lambda unit: unit[-1])
+        for measured in _measure_all(study, todo, workers, seconds):
+            trainings = sorted(
+                (*result.trainings, measured), key=lambda each: order.get(each.unit, len(order))
+            )
+            result = replace(result, trainings=tuple(trainings))
+            if path:
+                records.save(result, path)
+            if on_done:
+                on_done(measured)
+        return result
 
 
 def _begin(study: Study, path: Path | None) -> Any:
