@@ -120,6 +120,27 @@ def test_contenders_can_be_added_to_a_record(tmp_path):
         studies.run(fewer, path)
 
 
+def test_a_record_from_before_a_setting_goes_on(tmp_path):
+    path = tmp_path / "record.json"
+    record = comparison.Contest(LADDER.settings(), {}, ())
+    for recipe in record.settings["recipes"].values():
+        del recipe["first_size"]
+    records.save(record, path)
+    assert studies.run(LADDER, path, seconds=0).settings == LADDER.settings()
+    records.save(record, path)
+    first = LADDER.contenders[0]
+    smaller = first._replace(recipe=replace(first.recipe, first_size=14))
+    with pytest.raises(ValueError, match="recipes was"):
+        studies.run(replace(LADDER, contenders=(smaller, *LADDER.contenders[1:])), path)
+
+
+def test_what_takes_the_same_time_sees_as_many_pixels():
+    recipes = {each.name: each.recipe for each in comparison.FRONTIER.contenders}
+    grown, thirds = recipes["one pass at 16 pixels, one at 28"], recipes["two passes over 2/3"]
+    pixels = sum(55_000 * grown.size_in(epoch) ** 2 for epoch in (1, 2))
+    assert 2 * thirds.train_images * thirds.image_size**2 == pytest.approx(pixels, rel=0.01)
+
+
 def test_heads_are_the_only_difference():
     variants = {each.name: each for each in experiment.EXPERIMENTS["heads"].variants}
     for kind in ("no BN, He", "no BN, Xavier", "BN, He", "BN, Xavier"):

@@ -325,6 +325,16 @@ def test_pictures_are_resized_to_train_and_to_validate():
     assert {images.shape[2:] for images in witness.learned + witness.asked} == {(20, 20)}
 
 
+@pytest.mark.parametrize(("epochs", "sizes"), [(1, [20]), (2, [8, 20]), (5, [8, 8, 20, 20, 20])])
+def test_the_first_half_of_the_epochs_can_have_another_size(epochs, sizes):
+    witness = Witness()
+    dataset = TensorDataset(PICTURES, torch.arange(COUNT))
+    recipe = replace(PLAIN, epochs=epochs, batch_size=COUNT, image_size=20, first_size=8)
+    train.fit(witness, dataset, dataset, recipe)
+    assert [images.shape[2] for images in witness.learned] == sizes
+    assert {images.shape[2] for images in witness.asked} == {20}
+
+
 def test_each_epoch_has_an_order_of_its_own():
     def orders(seed):
         passes = []

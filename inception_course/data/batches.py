@@ -22,6 +22,8 @@ class Loader(Iterable[tuple[Tensor, Tensor]]):
     cannot learn from one value.
     """
 
+    size: int | None  # pixels a side of the images to come; None: as they are
+
     def __init__(self, count: int, batch_size: int, *, shuffle: bool, seed: int, min_last: int):
         if batch_size < 1:
             raise ValueError(f"batch_size must be 1 or more, not {batch_size}")

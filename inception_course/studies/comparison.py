@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import product
 from statistics import mean, stdev
@@ -12,14 +12,19 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from .. import data
+from .. import data, models
 from ..evaluate import accuracy
 from ..machine import usable_cores, using_threads
 from ..models.blocks import Norm, he_initialize, xavier_initialize
-from ..train import Diverged, Epoch, Precision, Recipe, describe, fit
+from ..train import RECIPES, Diverged, Epoch, Precision, Recipe, describe, fit
 from .experiment import NORMALIZED, narrow_googlenet
 from .reduction import narrow_net
 from .study import Study, Unit
+
+
+# The settings that a recipe has which says nothing of them, such as one that was recorded before
+# there was such a setting.
+DEFAULTS = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING}
 
 
 class Contender(NamedTuple):
@@ -108,9 +113,10 @@ class Comparison(Study):
         return chosen | {"recipes": recipes}
 
     def differences(self, record: Contest) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what was otherwise; contenders may be added to a record."""
+        """Yield what was otherwise; contenders may be added to a record, and fields to a recipe."""
         for name, before, now in super().differences(record):
             if name == "recipes":
+                before = {each: DEFAULTS | recipe for each, recipe in before.items()}
                 now = {each: now[each] for each in before if each in now}
             if now != before:
                 yield name, before, now
@@ -325,7 +331,36 @@ BATCHES = Comparison(
     sample=5000,
 )
 
-COMPARISONS = {each.name: each for each in (LADDER, BATCHES)}
+# Time against accuracy: where a minute goes furthest, and where some ten do.
+
+MINUTE = replace(RECIPES["quick"], precision="float32")  # one pass
+TWO_PASSES = replace(MINUTE, epochs=2)
+THIRDS = 36_700  # two passes over them take as long as one of small images and one of large ones
+LONGER = replace(RECIPES["modern"], precision="float32")
+
+
+def time_net(width: float) -> nn.Module:
+    """Make the network of the recipe "quick" with this part of the channels."""
+    return models.googlenet_bn(stem="small", width=width)
+
+
+QUARTER, HALF = partial(time_net, 0.25), partial(time_net, 0.5)
+FRONTIER = Comparison(
+    "frontier",
+    "What to spend two minutes or ten of one core on: passes, larger images, or width "
+    "(18 trainings, 90 minutes).",
+    (
+        Contender("one pass", MINUTE, QUARTER),
+        Contender("one pass at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUARTER),
+        Contender("two passes over 2/3", replace(TWO_PASSES, train_images=THIRDS), QUARTER),
+        Contender("two passes", TWO_PASSES, QUARTER),
+        Contender("six passes, augmented", LONGER, QUARTER),
+        Contender("two passes, augmented, twice the width", replace(LONGER, epochs=2), HALF),
+    ),
+    seeds=(0, 1, 2),
+)
+
+COMPARISONS = {each.name: each for each in (LADDER, BATCHES, FRONTIER)}
 
 
 def by_batch_size(result: Contest) -> dict[str, dict[int, list[float]]]:

@@ -22,6 +22,7 @@ class Recipe:
     batch_size: int  # images
     learning_rate: float  # at its highest
     image_size: int = 28  # pixels a side; the images are resized to it
+    first_size: int | None = None  # pixels a side in the first half of the epochs, if it is another
     train_images: int | None = None  # learn from the first N images; None: from all
 
     optimizer: str = "sgd"  # or "adamw"
@@ -54,6 +55,11 @@ class Recipe:
             raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
         if self.train_images is not None and self.train_images < 1:
             raise ValueError(f"train_images is 1 or more, or None, not {self.train_images}")
+
+    def size_in(self, epoch: int) -> int:
+        """Return the side of the images, in pixels, that an epoch learns from; the first is 1."""
+        early = self.first_size is not None and 2 * epoch <= self.epochs
+        return self.first_size if early and self.first_size else self.image_size
 
     def augmentation(self) -> Augment | None:
         """Return the random changes to the training images; None if there are none."""

@@ -184,6 +184,7 @@ class Session:
         self.checked = torch.zeros((), device=self.device)  # no number once a loss was none
         self.start = time.perf_counter() - self.position.seconds
         self.loader.epoch, self.loader.start = epoch - 1, self.step
+        self.loader.size = self.recipe.size_in(epoch)
         set_rng_state(self.recipe.seed, epoch, self.position.random)  # for dropout
         return self._shares()
 
