@@ -348,12 +348,13 @@ QUARTER, HALF = partial(time_net, 0.25), partial(time_net, 0.5)
 FRONTIER = Comparison(
     "frontier",
     "What to spend two minutes or ten of one core on: passes, larger images, or width "
-    "(18 trainings, 90 minutes).",
+    "(21 trainings, 120 minutes).",
     (
         Contender("one pass", MINUTE, QUARTER),
         Contender("one pass at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUARTER),
         Contender("two passes over 2/3", replace(TWO_PASSES, train_images=THIRDS), QUARTER),
         Contender("two passes", TWO_PASSES, QUARTER),
+        Contender("six passes", replace(LONGER, flip=False, translate=0, cutout=0), QUARTER),
         Contender("six passes, augmented", LONGER, QUARTER),
         Contender("two passes, augmented, twice the width", replace(LONGER, epochs=2), HALF),
     ),
