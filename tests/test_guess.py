@@ -131,6 +131,9 @@ TAKES = {
         lambda g: plots.reliability({"one": JUDGED, "other": JUDGED}, guess=g), "other", "other"
     ),
     "batch_sizes": (lambda g: plots.batch_sizes(contest(SIZES), guess=g), 2, "2"),
+    "frontier": (
+        lambda g: plots.frontier(contest(RUNGS), contest(RUNGS), lowest=0.1, guess=g), "he", "He"
+    ),
     "ladder": (lambda g: plots.ladder(contest(RUNGS), guess=g), "he", "He"),
     "resolutions": (
         lambda g: plots.resolutions(CONTESTED["resolution"], guess=g), "7 pixels", "7 pixels"

@@ -256,6 +256,7 @@ def with_gradient(variant, seed, accuracy, gradient):
 
 def of_tricks():
     rungs = dict.fromkeys((each.name for each in comparison.LADDER.contenders), (0.88, 0.9))
+    ways = {"one pass": (0.87, 0.89), "two passes": (0.9, 0.92)}
     sizes = dict.fromkeys((each.name for each in comparison.BATCHES.contenders), (0.7, 0.8))
     starts = [
         with_gradient(f"BN, He, {heads}", seed, 0.8 + 0.01 * seed, gradient)
@@ -265,6 +266,7 @@ def of_tricks():
     return {
         "batch_sizes": plots.batch_sizes(contest(sizes)),
         "best_and_late": plots.best_and_late({"made": RESULT}, last=2, lowest=0.5),
+        "frontier": plots.frontier(contest(ways), contest(rungs | {"He": (0.4, 0.5)})),
         "heads": plots.heads(experiment.Result({}, {}, tuple(starts))),
         "ladder": plots.ladder(contest(rungs | {"Xavier, SGD": (0.1, 0.85)})),
     }
@@ -1083,6 +1085,11 @@ def test_the_figures_of_tricks_say_what_was_measured(figures):
     assert "Control, Xavier, batch normalization: 0.890 ± 0.010" in figures["ladder"].description
     texts = [text.get_text() for text in figures["ladder"].axes[0].texts]
     assert "↓ 0.10" in texts  # below the edge
+    assert "two passes 0.910 ± 0.010, 1.5 min" in figures["frontier"].description
+    assert "He 0.450 ± 0.050, 1.5 min" in figures["frontier"].description  # not drawn
+    drawn = [y for line in figures["frontier"].axes[0].lines for y in line.get_ydata()]
+    assert {0.87, 0.89} < set(drawn)
+    assert min(drawn) > 0.5
     assert "BN, one rate 0.750 ± 0.050 at 2" in figures["batch_sizes"].description
     assert "BN 0.900, 0.850" in figures["best_and_late"].description
     assert figures["best_and_late"].axes[0].get_title() == "below 0.5 at the end: plain"

@@ -80,6 +80,6 @@ from .rethinking import additions, factors, resolutions, smoothing, work_and_tim
 from .runs import epoch_curves, learning_curves, race, schedules, seeds
 from .saturation import accuracy_by_gain, dilemma, saturation_heat_map, signal_by_layer
 from .style import Note, Picture
-from .tricks import batch_sizes, best_and_late, heads, ladder
+from .tricks import batch_sizes, best_and_late, frontier, heads, ladder
 
 __all__ = [name for name, value in list(vars().items()) if callable(value)]

@@ -5,9 +5,6 @@ from statistics import mean, median
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
 
 from ..studies.comparison import Answers, Contest
 from .guess import mark_choice, mark_x, mark_y, series
@@ -20,6 +17,7 @@ from .style import (
     integers,
     legend,
     logarithmic,
+    name_points,
     powers,
     styled,
 )
@@ -251,41 +249,3 @@ def over_work(
     names = name_points(figure, axes, points)
     mark_choice(figure, axes, guess, names)
     return figure
-
-
-# Where a name may stand beside its point: offset, and which part of the text is there.
-SPOTS = (
-    ((11, 0), "left", "center"),
-    ((-11, 0), "right", "center"),
-    ((0, 11), "center", "bottom"),
-    ((0, -11), "center", "top"),
-)
-
-
-def name_points(
-    figure: Picture, axes: Axes, points: Mapping[str, tuple[float, float]]
-) -> dict[str, Annotation]:
-    """Write each name beside its point, where it hides no other point and no other name."""
-    figure.draw_without_rendering()
-    places = axes.transData.transform(list(points.values()))
-    taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in places]
-    room, names = axes.get_window_extent(), {}
-    for name, point in points.items():
-        best = None
-        for away, across, up in SPOTS:
-            text = axes.annotate(
-                name, point, away, textcoords="offset points", ha=across, va=up, fontsize=13
-            )
-            box = text.get_window_extent()
-            cost = sum(box.overlaps(each) for each in taken)
-            cost += 5 * (box.x1 > room.x1 or box.x0 < room.x0)
-            if best is None or cost < best[0]:
-                if best:
-                    best[1].remove()
-                best = cost, text, box
-            else:
-                text.remove()
-        assert best is not None
-        taken.append(best[2])
-        names[name] = best[1]
-    return names

@@ -20,7 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 T = TypeVar("T")
 Style = dict[str, Any]
@@ -237,3 +239,41 @@ def powers(axis: Axis, between: Sequence[int]) -> None:
 def integers(axis: Axis) -> None:
     """Put ticks at whole numbers alone."""
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+
+
+# Where a name may stand beside its point: offset, and which part of the text is there.
+SPOTS = (
+    ((11, 0), "left", "center"),
+    ((-11, 0), "right", "center"),
+    ((0, 11), "center", "bottom"),
+    ((0, -11), "center", "top"),
+)
+
+
+def name_points(
+    figure: Picture, axes: Axes, points: Mapping[str, tuple[float, float]]
+) -> dict[str, Annotation]:
+    """Write each name beside its point, where it hides no other point and no other name."""
+    figure.draw_without_rendering()
+    places = axes.transData.transform(list(points.values()))
+    taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in places]
+    room, names = axes.get_window_extent(), {}
+    for name, point in points.items():
+        best = None
+        for away, across, up in SPOTS:
+            text = axes.annotate(
+                name, point, away, textcoords="offset points", ha=across, va=up, fontsize=13
+            )
+            box = text.get_window_extent()
+            cost = sum(box.overlaps(each) for each in taken)
+            cost += 5 * (box.x1 > room.x1 or box.x0 < room.x0)
+            if best is None or cost < best[0]:
+                if best:
+                    best[1].remove()
+                best = cost, text, box
+            else:
+                text.remove()
+        assert best is not None
+        taken.append(best[2])
+        names[name] = best[1]
+    return names

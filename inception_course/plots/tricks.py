@@ -16,6 +16,8 @@ from .style import (
     in_style,
     legend,
     means,
+    name_points,
+    powers,
     styled,
 )
 
@@ -73,6 +75,54 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
     axes.grid(alpha=0.3, axis="y")
     mark_choice(figure, axes, guess, dict(zip(rungs, axes.get_xticklabels(), strict=True)))
     return figure
+
+
+@in_style
+def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any = None) -> Picture:
+    """Draw accuracy over minutes of one core: ways to spend them, named, and the ladder's rungs.
+
+    A small mark is one seed, a large one their mean. What is below `lowest` is not drawn. `guess`
+    names one of the ways.
+    """
+    series = {
+        "ways to spend the time": {name: _spent(record, name) for name in record.contenders},
+        "rungs of the ladder": {name: _spent(rungs, name) for name in rungs.contenders},
+    }
+    figure = Picture(
+        14,
+        6.4,
+        "validation accuracy, mean and standard error over the seeds, and minutes of one core: "
+        + "; ".join(
+            f"{name} {summary(values)}, {minutes:.1f} min"
+            for points in series.values()
+            for name, (minutes, values) in points.items()
+        ),
+        caption="Compare marks that stand above each other: as much time, and another result.",
+    )
+    axes = figure.subplots()
+    for (label, points), style in styled(series.items()):
+        look: Style = {"color": style["color"], "marker": style["marker"], "ls": ""}
+        drawn = [(x, values) for x, values in points.values() if mean(values) >= lowest]
+        for x, values in drawn:
+            axes.plot([x] * len(values), values, **look, ms=6, alpha=0.45)
+        means_of = [mean(values) for _, values in drawn]
+        axes.plot([x for x, _ in drawn], means_of, **look, ms=12, label=label)
+    axes.set(xlabel="minutes of one core", ylabel="validation accuracy", xscale="log")
+    axes.margins(x=0.12, y=0.08)
+    powers(axes.xaxis, (2, 5))
+    axes.set_ylim(bottom=lowest)
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    ways = series["ways to spend the time"].items()
+    names = name_points(figure, axes, {name: (x, mean(values)) for name, (x, values) in ways})
+    mark_choice(figure, axes, guess, names)
+    return figure
+
+
+def _spent(record: Contest, name: str) -> tuple[float, list[float]]:
+    trainings = record.of(name)
+    minutes = mean(each.cpu_seconds for each in trainings) / 60
+    return minutes, [each.accuracy for each in trainings]
 
 
 def _wrapped(name: str) -> str:

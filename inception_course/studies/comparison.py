@@ -21,7 +21,6 @@ from .experiment import NORMALIZED, narrow_googlenet
 from .reduction import narrow_net
 from .study import Study, Unit
 
-
 # The settings that a recipe has which says nothing of them, such as one that was recorded before
 # there was such a setting.
 DEFAULTS = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING}
