@@ -445,7 +445,7 @@ def fail(message: str) -> NoReturn:
 
 
 def ours(error: ValueError) -> bool:
-    """Whether the course itself raised it: about something that the reader gave."""
+    """Tell whether the course itself raised it: about something that the reader gave."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
 

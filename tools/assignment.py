@@ -19,7 +19,7 @@ ASKED = re.compile(r"^(ch\d\d\.q\d)\.check\((.+)\)$", re.MULTILINE)
 
 
 def grader(name, question, answer):
-    """The cell that gives a point for an exercise; nbgrader restores it before it grades."""
+    """Make the cell that gives a point for an exercise; nbgrader restores it before it grades."""
     test = f"verdict = {question}.check({answer})\nassert verdict.passed, verdict.message"
     kind = {"grade": True, "locked": True, "solution": False, "task": False}
     nbgrader = {"schema_version": 3, "grade_id": name, "points": 1} | kind
@@ -27,7 +27,7 @@ def grader(name, question, answer):
 
 
 def exercises(lecture):
-    """The set-up of a lecture and its section of exercises, as cells of an assignment."""
+    """Return the set-up of a lecture and its section of exercises, as cells of an assignment."""
     sections = [n for n, cell in enumerate(lecture.cells) if cell.source.startswith("## ")]
     start = next(n for n in sections if lecture.cells[n].source.startswith("## Exercises"))
     end = next(n for n in sections if n > start)

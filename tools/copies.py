@@ -39,7 +39,7 @@ def make(folder=FOLDER, notebooks=lectures.NOTEBOOKS):
 
 
 def place(folder, name, text, made):
-    """The name to write a lecture under; None if this version of it is there already."""
+    """Choose the name to write a lecture under; None if this version of it is there already."""
     new, number = digest(text.encode()), 1
     candidate = name
     while (folder / candidate).exists():

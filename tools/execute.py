@@ -101,7 +101,7 @@ def clean(notebook):
 
 
 def replace(path, text):
-    """All or nothing: a reader never finds half a notebook."""
+    """Write all or nothing: a reader never finds half a notebook."""
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", newline="\n", dir=path.parent, suffix=".tmp", delete=False
     ) as draft:

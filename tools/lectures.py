@@ -31,7 +31,7 @@ def tags(cell):
 
 
 def caption(output):
-    """The caption of a figure, as Markdown; None if this output is something else.
+    """Return the caption of a figure, as Markdown; None if this output is something else.
 
     Its description, folded away below it, is left out: on a page the picture has it as `alt`.
     """
@@ -48,7 +48,7 @@ def without_checks(lecture):
 
 
 def for_the_reader(lecture):
-    """A copy to work in: no checks, and no result between a prediction and its reading."""
+    """Make a copy to work in: no checks, and no result between a prediction and its reading."""
     lecture = without_checks(lecture)
     predicting = False
     for cell in lecture["cells"]:

@@ -24,7 +24,7 @@ FIELDS = {
 
 
 def renamed(value, model: str):
-    """The same record with new names; `model` is what was trained where a recipe does not say."""
+    """Give the record its new names; `model` is what was trained where a recipe does not say."""
     if isinstance(value, list):
         return [renamed(each, model) for each in value]
     if not isinstance(value, dict):
@@ -41,7 +41,7 @@ def renamed(value, model: str):
 
 
 def model_of(path: Path) -> str:
-    """The network in the name of a record, or of its folder: MODEL-RECIPE."""
+    """Return the network in the name of a record, or of its folder: MODEL-RECIPE."""
     for name in (path.stem, path.parent.name):
         if (model := name.partition("-")[0]) in models.names():
             return model

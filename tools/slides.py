@@ -34,7 +34,7 @@ def kind(cell):
 
 
 def slides(lecture):
-    """The cells of each slide, in order; what comes before the first one is left out."""
+    """Give the cells of each slide, in order; what comes before the first one is left out."""
     found = []
     for cell in lectures.without_checks(lecture)["cells"]:
         if kind(cell) == "slide":
@@ -45,7 +45,7 @@ def slides(lecture):
 
 
 def deck(lecture):
-    """The whole page."""
+    """Write the whole page."""
     title = lectures.source(lecture["cells"][0]).partition("\n")[0].lstrip("# ")
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         title=html.escape(title),
@@ -61,7 +61,7 @@ def deck(lecture):
 
 
 def shown(cell):
-    """A cell as a piece of a slide."""
+    """Show a cell as a piece of a slide."""
     if cell["cell_type"] == "markdown":
         content = markdown.render(lectures.source(cell))
     else:
@@ -79,7 +79,7 @@ def shown(cell):
 
 
 def result(output):
-    """What a cell showed: pictures with their description and caption, and text."""
+    """Return what a cell showed: pictures with their description and caption, and text."""
     data = output.get("data", {})
     if "image/png" in data:
         description = html.escape(output["metadata"]["image/png"]["alt"])

@@ -305,7 +305,7 @@ def ask_d2l() -> Check:
 
 
 def in_kernel() -> bool:
-    """Whether this code runs in a notebook's kernel."""
+    """Tell whether this code runs in a notebook's kernel."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return getattr(shell, "kernel", None) is not None

@@ -17,7 +17,7 @@ REMEDY = (
 
 
 def supported(version: "Sequence[int]" = sys.version_info[:3]) -> bool:
-    """Whether the course can run on Python `version`, such as (3, 13, 0)."""
+    """Tell whether the course can run on Python `version`, such as (3, 13, 0)."""
     return OLDEST <= tuple(version[:2]) <= NEWEST and tuple(version) != EXCLUDED
 
 

@@ -29,7 +29,7 @@ SECONDS_BETWEEN_UPDATES = 0.5
 
 
 def browse(dataset: TensorDataset):
-    """A slider over the images of `dataset`, one image at a time with its class."""
+    """Make a slider over the images of `dataset`, one image at a time with its class."""
     images, labels = dataset.tensors
 
     def show(index: int) -> plots.Picture:
@@ -129,7 +129,7 @@ def panel(
     twin: plots.Picture,
     start: Mapping[str, float] | None = None,
 ):
-    """A panel with a slider per name; `show(*values)` gives the picture for the sliders' values.
+    """Make a panel with a slider per name; `show(*values)` gives the picture for their values.
 
     A slider goes through evenly spaced values, whole numbers if it is given a range. It starts at
     the lowest, or where `start` says. Only the picture changes, so that nothing is printed and

@@ -80,7 +80,7 @@ class Case:
         return f"{self.recipe.name}: {size} pixels, width {width:g}, batches of {batch}"
 
     def create(self) -> nn.Module:
-        """The network, with the same initial weights each time."""
+        """Make the network, with the same initial weights each time."""
         with torch.random.fork_rng():
             torch.manual_seed(0)
             return models.create(self.network["model"], **self.network["options"])
@@ -103,13 +103,13 @@ class Budget:
 
 
 def named(recipe: str) -> Case:
-    """A recipe of the course, with the network that it is meant for."""
+    """Take a recipe of the course, with the network that it is meant for."""
     model, options = NETWORKS[recipe]
     return Case(RECIPES[recipe], {"model": model, "options": options})
 
 
 def changed(case: Case, name: str, *, options: dict[str, Any] | None = None, **fields: Any) -> Case:
-    """The case with other fields of its recipe, and other options of its network."""
+    """Return the case with other fields of its recipe, and other options of its network."""
     network = case.network | {"options": case.network["options"] | (options or {})}
     return Case(replace(case.recipe, name=name, **fields), network)
 
@@ -235,7 +235,7 @@ class Benchmark:
     left_out: tuple[str, ...]
 
     def curve(self, quantity: str) -> dict[float, Timing]:
-        """The timings by their "image_size", "width" or "batch_size", the others as at first."""
+        """Sort timings by their "image_size", "width" or "batch_size", the others as at first."""
         first, *others = self.timings
         base = first.quantities
         points = {base[quantity]: first}
@@ -246,7 +246,7 @@ class Benchmark:
         return dict(sorted(points.items()))
 
     def peak_fractions(self, timing: Timing) -> list[float]:
-        """The part of the machine's own peak in that precision that the step reaches, by round."""
+        """Return the part of the machine's peak in that precision that the step reaches, by round."""
         peaks = self.peaks[timing.precision]
         return [
             timing.multiply_adds / step / peak
@@ -339,7 +339,7 @@ def run(
 
 
 def environment() -> dict[str, Any]:
-    """What a reader needs to compare these numbers with others."""
+    """Tell what a reader needs to compare these numbers with others."""
     sample = data.fashion_mnist("val", sample=10)
     with using_threads(usable_cores()):
         known = train.describe(torch.device("cpu"), train.Precision("", ""), sample, sample)
@@ -387,7 +387,7 @@ def one_pass(
     count: int,
     around: Callable[[Iterable], Iterable] = iter,
 ) -> Pass:
-    """One epoch of `fit` with `count` images; `around` is put around the batches as well."""
+    """Time one epoch of `fit` with `count` images; `around` is put around the batches as well."""
     train_set = data.fashion_mnist("train", sample=count)
     val_set = data.fashion_mnist("val", sample=10)
     watches = []
@@ -411,7 +411,7 @@ class Rates(NamedTuple):
 
 
 def race(contest: Contest, d2l: Any) -> Rates:
-    """d2l's loop and then ours, once each, over the same images."""
+    """Time d2l's loop and then ours, once each, over the same images."""
     theirs = d2l_pass(contest, d2l)
     case = changed(
         named("d2l"),
@@ -430,7 +430,7 @@ def gather_race(contest: Contest, rounds: Sequence[Rates]) -> Race:
 
 
 def import_d2l() -> Any:
-    """d2l's functions for torch, or None where d2l is not installed."""
+    """Return d2l's functions for torch, or None where d2l is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -440,7 +440,7 @@ def import_d2l() -> Any:
 
 
 def d2l_pass(contest: Contest, d2l: Any) -> Stopwatch:
-    """One epoch of `d2l.train_ch6` over what d2l's own loader makes of the images."""
+    """Time an epoch of `d2l.train_ch6` over what d2l's own loader makes of the images."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # its loader asks for four processes on any machine
         train_batches, test_batches = d2l_loaders(contest, d2l)
@@ -519,14 +519,14 @@ def gather_timing(case: Case, rounds: Sequence[StepTimes]) -> Timing:
 
 
 def settled(case: Case, rounds: Sequence[StepTimes]) -> Case:
-    """The case in the arithmetic of the first round, so that no later round searches again."""
+    """Fix the case in the arithmetic of the first round, so that no later round searches again."""
     if rounds and rounds[0].precision.layout == "channels_last":
         return changed(case, case.recipe.name, precision=rounds[0].precision.dtype)
     return case
 
 
 def step_multiply_adds(case: Case) -> int:
-    """The multiply-adds of a training step, for one image.
+    """Count the multiply-adds of a training step, for one image.
 
     Each layer makes three products of the same size: its answers, the gradient of its weights and
     that of what it was given. The first layer was given the image, which needs no gradient.
@@ -581,19 +581,19 @@ def profile_steps(case: Case, steps: int) -> dict[str, float]:
 
 @contextmanager
 def quiet_profiler() -> Iterator[profile]:
-    """torch's profiler, which otherwise misses a graphics card aloud, on stderr."""
+    """Return torch's profiler, which otherwise misses a graphics card aloud, on stderr."""
     quiet = patch.dict(os.environ, KINETO_LOG_LEVEL="99")
     with quiet, profile(activities=[ProfilerActivity.CPU]) as profiler:
         yield profiler
 
 
 def recorded_runs() -> list[Run]:
-    """The recorded runs of those recipes, on the full data."""
+    """Load the recorded runs of those recipes, on the full data."""
     return [run for run in results.runs().values() if run.recipe.name in SOONER]
 
 
 def first_time(run: Run, accuracy: float, recorded: bool) -> Goal:
-    """When `run` first had the validation accuracy."""
+    """Tell when `run` first had the validation accuracy."""
     seconds, reached = 0.0, None
     for epoch in run.epochs:
         seconds += epoch.seconds
@@ -604,7 +604,7 @@ def first_time(run: Run, accuracy: float, recorded: bool) -> Goal:
 
 
 def report(result: Benchmark) -> str:
-    """The ratios as a table to read, each the median over the rounds, with the lowest and highest.
+    """Give the ratios as a table, each the median over the rounds, with the lowest and highest.
 
     Seconds and rates stand beside them, to say what a ratio is of.
     """

@@ -109,7 +109,7 @@ class Exercise:
 
 
 def is_empty(function: Any) -> bool:
-    """Whether `function` is one whose body is still three dots."""
+    """Tell whether `function` is one whose body is still three dots."""
 
     def bare(): ...
 
@@ -221,7 +221,7 @@ def _core(answer: Any) -> str:
 
 
 def _one_word(text: str, option: str) -> bool:
-    """Whether one is the beginning of the other, as val of validation; conv2d is not conv2."""
+    """Tell whether one is the beginning of the other, as val of validation; conv2d is not conv2."""
     short, long = sorted((text, option), key=len)
     rest = long.removeprefix(short)
     return len(short) > 2 and short[-1].isalpha() and rest != long and rest.isalpha()

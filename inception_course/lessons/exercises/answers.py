@@ -92,7 +92,7 @@ def tensor(values: Any) -> Tensor | None:
 
 
 def alike(given: float, exact: float, tolerance: float = 0.0) -> bool:
-    """Whether `given` is `exact`, within `tolerance`, or a fraction rounded to two digits or more.
+    """Tell if `given` is `exact`, within `tolerance`, or a fraction rounded to two digits or more.
 
     Whole numbers are counts: without a tolerance they must be equal.
     """
@@ -108,7 +108,7 @@ def alike(given: float, exact: float, tolerance: float = 0.0) -> bool:
 
 
 def same(given: Any, want: Any) -> bool:
-    """Whether a result has the values of `want`, as well as their precision can tell.
+    """Tell whether a result has the values of `want`, as well as their precision can tell.
 
     A tensor has the shape of `want`, too, and holds fractions or whole numbers as `want` does.
     """
