@@ -695,6 +695,11 @@ def nine_rows():
     )
 
 
+def nine_of_deep():
+    (first, *_) = DEEP.trainings
+    return replace(DEEP, trainings=tuple(replace(first, contender=name) for name in NINE))
+
+
 # Each figure that takes several, with nine; the figure names them as given or by the expression.
 SAMPLE = data.fashion_mnist("val", sample=10)
 PICTURE = scenery(40, 120)
@@ -714,6 +719,7 @@ WITH_NINE = {
     "calibration_errors": lambda: plots.calibration_errors(nine((0.05, [0.01, 0.03]))),
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
+    "degradation": lambda: plots.degradation(nine_of_deep()),
     "descents": lambda: plots.descents(nine([2, 1])),
     "correlations": lambda: plots.correlations(nine(torch.eye(3))),
     "crops_and_networks": lambda: plots.crops_and_networks(
@@ -721,6 +727,16 @@ WITH_NINE = {
     ),
     "epoch_curves": lambda: plots.epoch_curves(nine(RUN.epochs), "loss and accuracy so far"),
     "errors_by_depth": lambda: plots.errors_by_depth(nine((11, 10.4))),
+    "frontier": lambda: plots.frontier(
+        replace(
+            contest({}),
+            trainings=tuple(
+                replace(training, cpu_seconds=60.0 * 2**n)
+                for n, training in enumerate(contest(nine((0.9,))).trainings)
+            ),
+        ),
+        contest({"He": (0.9,)}),
+    ),
     "gallery": lambda: plots.gallery(nine(MAP), "nine maps"),
     "gradient_norms": lambda: plots.gradient_norms(nine({"conv1": 0.1, "5b": 0.2})),
     "gradients_by_depth": lambda: plots.gradients_by_depth(nine(GRADIENTS["plain"])),
@@ -729,8 +745,11 @@ WITH_NINE = {
             {}, {}, tuple(with_gradient(f"{name}, heads", 0, 0.8, 0.001) for name in NINE)
         )
     ),
+    "ladder": lambda: plots.ladder(contest(nine((0.8, 0.9)) | {"batch normalization": (0.9,)})),
     "layer_bars": lambda: plots.layer_bars(nine(COSTS["alexnet"])),
     "learning_curves": lambda: plots.learning_curves(nine(RUN)),
+    "one_block_dropped": lambda: plots.one_block_dropped(nine_of_deep(), nets=NINE),
+    "overfit": lambda: plots.overfit(contest(nine((0.8, 0.9)))),
     "over_work": lambda: plots.over_work(
         {name: (2.0**n, 60.0 + n) for n, name in enumerate(NINE)}, "accuracy, %"
     ),
@@ -745,6 +764,8 @@ WITH_NINE = {
     "rule_lengths": lambda: plots.rule_lengths(nine(MAP[1])),
     "schedules": lambda: plots.schedules([replace(RUN.recipe, name=name) for name in NINE], 5),
     "seeds": lambda: plots.seeds(nine([RUN])),
+    "several_blocks_dropped": lambda: plots.several_blocks_dropped(nine_of_deep(), nets=NINE),
+    "shift": lambda: plots.shift(answers(nine([{"shift": n} for n in parts.SHIFTS])), NINE),
     "shift_curves": lambda: plots.shift_curves(nine([1.0, 0.5])),
     "signal_by_layer": lambda: plots.signal_by_layer(nine(SIGNAL)),
     "spectra": lambda: plots.spectra(nine(MAP[1]), {"a mark": 2}),
@@ -756,6 +777,7 @@ WITH_NINE = {
     "sigmoid_inputs": lambda: plots.sigmoid_inputs([(n, 1) for n in range(1, 10)]),
 }
 NAMES = {
+    "ladder": [f"number\n{n}" for n in range(1, 10)],
     "aliasing": [f"stride {step}" for step in range(2, 11)],
     "bench": [f"{size} pixels, width" for size in range(31, 40)],
     "break_even": [f"CSR, {size}x{size}" for size in range(1, 10)],
@@ -764,22 +786,25 @@ NAMES = {
     "sigmoid_inputs": [f"mean {mean}" for mean in range(1, 10)],
     "strongest": [f"map {channel}" for channel in range(1, 10)],
 }
-# These take several of something else than series: parts, views, or exactly two.
+# These take several of something else than series: parts, views, exactly two, a study's own.
 NOT_SERIES = {
-    "accuracy_by_width", "blocks", "confusion", "crop_boxes", "dense_blocks", "mixed_colors",
-    "mosaic", "phase_transition", "co_firing", "influence", "turning", "saturation_heat_map",
-    "speed", "squares", "two_orders", "window_coverage", "with_and_without", "work_and_time",
-    "zeros",
+    "accuracy_by_gain", "accuracy_by_width", "activation_rates", "activation_states",
+    "additions", "batch_sizes", "blocks", "co_firing", "confusion", "crop_boxes",
+    "dense_blocks", "dilemma", "equal_cost", "factors", "influence", "map_correlations",
+    "mixed_colors", "mosaic", "phase_transition", "resolutions", "same_start",
+    "saturation_heat_map", "smoothing", "speed", "squares", "thinned", "turning", "two_orders",
+    "window_coverage", "with_and_without", "work_and_time", "zeros",
 }  # fmt: skip
+
+
+SEVERAL = "Mapping|Sequence|Iterable|Table|Result|Contest|Answers|Gains|Groups|Benchmark|Protocol"
 
 
 def test_every_figure_of_several_is_tried_with_nine():
     several = {
         name
         for name, function in PUBLIC.items()
-        if re.search(
-            "Mapping|Sequence|Table|Result|Benchmark|Protocol", str(inspect.signature(function))
-        )
+        if re.search(SEVERAL, str(inspect.signature(function)))
     }
     assert several == {*WITH_NINE, *NOT_SERIES}
 
@@ -793,7 +818,8 @@ def test_nine_series_are_drawn_and_told_apart(name):
     for axes in figure.findobj(Axes):
         if axes.has_data():
             places = [axes.get_title(), axes.get_ylabel(), *(t.get_text() for t in axes.texts)]
-            places += [text.get_text() for text in axes.get_yticklabels()]
+            ticks = (*axes.get_xticklabels(), *axes.get_yticklabels())
+            places += [text.get_text() for text in ticks]
             looks += [(place, place) for place in places]
     expected = NAMES.get(name, NINE)
     found = [

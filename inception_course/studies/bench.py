@@ -246,7 +246,7 @@ class Benchmark:
         return dict(sorted(points.items()))
 
     def peak_fractions(self, timing: Timing) -> list[float]:
-        """Return the part of the machine's peak in that precision that the step reaches, by round."""
+        """Return the part of the machine's peak that a step reaches, by round."""
         peaks = self.peaks[timing.precision]
         return [
             timing.multiply_adds / step / peak
