@@ -136,7 +136,7 @@ def test_a_record_from_before_a_setting_goes_on(tmp_path):
 
 def test_what_takes_the_same_time_sees_as_many_pixels():
     recipes = {each.name: each.recipe for each in comparison.FRONTIER.contenders}
-    grown, thirds = recipes["one pass at 16 pixels, one at 28"], recipes["two passes over 2/3"]
+    grown, thirds = recipes["one at 16 pixels, one at 28"], recipes["two over 2/3 of the images"]
     pixels = sum(55_000 * grown.size_in(epoch) ** 2 for epoch in (1, 2))
     assert 2 * thirds.train_images * thirds.image_size**2 == pytest.approx(pixels, rel=0.01)
 
