@@ -6,7 +6,7 @@
 What is on a slide is marked in the notebook (JupyterLab: Property Inspector, Slide Type). "slide"
 begins one, an unmarked cell continues it, "fragment" comes at the next key, "notes" is for the
 speaker (key S), and "skip" is left out. A slide shows the results of its cells, and their code
-where it is short.
+where there is room for it.
 """
 
 import html
@@ -23,7 +23,8 @@ from pygments.lexers import PythonLexer
 
 REVEAL = resources.files("sphinx_revealjs") / "_static" / "revealjs"
 TEMPLATE = Path(__file__).with_name("slides.html")
-CODE_LINES = 8  # longer code stays in the notebook
+CODE_LINES = 8  # longer code stays in the notebook,
+TEXT_LINES = 24  # unless the slide has no picture: then this is for the code and what it prints
 KINDS = ("slide", "fragment", "notes", "skip", "")
 markdown = MarkdownIt("commonmark").enable("table")
 code = HtmlFormatter(nowrap=True)
@@ -54,21 +55,25 @@ def deck(lecture):
         colors=code.get_style_defs("code"),
         reveal=(REVEAL / "dist" / "reveal.js").read_text("utf-8"),
         notes=(REVEAL / "plugin" / "notes" / "notes.js").read_text("utf-8"),
-        slides="\n".join(
-            f"<section>{''.join(map(shown, each))}</section>" for each in slides(lecture)
-        ),
+        slides="\n".join(map(section, slides(lecture))),
     )
 
 
-def shown(cell):
-    """Show a cell as a piece of a slide."""
+def section(cells):
+    """Write one slide."""
+    results = {cell["id"]: "".join(map(result, cell.get("outputs", []))) for cell in cells}
+    text = "".join(results.values())
+    room = CODE_LINES if "<img" in text else max(CODE_LINES, TEXT_LINES - text.count("\n"))
+    return f"<section>{''.join(shown(cell, results[cell['id']], room) for cell in cells)}</section>"
+
+
+def shown(cell, content, room):
+    """Show a cell and its results as a piece of a slide, and code of at most `room` lines."""
+    source = lectures.source(cell)
     if cell["cell_type"] == "markdown":
-        content = markdown.render(lectures.source(cell))
-    else:
-        content = "".join(map(result, cell["outputs"]))
-        source = lectures.source(cell)
-        if source.count("\n") < CODE_LINES:
-            content = f"<pre><code>{highlight(source, PythonLexer(), code)}</code></pre>{content}"
+        content = markdown.render(source)
+    elif source.count("\n") < room:
+        content = f"<pre><code>{highlight(source, PythonLexer(), code)}</code></pre>{content}"
     match kind(cell):
         case "notes":
             return f'<aside class="notes">{content}</aside>'
