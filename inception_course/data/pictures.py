@@ -81,6 +81,8 @@ class PictureBatches(Loader):
     Raises ValueError without a size.
     """
 
+    size: int
+
     def __init__(
         self,
         pictures: Pictures,
