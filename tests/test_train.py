@@ -194,6 +194,7 @@ def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
         ({"epochs": 0}, "at least one epoch"),
         ({"learning_rate": 0.0}, "learning rate above 0"),
         ({"train_images": 0}, "train_images is 1 or more, or None, not 0"),
+        ({"first_size": 0}, "first_size is 1 pixel or more, or None, not 0"),
     ],
 )
 def test_an_impossible_recipe_is_refused(change, message):

@@ -55,11 +55,14 @@ class Recipe:
             raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
         if self.train_images is not None and self.train_images < 1:
             raise ValueError(f"train_images is 1 or more, or None, not {self.train_images}")
+        if self.first_size is not None and self.first_size < 1:
+            raise ValueError(f"first_size is 1 pixel or more, or None, not {self.first_size}")
 
     def size_in(self, epoch: int) -> int:
         """Return the side of the images, in pixels, that an epoch learns from; the first is 1."""
-        early = self.first_size is not None and 2 * epoch <= self.epochs
-        return self.first_size if early and self.first_size else self.image_size
+        if self.first_size is not None and 2 * epoch <= self.epochs:
+            return self.first_size
+        return self.image_size
 
     def augmentation(self) -> Augment | None:
         """Return the random changes to the training images; None if there are none."""
