@@ -786,7 +786,7 @@ NAMES = {
     "sigmoid_inputs": [f"mean {mean}" for mean in range(1, 10)],
     "strongest": [f"map {channel}" for channel in range(1, 10)],
 }
-# These take several of something else than series: parts, views, exactly two, a study's own.
+# These take several of something else than series: parts, views, two, or the names of one study.
 NOT_SERIES = {
     "accuracy_by_gain", "accuracy_by_width", "activation_rates", "activation_states",
     "additions", "batch_sizes", "blocks", "co_firing", "confusion", "crop_boxes",

@@ -39,8 +39,9 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
     `guess` names the rung that is expected to gain most.
     """
     rungs = [name for name in record.contenders if name != CONTROL]
-    found = {name: [each.accuracy for each in record.of(name)] for name in rungs}
-    minutes = {name: mean(each.cpu_seconds for each in record.of(name)) / 60 for name in rungs}
+    spent = {name: _spent(record, name) for name in rungs}
+    minutes = {name: time for name, (time, _) in spent.items()}
+    found = {name: accuracies for name, (_, accuracies) in spent.items()}
     control = [each.accuracy for each in record.of(CONTROL)]
     figure = Picture(
         14,
@@ -120,6 +121,7 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
 
 
 def _spent(record: Contest, name: str) -> tuple[float, list[float]]:
+    """Return the minutes of one core that a training took, in the mean, and all accuracies."""
     trainings = record.of(name)
     minutes = mean(each.cpu_seconds for each in trainings) / 60
     return minutes, [each.accuracy for each in trainings]
