@@ -110,7 +110,7 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
         axes.plot([x for x, _ in drawn], means_of, **look, ms=12, label=label)
     axes.set(xlabel="minutes of one core", ylabel="validation accuracy", xscale="log")
     axes.margins(x=0.12, y=0.08)
-    powers(axes.xaxis, (2, 5))
+    powers(axes.xaxis, (2, 3, 4, 5))
     axes.set_ylim(bottom=lowest)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
