@@ -1112,7 +1112,8 @@ def test_the_figures_of_tricks_say_what_was_measured(figures):
     texts = [text.get_text() for text in figures["ladder"].axes[0].texts]
     assert "↓ 0.10" in texts  # below the edge
     assert "two passes 0.910 ± 0.010, 1.5 min" in figures["frontier"].description
-    assert "He 0.450 ± 0.050, 1.5 min" in figures["frontier"].description  # not drawn
+    assert "He 0.450 ± 0.050, 1.5 min" in figures["frontier"].description
+    assert figures["frontier"].axes[0].get_title() == "below 0.84 at the end: He"
     drawn = [y for line in figures["frontier"].axes[0].lines for y in line.get_ydata()]
     assert {0.87, 0.89} < set(drawn)
     assert min(drawn) > 0.5

@@ -131,7 +131,7 @@ def error_over_work(guess: Any = None) -> Picture:
         6,
         "top-5 error over billions of multiply-adds: "
         + "; ".join(f"{name} {error} % at {work:.1f} G" for name, work, error, *_ in counted),
-        caption="Area is parameters; hollow points are not ten crops. Which two would you buy?",
+        caption="Area is parameters; hollow points are not ten crops. Which would you never buy?",
     )
     axes = figure.subplots()
     names = {}

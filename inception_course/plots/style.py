@@ -253,9 +253,9 @@ SPOTS = (
 def name_points(
     figure: Picture, axes: Axes, points: Mapping[str, tuple[float, float]]
 ) -> dict[str, Annotation]:
-    """Write each name beside its point, where it hides no other point and no other name."""
+    """Write each name beside its point, where it hides no mark of the axes and no other name."""
     figure.draw_without_rendering()
-    places = axes.transData.transform(list(points.values()))
+    places = axes.transData.transform(np.concatenate([line.get_xydata() for line in axes.lines]))
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in places]
     room, names = axes.get_window_extent(), {}
     for name, point in points.items():

@@ -82,8 +82,8 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
 def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any = None) -> Picture:
     """Draw accuracy over minutes of one core: ways to spend them, named, and the ladder's rungs.
 
-    A small mark is one seed, a large one their mean. What is below `lowest` is not drawn. `guess`
-    names one of the ways.
+    A small mark is one seed, a large one their mean. Those whose mean is below `lowest` are named,
+    and not drawn. `guess` names one of the ways.
     """
     series = {
         "ways to spend the time": {name: _spent(record, name) for name in record.contenders},
@@ -100,8 +100,9 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
         ),
         caption="Compare marks that stand above each other: as much time, and another result.",
     )
-    axes = figure.subplots()
+    axes, below = figure.subplots(), list[str]()
     for (label, points), style in styled(series.items()):
+        below += [name for name, (_, values) in points.items() if mean(values) < lowest]
         look: Style = {"color": style["color"], "marker": style["marker"], "ls": ""}
         drawn = [(x, values) for x, values in points.values() if mean(values) >= lowest]
         for x, values in drawn:
@@ -112,10 +113,13 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
     axes.margins(x=0.12, y=0.08)
     powers(axes.xaxis, (2, 3, 4, 5))
     axes.set_ylim(bottom=lowest)
+    if below:
+        axes.set_title(f"below {lowest:g} at the end: {'; '.join(below)}", fontsize=13)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     ways = series["ways to spend the time"].items()
-    names = name_points(figure, axes, {name: (x, mean(values)) for name, (x, values) in ways})
+    places = {name: (x, mean(values)) for name, (x, values) in ways if name not in below}
+    names = name_points(figure, axes, places)
     mark_choice(figure, axes, guess, names)
     return figure
 
