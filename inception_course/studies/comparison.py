@@ -337,11 +337,12 @@ TWO_PASSES = replace(ONE_PASS, epochs=2)
 THIRDS = 36_700  # two passes over them take as long as one of small images and one of large ones
 QUICK_NAME, QUICK_OPTIONS = NETWORKS["quick"]
 QUICK_NET = partial(models.create, QUICK_NAME, **QUICK_OPTIONS)
+TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # as long as three passes
 
 FRONTIER = Comparison(
     "frontier",
-    "What a few minutes of one core are best spent on: new images, more passes, or smaller images "
-    "first (16 trainings, 70 minutes).",
+    "What a few minutes of one core are best spent on: new images, more passes, smaller images "
+    "first, or a wider network (24 trainings, 145 minutes).",
     (
         Contender("one pass", ONE_PASS, QUICK_NET),
         Contender("one at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUICK_NET),
@@ -349,6 +350,8 @@ FRONTIER = Comparison(
             "two over 2/3 of the images", replace(TWO_PASSES, train_images=THIRDS), QUICK_NET
         ),
         Contender("two passes", TWO_PASSES, QUICK_NET),
+        Contender("three passes", replace(ONE_PASS, epochs=3), QUICK_NET),
+        Contender("one pass, twice the width", ONE_PASS, TWICE_AS_WIDE),
     ),
     seeds=(0, 1, 2, 3),
 )

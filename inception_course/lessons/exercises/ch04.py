@@ -162,6 +162,7 @@ q5 = Open(
         "The 3x3 has 9 * reduce_3x3 * conv_3x3 weights. One of these two widths does not come out "
         "of the block.",
     ),
-    because="(96, 32, 96, 16, 32, 32), for example: 74,240 weights. The reduction before the 3x3 "
-    "has to shrink; it is no part of the output. What the block loses by it, only training tells.",
+    because="(96, 32, 96, 16, 32, 32), for example: 74,240 weights. The product of the 3x3's two "
+    "widths has to shrink. The reduction is no part of the output; what the block loses by a "
+    "smaller one, only training tells.",
 )
