@@ -137,7 +137,10 @@ def train(
         network = checkpoint.load_initial(chosen, model, init_from)
         check_classes(network, train_set, images)
     else:
-        options = {name: options[name] for name in options.keys() & models.options_of(model)}
+        taken = models.options_of(model)
+        options = {name: options[name] for name in options.keys() & taken}
+        if "image_size" in taken and "stem" not in taken:  # it is for images of one size
+            options["image_size"] = chosen.image_size
         network = models.create(model, **options)
     count = min(len(train_set), chosen.train_images or len(train_set))
     say(f"{model}, recipe {recipe}: {many(count, 'image')}, {many(chosen.epochs, 'epoch')}.")
@@ -316,6 +319,8 @@ def crops(
     if unknown := set(views or ()) - known.keys():
         fail(f"--views is one of {', '.join(map(str, known))}, not {min(unknown)}")
     dataset = data.fashion_mnist(split, sample=sample, root=root)
+    for folder in runs:
+        check_classes(training.load_trained(folder)[0], dataset, None)
     if images is not None and not 1 <= images <= len(dataset):
         fail(f"--images must be 1 to {len(dataset)}, not {images}")
     dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))

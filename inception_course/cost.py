@@ -325,7 +325,20 @@ def _multiply_adds(operation: str, args: tuple, output: Tensor) -> int:
         return output.numel() * args[0].shape[-1]
     if operation in ("addmm", "baddbmm"):
         return output.numel() * args[1].shape[-1]
+    if operation in ("mv", "dot"):
+        return args[0].numel()
+    if operation == "addmv":
+        return args[1].numel()
+    if operation == "trilinear":  # of nn.Bilinear
+        shapes = [_with_ones(each, dims) for each, dims in zip(args[:3], args[3:6], strict=True)]
+        return torch.broadcast_shapes(*shapes).numel()
     return 0
+
+
+def _with_ones(tensor: Tensor, dims: list[int]) -> torch.Size:
+    for dim in dims:
+        tensor = tensor.unsqueeze(dim)
+    return tensor.shape
 
 
 def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) -> Fields:
@@ -355,6 +368,8 @@ def _window(
     if given.ndim == 2 or given.shape[2:] == (1, 1):
         return 1, 1  # there is a single position
     if given.ndim < 4:
+        return None
+    if not output.ndim:  # one number for all images
         return None
     height, planes = given.shape[-2], tuple(given.shape[-2:])
     whole = output.shape[2:] in ((), (1, 1)) and len(output) == len(given)

@@ -13,6 +13,9 @@ from torch import Tensor
 # The signs for times, minus, a fraction and a quotation, as they come out of a text.
 _SIGNS = str.maketrans("\u00d7\u2212\u2044\u2019_", "x-/' ")
 _QUOTES = " \"'`\u201c\u201d"
+_RAISED = "[\u207a\u207b\u2070\u00b9\u00b2\u00b3\u2074-\u2079]+"  # + - 0 1 2 3 4 to 9
+_PARTS = "[\u00bc-\u00be\u2150-\u215e]"  # one quarter, one half, and so on
+MAGNITUDES = {"thousand": "e3", "million": "e6", "billion": "e9"}
 
 
 def unwrap(answer: Any) -> Any:
@@ -26,14 +29,20 @@ def unwrap(answer: Any) -> Any:
 
 def plain(text: str) -> str:
     """Return `text` in lower case, without quotation marks, double spaces or a last full stop."""
+    text = re.sub(_RAISED, r"^\g<0>", text)
+    text = re.sub(rf"(\d*)\s?({_PARTS})", _with_part, text)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS).casefold()
     return " ".join(text.split()).lstrip(_QUOTES).rstrip(_QUOTES + ".!")
+
+
+def _with_part(match: re.Match) -> str:
+    return f"{int(match[1] or 0) + unicodedata.numeric(match[2]):.12g}"
 
 
 def number(answer: Any) -> float | None:
     """Return `answer` as a float, or None where it is not one real number.
 
-    Text is read as people write numbers: 15,872 or 1/4 or 1 in 4 or 20 % or 0,2.
+    Text is read as people write numbers: 15,872 or 1/4 or 1 in 4 or 20 % or 0,2 or 5 million.
     """
     answer = unwrap(answer)
     try:
@@ -48,6 +57,8 @@ def number(answer: Any) -> float | None:
 
 def _spelled(text: str) -> float:
     text, percent = re.subn(r"\s*(%|percent|per cent)$", "", plain(text).lstrip("~≈= "))
+    words = rf"(?<=\d)\s*({'|'.join(MAGNITUDES)})s?$"
+    text = re.sub(words, lambda word: MAGNITUDES[word[1]], text)
     numerator, *denominator = re.split(r"\s*(?:/|\b(?:out of|in)\b)\s*", text, maxsplit=1)
     value = _decimal(numerator) / math.prod(map(_decimal, denominator))
     return value / 100 if percent else value

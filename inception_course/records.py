@@ -60,8 +60,7 @@ def from_json(kind: type[Record], text: str) -> Record:
     """
     try:
         values = json.loads(text)
-        before = values.pop(CHECKSUM, None)  # the first edition's records have none
-        if before not in (None, _checksum(values)):
+        if values.pop(CHECKSUM, None) != _checksum(values):
             raise ValueError("it was changed, or is damaged: its SHA-256 is not what it was")
         record: Record = _restored(kind, values)
     except (AttributeError, RecursionError, TypeError, ValueError) as error:

@@ -253,6 +253,46 @@ def test_functions_between_layers_are_layers():
     assert net.mask.device.type == "cpu"
 
 
+class Then(nn.Module):
+    """A convolution, and what is made of its maps."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first, self.function = nn.Conv2d(3, 8, 3), function
+
+    def forward(self, images):
+        return self.function(self.first(images))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda maps: maps.sum(),
+        lambda maps: maps * maps.mean(),
+        lambda maps: maps / maps.abs().max(),
+        lambda maps: (maps - maps.mean()) / maps.std(),
+    ],
+)
+def test_a_number_for_the_whole_batch_is_counted(function):
+    assert cost.table(Then(function), (3, 8, 8)).multiply_adds == 8 * 6 * 6 * 27
+
+
+def test_products_with_vectors_are_counted():
+    weights = torch.randn(6)
+    net = Then(lambda maps: maps @ weights.to(maps.device))
+    assert cost.table(net, (3, 8, 8)).multiply_adds == 8 * 6 * 6 * 27 + 8 * 6 * 6
+
+    class Pairs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.pairs = nn.Bilinear(4, 5, 6)
+
+        def forward(self, values):
+            return self.pairs(values[:, :4], values[:, 4:])
+
+    assert cost.table(Pairs(), (9,)).multiply_adds == 4 * 5 * 6
+
+
 def test_a_net_of_linear_layers_alone():
     net = nn.Sequential(nn.Linear(20, 30), nn.ReLU(), nn.Linear(30, 10))
     costs = cost.table(net, (20,))

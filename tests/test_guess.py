@@ -92,7 +92,7 @@ TAKES = {
     "errors_by_depth": (
         lambda g: plots.errors_by_depth({"A": (11, 10.4), "E": (19, 9.0)}, guess=g), 9.5, "9.5"
     ),
-    "family_tree": (lambda g: plots.family_tree(guess=g), "12 million", "12 M parameters"),
+    "family_tree": (lambda g: plots.family_tree(guess=g), "12 million", "12,000,000 parameters"),
     "factors": (lambda g: plots.factors(CONTESTED["factorization"], guess=g), "7x7", "7x7"),
     "degradation": (lambda g: plots.degradation(DEEP, guess=g), "45 %", "45 %"),
     "gradients_by_depth": (
@@ -294,6 +294,24 @@ def test_what_cannot_be_drawn_is_answered_in_a_sentence():
 def test_parts_may_be_written_in_any_form(guess):
     assert marks.read(guess, 1) == pytest.approx(0.8)
     assert marks.read(guess, 100) == pytest.approx(80)
+
+
+@pytest.mark.parametrize(
+    ("guess", "value"),
+    [
+        ("1½", 1.5),
+        ("about 2 ½", 2.5),
+        ("¼", 0.25),
+        ("1.5 million", 1.5e6),
+        ("some 60 millions", 6e7),
+    ],
+)
+def test_fractions_and_magnitudes_are_read_whole(guess, value):
+    assert marks.read(guess) == pytest.approx(value)
+
+
+def test_a_power_is_no_guess_of_three_digits():
+    assert marks.read("10²") is None
 
 
 def test_names_are_known_however_they_are_spelled():

@@ -134,6 +134,7 @@ def test_a_recipe_goes_on_with_what_another_learned(trained, tmp_path):
         (("train", "--sample", 20, "--resume"), "there is no run in runs"),
         (("train", "--sample", 20, "--out", __file__), "nothing can be saved in"),
         (("data", "where", "--root", "no-such-folder"), "there is no folder"),
+        (("train", "--model", "alexnet", "--sample", 20), "image_size=28 is too small"),
     ],
 )
 def test_a_mistake_is_answered_in_a_sentence(arguments, said):

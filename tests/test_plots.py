@@ -1035,6 +1035,22 @@ def test_confusion_names_the_most_frequent_mistake():
     assert "Shirt called T-shirt/top, 33%" in plots.confusion(cells).description
 
 
+def test_a_class_without_images_confuses_nothing():
+    cells = torch.tensor([[5, 0, 1], [0, 0, 0], [1, 0, 4]])
+    told = plots.confusion(cells, ["a", "b", "c"]).description
+    assert told.startswith("82% of the images")
+    assert "c called a, 20% of its images" in told
+
+
+def test_a_study_that_is_not_finished_is_drawn_or_refused_in_a_sentence():
+    begun = contest({"Xavier, SGD": (0.8,), comparison.CONTROL: (0.9,)})
+    assert "Xavier, SGD 0.800" in plots.ladder(begun).description
+    empty = comparison.Answers({}, {}, ())
+    for figure in (plots.ladder, plots.shift, plots.one_block_dropped):
+        with pytest.raises(ValueError, match="in this record yet: finish the study"):
+            figure(empty)
+
+
 def test_no_mistakes_is_a_figure_as_well():
     sample = data.fashion_mnist("val", sample=10)
     logits = torch.nn.functional.one_hot(sample.tensors[1], 10).float()

@@ -51,6 +51,18 @@ def test_networks_together_are_told_of_the_test_set_alone(folder):
     assert last.splitlines()[2:] == ["| made | 1 | 10 | 10 | 0.9375 |"]
 
 
+def test_runs_are_found_as_train_leaves_them(tmp_path):
+    network = {"model": "googlenet_bn", "options": {}}
+    for name, epochs in {"first": (EPOCH,), "begun": ()}.items():
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        run = replace(RUN, epochs=epochs, network=network)
+        records.save(run, tmp_path / "runs" / name / "run.json")
+    (tmp_path / "runs" / "ladder.json").write_text("the record of a study")
+    for folder in (tmp_path / "runs", tmp_path / "runs" / "first"):
+        assert list(results.runs(folder)) == ["first"]
+        assert "train --model googlenet_bn --recipe made`" in results.markdown(folder)
+
+
 def test_without_repetitions_there_is_one_table(folder):
     for path in (folder / "seeds").iterdir():
         path.unlink()

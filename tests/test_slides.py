@@ -45,6 +45,13 @@ def test_nothing_of_a_deck_is_cut_off(path, browser, tmp_path):
     page.close()
 
 
+def test_a_lecture_that_does_not_exist_is_told(tmp_path):
+    import slides
+
+    with pytest.raises(SystemExit, match="no lecture begins with '13': there are 00_start_here"):
+        slides.main(tmp_path, "13")
+
+
 @pytest.mark.parametrize("path", lectures.paths(), ids=lambda path: path.stem)
 def test_marks_are_those_of_jupyter(path):
     import slides

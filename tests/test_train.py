@@ -226,6 +226,14 @@ def test_a_damaged_record_is_refused_or_says_what_it_said():
     assert refused > 300
 
 
+def test_a_record_without_its_checksum_is_refused():
+    values = json.loads(train.Run((), TINY, {"classes": 4}).to_json())
+    assert train.Run.from_json(json.dumps(values)).recipe == TINY
+    del values["sha256"]
+    with pytest.raises(ValueError, match="it was changed, or is damaged"):
+        train.Run.from_json(json.dumps(values))
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"epochs": [{}]}', "[1]"])
 def test_something_else_is_no_record(text):
     with pytest.raises(ValueError, match="not the record of a run"):
@@ -245,6 +253,16 @@ def test_a_run_that_went_on_elsewhere_says_where_it_was():
     assert session.merge_environments(first, now) == first
     third = session.merge_environments(first, now | {"threads": 4})
     assert third["threads"] == "12, then 2, then 4"
+
+
+def test_the_largest_seed_of_the_command_line_trains():
+    train.fit(small_net(), TRAIN, VAL, replace(TINY, seed=2**63 - 1))
+
+
+@pytest.mark.parametrize("warmup", [-0.1, 1.0])
+def test_a_warmup_is_a_part_of_the_run(warmup):
+    with pytest.raises(ValueError, match="from 0 to below 1"):
+        replace(TINY, warmup=warmup)
 
 
 def test_every_named_recipe_fits_its_network():

@@ -60,13 +60,7 @@ def write(path, folder):
 
 
 def main(number, folder):
-    path = next(
-        (each for each in lectures.paths() if number and each.name.startswith(number)), None
-    )
-    if path is None:
-        names = ", ".join(path.stem for path in lectures.paths())
-        sys.exit(f"no lecture begins with {number!r}: there are {names}")
-    print(f"written: {write(path, folder)}")
+    print(f"written: {write(lectures.numbered(number), folder)}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ A lecture is a notebook as a dictionary, as `json.load` gives it.
 import copy
 import json
 import re
+import sys
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -16,6 +17,15 @@ FOLDED = re.compile(r"\s*<details><summary>Description</summary>.*?</details>", 
 
 def paths():
     return sorted(NOTEBOOKS.glob("*.ipynb"))
+
+
+def numbered(number):
+    """Return the path of the lecture whose name begins with `number`; without one, exit."""
+    found = [path for path in paths() if number and path.name.startswith(number)]
+    if not found:
+        names = ", ".join(path.stem for path in paths())
+        sys.exit(f"no lecture begins with {number!r}: there are {names}")
+    return found[0]
 
 
 def read(path):

@@ -101,9 +101,7 @@ def result(output):
 def main(folder, *numbers):
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for path in lectures.paths():
-        if numbers and not path.name.startswith(numbers):
-            continue
+    for path in map(lectures.numbered, numbers) if numbers else lectures.paths():
         lecture = lectures.read(path)
         target = folder / f"{path.stem}.html"
         target.write_text(deck(lecture), "utf-8")

@@ -581,8 +581,8 @@ class Network(nn.Module):
         if min(height, width) < self.min_input_size:
             raise ValueError(
                 f"images of {height}x{width} pixels are too small: this net needs at least "
-                f"{self.min_input_size}x{self.min_input_size}; resize them, or take a net with "
-                "stem='small'"
+                f"{self.min_input_size}x{self.min_input_size}; resize them, or take a net for "
+                "smaller ones, such as googlenet_bn with stem='small'"
             )
         one_size = self.fixed_input_size or self.wants_aux
         if one_size and (height, width) != (self.image_size, self.image_size):

@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from ..reading import number, plain, unwrap
+from ..reading import MAGNITUDES, number, plain, unwrap
 from .style import PURPLE, Picture, Style
 
 SIZE = 14  # of the letters
@@ -41,7 +41,8 @@ def read(guess: Any, whole: float | None = None) -> float | None:
     value = number(guess)
     percent = isinstance(guess, str) and re.search(r"(%|percent|per cent)\W*$", guess.strip())
     if value is None and isinstance(guess, str):
-        found = re.findall(r"[-+]?\d[\d,.]*(?:e[-+]?\d+)?(?:\s*%)?", plain(guess))
+        words = "|".join(MAGNITUDES)
+        found = re.findall(rf"[-+]?\d[\d,.]*(?:e[-+]?\d+)?(?:\s*(?:%|{words}))?", plain(guess))
         value = number(found[0].rstrip(",.")) if len(found) == 1 else None
         percent = bool(found) and found[0].endswith("%")
     if value is None or not math.isfinite(value):

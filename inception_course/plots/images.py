@@ -110,14 +110,16 @@ def confusion(cells: Tensor, names: Sequence[str] = CLASSES, guess: Any = None) 
 
     `guess` names the class that is expected to be recognized worst.
     """
-    share = cells / cells.sum(dim=1, keepdim=True)
+    images = cells.sum(dim=1, keepdim=True)
+    share = cells / images.clamp(min=1)  # a class without images stays empty
+    right = share.diag()[images[:, 0] > 0].mean()
     wrong = share - torch.diag(share.diag())
     true, called = divmod(int(wrong.argmax()), len(names))
     figure = Picture(
         9.6,
         7,
-        f"{share.diag().mean():.0%} of the images stand on the diagonal; the most frequent mistake "
-        f"is {names[true]} called {names[called]}, {share[true, called]:.0%} of its images",
+        f"{right:.0%} of the images stand on the diagonal; the most frequent mistake is "
+        f"{names[true]} called {names[called]}, {share[true, called]:.0%} of its images",
         caption="Mistakes lie off the diagonal. Which two classes are confused most often?",
     )
     axes = figure.subplots()

@@ -105,7 +105,8 @@ def overfit(record: Contest, guess: Any = None) -> Picture:
 def bands(axes: Axes, runs: Mapping[str, Sequence[Sequence[float]]], first: int = 1) -> None:
     """Draw the mean line of several runs of each name, and the band from lowest to highest."""
     for (name, values), style in styled(runs.items()):
-        rows = np.array(values)
+        shortest = min(map(len, values))  # a training that diverged has fewer
+        rows = np.array([each[:shortest] for each in values])
         x = np.arange(first, first + rows.shape[1])
         axes.fill_between(x, rows.min(0), rows.max(0), color=style["color"], alpha=0.2, lw=0)
         every = 0.1 if len(x) > 25 else None
@@ -207,7 +208,7 @@ def shift(
             pixels: [100 * v for v in record.values("same", contender=name, shift=pixels)]
             for pixels in parts.SHIFTS
         }
-        for name in ways
+        for name in record.measured(ways)
     }
     told = "; ".join(
         f"{name} " + ", ".join(f"{summary(points[at], '.1f')} at {at}" for at in (2, 4))

@@ -136,7 +136,7 @@ def one_block_dropped(
     figure = Picture(
         13, 5.4, caption="Each mark is a net without that one block. Which blocks are missed most?"
     )
-    panels, nets = figure.subplots(1, 2, sharey=True), list(nets)
+    panels, nets = figure.subplots(1, 2, sharey=True), record.measured(nets)
     told = []
     for axes, (statistics, title) in zip(panels, STATISTICS.items(), strict=True):
         for name, style in styled(nets):
@@ -181,7 +181,7 @@ def several_blocks_dropped(
         5.4,
         caption="Dotted: every further block costs as much as a single one. Is that so?",
     )
-    panels, nets = figure.subplots(1, 2, sharey=True), list(nets)
+    panels, nets = figure.subplots(1, 2, sharey=True), record.measured(nets)
     told = []
     for axes, (statistics, title) in zip(panels, STATISTICS.items(), strict=True):
         for name, style in styled(nets):

@@ -38,7 +38,7 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
 
     `guess` names the rung that is expected to gain most.
     """
-    rungs = [name for name in record.contenders if name != CONTROL]
+    rungs = record.measured([name for name in record.contenders if name != CONTROL])
     spent = {name: _spent(record, name) for name in rungs}
     minutes = {name: time for name, (time, _) in spent.items()}
     found = {name: accuracies for name, (_, accuracies) in spent.items()}
@@ -65,7 +65,7 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
             low = " ".join(f"{value:.2f}" for value in sorted(values) if value < lowest)
             beside: Style = {"textcoords": "offset points", "fontsize": 13}
             axes.annotate(f"↓ {low}", (place, lowest), (9, 4), **beside)
-    if control:
+    if control and "batch normalization" in rungs:
         at = rungs.index("batch normalization")
         look: Style = {"color": ORANGE, "fillstyle": "none", "ms": 12, "mew": 2.5, "ls": ""}
         label = "the same rung from Xavier's initialization"

@@ -1,7 +1,7 @@
 """Comparisons of recipes: networks trained by `fit`, each by its own recipe, with several seeds."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import partial
 from itertools import product
@@ -85,6 +85,14 @@ class Contest:
         """Return the trainings of a contender, by seed."""
         chosen = [each for each in self.trainings if each.contender == contender]
         return sorted(chosen, key=lambda each: each.seed)
+
+    def measured(self, contenders: Iterable[str]) -> list[str]:
+        """Return those of which a training is there; raises `ValueError` if none is."""
+        found = [name for name in contenders if name in self.contenders]
+        if not found:
+            asked = " or ".join(contenders) or "anything"
+            raise ValueError(f"no training of {asked} is in this record yet: finish the study")
+        return found
 
 
 @dataclass(frozen=True)

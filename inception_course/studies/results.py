@@ -11,14 +11,23 @@ from statistics import mean
 
 from .. import records
 from ..train import Run
+from ..train.checkpoint import RECORD
 from .ensembles import Table
 
 RECORDS = Path(__file__).with_name("records")  # those that come with the course
 
 
 def runs(folder: str | Path = RECORDS) -> dict[str, Run]:
-    """Read the runs in `folder`, by the name of their file, the shortest first."""
-    found = {path.stem: records.load(Run, path) for path in sorted(Path(folder).glob("*.json"))}
+    """Read the runs in `folder`, by the name of their file, the shortest first.
+
+    A run that `train` has left goes by the name of its folder, which may be `folder` or stand in
+    it. Runs of which no epoch is finished are left out.
+    """
+    folder = Path(folder).resolve()
+    left = [path for each in (".", "*") for path in folder.glob(f"{each}/{RECORD}")]
+    named = {path.parent.name: path for path in left} or {p.stem: p for p in folder.glob("*.json")}
+    loaded = {name: records.load(Run, path) for name, path in sorted(named.items())}
+    found = {name: run for name, run in loaded.items() if run.epochs}
     return dict(sorted(found.items(), key=lambda item: item[1].seconds))
 
 
@@ -31,8 +40,8 @@ def repetitions(folder: str | Path = RECORDS) -> dict[str, list[Run]]:
 
 
 def command(name: str, run: Run) -> str:
-    """Return the command that makes the run again; `name` is MODEL-RECIPE."""
-    model = name.removesuffix(f"-{run.recipe.name}")
+    """Return the command that makes the run again; `name` tells the model if it does not."""
+    model = (run.network or {}).get("model") or name.removesuffix(f"-{run.recipe.name}")
     return f"python -m inception_course train --model {model} --recipe {run.recipe.name}"
 
 

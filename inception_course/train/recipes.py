@@ -51,6 +51,8 @@ class Recipe:
                 raise ValueError(f"{name} is one of {valid}, not {getattr(self, name)!r}")
         if not 0 <= self.ema_decay <= 1:
             raise ValueError(f"ema_decay is from 0 to 1, not {self.ema_decay}")
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup is a part of the run, from 0 to below 1, not {self.warmup}")
         if self.epochs < 1 or self.learning_rate <= 0:
             raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
         if self.train_images is not None and self.train_images < 1:

@@ -281,7 +281,7 @@ def rng_state(device: torch.device) -> list[Tensor]:
 def set_rng_state(seed: int, epoch: int, states: Sequence[list[Tensor]]) -> None:
     """Set the generators for an epoch, or as they were when the run stopped within it."""
     rank = processes.rank()
-    torch.manual_seed(1_000_003 * seed + epoch + 500_009 * rank)
+    torch.manual_seed((1_000_003 * seed + epoch + 500_009 * rank) % 2**63)
     if rank < len(states):
         cpu, *gpu = states[rank]
         torch.set_rng_state(cpu)

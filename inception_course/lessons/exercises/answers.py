@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...reading import number, plain, unwrap
+from ...reading import MAGNITUDES, number, plain, unwrap
 
 WORD = r"[^\W\d_]+"
-TIMES = {"thousand": "e3", "million": "e6", "billion": "e9"}
 
 
 def readings(answer: Any) -> list[float]:
@@ -34,12 +33,12 @@ def readings(answer: Any) -> list[float]:
 
 
 def _spelled_out(text: str) -> str:
-    text = plain(re.sub("[⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+", r"^\g<0>", text))
+    text = plain(text)
     text = re.sub(r"\s*[x*·⋅]\s*10\s*(\^|\*\*)", "e", text)
     text = re.sub(r"(\([^()]+\)|\d+[.,]?\d*)\s*(?:\^|\*\*)\s*\(?([-+]?\d{1,3})\)?", _power, text)
     text = re.sub(r"(?<=\d)\s*:\s*(?=\d)", "/", text)
     unit = rf"(?<=\d)\s*(?!percent)({WORD})$"
-    text = re.sub(unit, lambda word: TIMES.get(word[1].rstrip("s"), ""), text)
+    text = re.sub(unit, lambda word: MAGNITUDES.get(word[1].rstrip("s"), ""), text)
     return re.sub(r"\b\d{1,3}(\.\d{3}){2,}$", lambda dots: dots[0].replace(".", ""), text)
 
 

@@ -118,7 +118,7 @@ q3 = Open(
         ),
         (
             lambda signal: mean(signal.saturated),
-            lambda share: not 0 < share < 0.01,
+            lambda share: share >= 0.01,
             "{:.1%} of its units are saturated: is that a plain network at a large gain?",
         ),
         (
