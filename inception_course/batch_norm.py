@@ -281,7 +281,6 @@ def fully_connected(
     act: Callable[[], nn.Module] = nn.Sigmoid,
     spread: float | None = None,
     gain: float = 1.0,
-    in_features: int = 784,
     num_classes: int = 10,
 ) -> nn.Sequential:
     """Make the net of the paper's first experiment: `depth` hidden layers of `width` units.
@@ -293,7 +292,7 @@ def fully_connected(
     Shape: [B, 1, 28, 28] -> [B, num_classes]
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
-    c_in = in_features
+    c_in = 28 * 28
     for number in range(1, depth + 1):
         layers[f"linear{number}"] = nn.Linear(c_in, width, bias=norm is None)
         if norm is not None:

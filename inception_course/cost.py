@@ -1,7 +1,6 @@
 """Count what a network costs: parameters, multiply-adds, memory, receptive field, by layer."""
 
 import copy
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -125,17 +124,6 @@ class CostTable:
     def activation_bytes(self) -> int:
         """Training keeps this much for the way back, for one image."""
         return sum(row.activation_bytes for row in self.blocks)
-
-    def frame(self, of: str = "blocks"):
-        """Put the rows into a pandas data frame; `of` is "blocks" or "layers"."""
-        import pandas as pd
-
-        columns = [
-            field.name for field in dataclasses.fields(Row) if field.name != "receptive_fields"
-        ]
-        columns += ["stride", "receptive_field"]
-        rows = [[getattr(row, column) for column in columns] for row in getattr(self, of)]
-        return pd.DataFrame(rows, columns=columns).set_index("name")
 
 
 def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:

@@ -146,12 +146,11 @@ def test_auxiliary_heads_are_not_counted():
     assert cost.table(with_heads, (3, 224, 224)).parameters == 6_998_552
 
 
-def test_rows_have_names_and_a_frame():
+def test_rows_have_names():
     costs = cost.table(googlenet(), (3, 224, 224))
-    frame = costs.frame()
-    assert frame.loc["3a", "multiply_adds"] == costs["3a"].multiply_adds == 128_049_152
-    assert frame.loc["3a", "output"] == (256, 28, 28)
-    assert len(costs.frame("layers")) == len(costs.layers) > len(list(costs)) == len(frame)
+    assert costs["3a"].multiply_adds == 128_049_152
+    assert costs["3a"].output == (256, 28, 28)
+    assert len(costs.layers) > len(list(costs))
     with pytest.raises(KeyError, match="no '3z'; blocks are conv1"):
         costs["3z"]
 

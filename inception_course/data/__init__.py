@@ -3,6 +3,8 @@
 `batches` makes whole batches of a dataset, `augment` has the random changes to them.
 """
 
+# ruff: noqa: F401 - what is imported here is what the package offers
+
 from .augment import (
     Augment,
     Compose,
@@ -32,36 +34,3 @@ from .fashion_mnist import (
     to_idx,
     write_sample,
 )
-
-__all__ = [
-    "CLASSES",
-    "MEAN",
-    "SAMPLE",
-    "SAMPLE_SIZES",
-    "SIZES",
-    "STD",
-    "VARIABLE",
-    "Augment",
-    "Batches",
-    "Compose",
-    "Cutout",
-    "DataError",
-    "DataSource",
-    "Dataset",
-    "Loader",
-    "RandomFlip",
-    "RandomResizedCrop",
-    "Translate",
-    "fashion_mnist",
-    "fetch",
-    "file_names",
-    "find",
-    "loader",
-    "resize_boxes",
-    "sample_positions",
-    "split_indices",
-    "subset",
-    "targets",
-    "to_idx",
-    "write_sample",
-]

@@ -4,6 +4,8 @@ Four rooms: `rules` learn from what fires together, `wiring` recovers a hidden n
 `correlation` looks for it in a trained network, `products` measures what sparse structure saves.
 """
 
+# ruff: noqa: F401 - what is imported here is what the package offers
+
 from .correlation import (
     WINDOWS,
     by_distance,
@@ -38,40 +40,3 @@ from .wiring import (
     recover,
     recover_units,
 )
-
-__all__ = [
-    "WINDOWS",
-    "Block",
-    "CoFiring",
-    "ProductTimes",
-    "Recovery",
-    "alignment",
-    "by_distance",
-    "center_correlations",
-    "chance_coverage",
-    "co_firing",
-    "coverage",
-    "critical_rho",
-    "cut_blocks",
-    "feature_maps",
-    "find_blocks",
-    "fire",
-    "hebb",
-    "infer",
-    "learn",
-    "multiply_blocks",
-    "oja",
-    "patches",
-    "principal_components",
-    "product_times",
-    "random_sparse",
-    "random_wiring",
-    "recover",
-    "recover_units",
-    "remove_mean",
-    "rings",
-    "scattered_blocks",
-    "seconds",
-    "stored",
-    "zero_share",
-]

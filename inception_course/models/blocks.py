@@ -617,6 +617,31 @@ class DenseNetwork(Network):
         self.head = DenseHead(channels, size, num_classes, hidden=hidden, dropout=dropout, act=act)
 
 
+class AverageNetwork(Network):
+    """From Inception with batch normalization on: a stem, a body, and a linear layer on averages.
+
+    `width` multiplies every number of channels.
+    """
+
+    def __init__(
+        self,
+        stem: Steps,
+        body: Steps,
+        num_classes: int,
+        in_channels: int,
+        image_size: int,
+        width: float = 1.0,
+        norm: Norm = None,
+        act: Act = relu,
+        dropout: float = 0.0,
+    ):
+        stem, body = scaled(stem, width), scaled(body, width)
+        super().__init__(stem + body, in_channels, image_size)
+        self.stem, channels = build(stem, in_channels, norm, act)
+        self.body, channels = build(body, channels, norm, act)
+        self.head = AverageHead(channels, num_classes, dropout)
+
+
 def he_initialize(model: Model) -> Model:
     """Start so that the signal neither fades nor grows from layer to layer, and biases at zero.
 

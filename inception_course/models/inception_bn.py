@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from . import blocks
-from .blocks import Act, AvgPoolSpec, ConvSpec, MaxPoolSpec, Network, Norm, RowSpec, Steps
+from .blocks import Act, AvgPoolSpec, ConvSpec, MaxPoolSpec, Norm, RowSpec, Steps
 from .googlenet import choose_stem
 
 
@@ -73,24 +73,8 @@ BODY = (
 # fmt: on
 
 
-class BNInception(Network):
+class BNInception(blocks.AverageNetwork):
     """BN-Inception has a stem, ten blocks, of which two halve the map, and one linear layer."""
-
-    def __init__(
-        self,
-        stem: Steps,
-        num_classes: int,
-        in_channels: int,
-        width: float,
-        norm: Norm,
-        act: Act,
-        dropout: float,
-    ):
-        stem, body = blocks.scaled(stem, width), blocks.scaled(BODY, width)
-        super().__init__(stem + body, in_channels, image_size=224)
-        self.stem, channels = blocks.build(stem, in_channels, norm, act)
-        self.body, channels = blocks.build(body, channels, norm, act)
-        self.head = blocks.AverageHead(channels, num_classes, dropout)
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -111,8 +95,7 @@ def inception_bn(
 
     The stem is GoogLeNet's without local response normalization. Weights start after He.
     """
+    steps = choose_stem(stem, lrn=False)
     return blocks.he_initialize(
-        BNInception(
-            choose_stem(stem, lrn=False), num_classes, in_channels, width, norm, act, dropout
-        )
+        BNInception(steps, BODY, num_classes, in_channels, 224, width, norm, act, dropout)
     )

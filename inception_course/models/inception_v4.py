@@ -19,7 +19,6 @@ from .blocks import (
     BlockSpec,
     ConvSpec,
     MaxPoolSpec,
-    Network,
     Norm,
     ResidualSpec,
     StageSpec,
@@ -260,28 +259,11 @@ def released(a: int, b: int, c: int) -> Steps:
     )
 
 
-class InceptionV4(Network):
+class InceptionV4(blocks.AverageNetwork):
     """A net of this family has a stem, three stages of equal blocks, and one linear layer.
 
     Between the stages stand the reductions, which halve the map.
     """
-
-    def __init__(
-        self,
-        stem: Steps,
-        body: Steps,
-        num_classes: int,
-        in_channels: int,
-        width: float,
-        norm: Norm,
-        act: Act,
-        dropout: float,
-    ):
-        stem, body = blocks.scaled(stem, width), blocks.scaled(body, width)
-        super().__init__(stem + body, in_channels, image_size=299)
-        self.stem, channels = blocks.build(stem, in_channels, norm, act)
-        self.body, channels = blocks.build(body, channels, norm, act)
-        self.head = blocks.AverageHead(channels, num_classes, dropout)
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -299,7 +281,7 @@ def inception_v4(
 ) -> InceptionV4:
     """Make the net of Figure 9, with batch normalization. Weights start after He."""
     return blocks.he_initialize(
-        InceptionV4(STEM, BODY, num_classes, in_channels, width, norm, act, dropout)
+        InceptionV4(STEM, BODY, num_classes, in_channels, 299, width, norm, act, dropout)
     )
 
 
@@ -322,5 +304,5 @@ def inception_resnet_v2(
     stem = STEM if as_drawn else STEM_OF_V3
     body = drawn(*(repeats or (5, 10, 5))) if as_drawn else released(*(repeats or (10, 20, 10)))
     return blocks.he_initialize(
-        InceptionV4(stem, body, num_classes, in_channels, width, norm, act, dropout)
+        InceptionV4(stem, body, num_classes, in_channels, 299, width, norm, act, dropout)
     )

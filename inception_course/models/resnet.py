@@ -10,7 +10,6 @@ from .blocks import (
     ActivationSpec,
     ConvSpec,
     MaxPoolSpec,
-    Network,
     Norm,
     ResidualSpec,
     Step,
@@ -66,28 +65,8 @@ def choose_stem(stem: str) -> Steps:
     return STEMS[stem]
 
 
-class ResNet(Network):
-    """ResNet has stages of residual blocks; shortcuts project where the shape changes (option B).
-
-    `width` multiplies every number of channels.
-    """
-
-    def __init__(
-        self,
-        stem: Steps,
-        body: Steps,
-        num_classes: int,
-        in_channels: int,
-        image_size: int = 224,
-        width: float = 1.0,
-        norm: Norm = nn.BatchNorm2d,
-        act: Act = blocks.relu,
-    ):
-        stem, body = blocks.scaled(stem, width), blocks.scaled(body, width)
-        super().__init__(stem + body, in_channels, image_size)
-        self.stem, channels = blocks.build(stem, in_channels, norm, act)
-        self.body, channels = blocks.build(body, channels, norm, act)
-        self.head = blocks.AverageHead(channels, num_classes, dropout=0.0)
+class ResNet(blocks.AverageNetwork):
+    """ResNet has stages of residual blocks; shortcuts project where a shape changes (option B)."""
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -107,17 +86,9 @@ def resnet18(
 
     Weights start after He.
     """
-    return blocks.he_initialize(
-        ResNet(
-            choose_stem(stem),
-            table(*BLOCKS[18]),
-            num_classes,
-            in_channels,
-            width=width,
-            norm=norm,
-            act=act,
-        )
-    )
+    steps, body = choose_stem(stem), table(*BLOCKS[18])
+    net = ResNet(steps, body, num_classes, in_channels, 224, width, norm, act)
+    return blocks.he_initialize(net)
 
 
 def resnet34(
@@ -133,17 +104,9 @@ def resnet34(
 
     Weights start after He.
     """
-    return blocks.he_initialize(
-        ResNet(
-            choose_stem(stem),
-            table(*BLOCKS[34]),
-            num_classes,
-            in_channels,
-            width=width,
-            norm=norm,
-            act=act,
-        )
-    )
+    steps, body = choose_stem(stem), table(*BLOCKS[34])
+    net = ResNet(steps, body, num_classes, in_channels, 224, width, norm, act)
+    return blocks.he_initialize(net)
 
 
 def resnet50(
@@ -159,17 +122,9 @@ def resnet50(
 
     `stem="small"` is for small images. Weights start after He.
     """
-    return blocks.he_initialize(
-        ResNet(
-            choose_stem(stem),
-            table(*BLOCKS[50]),
-            num_classes,
-            in_channels,
-            width=width,
-            norm=norm,
-            act=act,
-        )
-    )
+    steps, body = choose_stem(stem), table(*BLOCKS[50])
+    net = ResNet(steps, body, num_classes, in_channels, 224, width, norm, act)
+    return blocks.he_initialize(net)
 
 
 # Section 4.2, the nets for CIFAR-10: three stages of n blocks of two 3x3, thus 6n + 2 layers with
@@ -231,20 +186,10 @@ def resnet_small(
 ) -> ResNet:
     """Make a net of 6n + 2 `layers` for images of 28 or 32 pixels, as the paper does for CIFAR-10.
 
-    `kind` is "residual"; "plain", the same net without the additions; or "preactivated", as the
-    authors proposed a year later. With `stride` 2 the first convolution halves the map, which
+    `kind` is "residual"; "plain", the same net without the additions; or "preactivated", as in
+    the authors' next paper. With `stride` 2 the first convolution halves the map, which
     saves three quarters of the work. Weights start after He.
     """
     stem = (ConvSpec("conv1", 3, SMALL_CHANNELS[0], stride),)
-    return blocks.he_initialize(
-        ResNet(
-            stem,
-            small_table(layers, kind),
-            num_classes,
-            in_channels,
-            image_size=28,
-            width=width,
-            norm=norm,
-            act=act,
-        )
-    )
+    body = small_table(layers, kind)
+    return blocks.he_initialize(ResNet(stem, body, num_classes, in_channels, 28, width, norm, act))

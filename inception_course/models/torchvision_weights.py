@@ -82,7 +82,9 @@ def resnet50_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> ResN
     """Make what torchvision calls resnet50: a bottleneck has its stride in the 3x3."""
     _, counts = BLOCKS[50]
     body = table(bottleneck, counts)
-    return he_initialize(ResNet(STEMS["imagenet"], body, num_classes, in_channels))
+    return he_initialize(
+        ResNet(STEMS["imagenet"], body, num_classes, in_channels, 224, norm=nn.BatchNorm2d)
+    )
 
 
 @torch.no_grad()

@@ -11,7 +11,6 @@ from .blocks import (
     ActivationSpec,
     ConvSpec,
     MaxPoolSpec,
-    Network,
     Norm,
     ResidualSpec,
     SeparableSpec,
@@ -55,26 +54,8 @@ BODY = (
 # fmt: on
 
 
-class Xception(Network):
-    """Xception has a stem, twelve residual modules, two separable convolutions and a linear layer.
-
-    `width` multiplies every number of channels.
-    """
-
-    def __init__(
-        self,
-        num_classes: int,
-        in_channels: int,
-        width: float,
-        norm: Norm,
-        act: Act,
-        dropout: float,
-    ):
-        stem, body = blocks.scaled(STEM, width), blocks.scaled(BODY, width)
-        super().__init__(stem + body, in_channels, image_size=299)
-        self.stem, channels = blocks.build(stem, in_channels, norm, act)
-        self.body, channels = blocks.build(body, channels, norm, act)
-        self.head = blocks.AverageHead(channels, num_classes, dropout)
+class Xception(blocks.AverageNetwork):
+    """Xception has a stem, twelve residual modules, two separable convolutions, a linear layer."""
 
     def forward(self, images: Tensor) -> Tensor:
         self.check(images)
@@ -91,4 +72,6 @@ def xception(
     dropout: float = 0.5,
 ) -> Xception:
     """Make the net of Figure 5 with one linear layer, as for ImageNet. Weights start after He."""
-    return blocks.he_initialize(Xception(num_classes, in_channels, width, norm, act, dropout))
+    return blocks.he_initialize(
+        Xception(STEM, BODY, num_classes, in_channels, 299, width, norm, act, dropout)
+    )

@@ -27,7 +27,7 @@ from torch.autograd.profiler import record_function
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.data import DataLoader
 
-from .. import cost, data, models, records, train
+from .. import cost, data, models, train
 from ..machine import usable_cores, using_threads
 from ..train import NETWORKS, RECIPES, Recipe, Run
 from . import results
@@ -259,14 +259,6 @@ class Benchmark:
         size = RECIPES["d2l"].image_size
         rates = [median(race.d2l) for race in self.races if race.image_size == size]
         return D2L_IMAGES / rates[0] if rates else None
-
-    def to_json(self) -> str:
-        return records.to_json(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> "Benchmark":
-        """Read a record; raises `ValueError` if `text` is not the record of a benchmark."""
-        return records.from_json(cls, text)
 
 
 def run(
