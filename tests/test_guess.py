@@ -65,7 +65,6 @@ TAKES = {
         "4 times at stride 4",
     ),
     "bench": (lambda g: plots.bench(BENCH, guess=g), 2, "2"),
-    "speed": (lambda g: plots.speed(BENCH, guess=g), 2, "2"),
     "block_shares": (lambda g: plots.block_shares(*PLACE, guess=g), "5x5", "5x5"),
     "break_even": (lambda g: plots.break_even([TIMES], guess=g), "1/4", "0.25"),
     "by_networks": (lambda g: plots.by_networks(TABLE, guess=g), "7.5 %", "7.5 %"),

@@ -512,7 +512,6 @@ def draw_all():
             "error_over_work": plots.error_over_work(),
             "family_tree": plots.family_tree(),
             "bench": plots.bench(BENCH),
-            "speed": plots.speed(BENCH),
             "learning_curves": plots.learning_curves(RUN),
             "epoch_curves": plots.epoch_curves({"made": RUN.epochs}, "loss and accuracy so far"),
             "race": plots.race(
@@ -792,7 +791,7 @@ NOT_SERIES = {
     "additions", "batch_sizes", "blocks", "co_firing", "confusion", "crop_boxes",
     "dense_blocks", "dilemma", "equal_cost", "factors", "influence", "map_correlations",
     "mixed_colors", "mosaic", "phase_transition", "resolutions", "same_start",
-    "saturation_heat_map", "smoothing", "speed", "squares", "thinned", "turning", "two_orders",
+    "saturation_heat_map", "smoothing", "squares", "thinned", "turning", "two_orders",
     "window_coverage", "with_and_without", "work_and_time", "zeros",
 }  # fmt: skip
 

@@ -45,7 +45,7 @@ def browse(dataset: TensorDataset):
 
 
 def wiring():
-    """Sliders for sparsity, degree and samples; the planted network as it is recovered."""
+    """Make sliders for sparsity, degree and samples; the planted network as it is recovered."""
 
     def show(ones: int, half_degree: int, samples: int) -> plots.Picture:
         degree = 2 * half_degree
@@ -63,7 +63,7 @@ def wiring():
 
 
 def sigmoid_input():
-    """Sliders for the mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
+    """Make sliders for mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
 
     def show(mean: float, spread: float, gamma: float, beta: float) -> plots.Picture:
         return plots.sigmoid_input(mean=mean, spread=spread, gamma=gamma, beta=beta)
@@ -81,7 +81,7 @@ def sigmoid_input():
 
 
 def gain():
-    """Sliders for the gain of the initial weights and the depth: what saturates, what fades."""
+    """Make sliders for gain of the initial weights and depth: what saturates, what fades."""
 
     def signals(gain: float, depth: int) -> dict[str, saturation.Signal]:
         norms = {"plain": None, "BN": nn.BatchNorm1d}
@@ -100,7 +100,7 @@ def gain():
 
 
 def block_widths():
-    """Sliders for the six widths of a block at the place of 3a; drawn beside 3a, to one scale."""
+    """Make sliders for six widths of a block at the place of 3a; drawn beside 3a, to one scale."""
     start = {
         "1x1": 64,
         "3x3 reduce": 96,

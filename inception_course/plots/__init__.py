@@ -3,7 +3,7 @@
 # ruff: noqa: F401 - what is imported here is what the package offers
 
 from .anatomy import against_paper, gradient_norms, influence, receptive_fields
-from .benchmark import bench, speed
+from .benchmark import bench
 from .blocks_drawn import block, blocks
 from .diagram import lanes, strip
 from .evaluation import (

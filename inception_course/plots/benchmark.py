@@ -60,26 +60,6 @@ def bench(result: Benchmark, guess: Any = None) -> Picture:
     return figure
 
 
-@in_style
-def speed(result: Benchmark, guess: Any = None) -> Picture:
-    """Draw how many times as fast as d2l the course is: the first panel of `bench`, by itself.
-
-    `guess` is the ratio that is expected.
-    """
-    ratios = measured_ratios(result)
-    facts = "; ".join(f"{name} {times(median(values))} times" for name, values in ratios.items())
-    figure = Picture(
-        11,
-        5.6,
-        f"speed of training, compared with d2l's loop: {facts}",
-        caption="Above: the same work. Below: a smaller network and smaller images as well.",
-    )
-    axes = figure.subplots()
-    draw_ratios(axes, ratios)
-    mark_x(figure, axes, guess)
-    return figure
-
-
 def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
     """Return how many times as fast as d2l the course is, by what is compared."""
     ratios = {f"images/s at {race.image_size} pixels": race.ratios for race in result.races}

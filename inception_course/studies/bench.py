@@ -458,7 +458,7 @@ class NoFigure:
 
 
 def d2l_loaders(contest: Contest, d2l: Any) -> tuple[DataLoader, DataLoader]:
-    """`d2l.load_data_fashion_mnist`, which finds only as many images as we give it.
+    """Call `d2l.load_data_fashion_mnist`, which finds only as many images as we give it.
 
     It reads the folder ../data, from which it holds all images in memory, and downloads nothing
     where that has the four files.
@@ -492,7 +492,7 @@ class StepTimes(NamedTuple):
 
 
 def time_steps(case: Case, steps: int) -> StepTimes:
-    """`steps` steps of `fit` after a first one, which sets up kernels."""
+    """Time `steps` steps of `fit` after a first one, which sets up kernels."""
     size = case.recipe.batch_size
     watch, precision = one_pass(case, size * (steps + 1))
     step, wait = (median(times[1:]) / size for times in (watch.steps, watch.waits))
@@ -529,7 +529,7 @@ def step_multiply_adds(case: Case) -> int:
 
 
 def matmul_peak(precision: str, sides: Iterable[int]) -> float:
-    """Multiply-adds per second of the fastest product of square matrices, best of two tries."""
+    """Time the fastest product of square matrices, twice, in multiply-adds per second."""
     best = 0.0
     with using_threads(usable_cores()):
         for side in sides:
@@ -542,7 +542,7 @@ def matmul_peak(precision: str, sides: Iterable[int]) -> float:
 
 
 def profile_steps(case: Case, steps: int) -> dict[str, float]:
-    """Fractions of the time of `steps` steps of `fit` by KINDS, after two that set up kernels."""
+    """Split the time of `steps` steps of `fit` by KINDS, after two that set up kernels."""
     profiles = []
 
     def around(batches: Iterable) -> Iterator:

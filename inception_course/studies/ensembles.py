@@ -65,7 +65,7 @@ class Row:
 
     @property
     def cost(self) -> int:
-        """Forward passes per image."""
+        """The forward passes per image."""
         return self.models * self.crops
 
 

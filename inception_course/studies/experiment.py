@@ -261,7 +261,7 @@ class Line(NamedTuple):
 
     @property
     def mean_steps(self) -> float | None:
-        """None unless every seed got there."""
+        """The mean over the seeds; None unless every one got there."""
         reached = [step for step in self.steps if step is not None]
         return mean(reached) if len(reached) == len(self.steps) else None
 
