@@ -345,7 +345,7 @@ TWO_PASSES = replace(ONE_PASS, epochs=2)
 THIRDS = 36_700  # two passes over them take as long as one of small images and one of large ones
 QUICK_NAME, QUICK_OPTIONS = NETWORKS["quick"]
 QUICK_NET = partial(models.create, QUICK_NAME, **QUICK_OPTIONS)
-TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # as long as three passes
+TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # about three times the work
 
 FRONTIER = Comparison(
     "frontier",
