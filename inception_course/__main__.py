@@ -319,8 +319,6 @@ def crops(
     if unknown := set(views or ()) - known.keys():
         fail(f"--views is one of {', '.join(map(str, known))}, not {min(unknown)}")
     dataset = data.fashion_mnist(split, sample=sample, root=root)
-    for folder in runs:
-        check_classes(training.load_trained(folder)[0], dataset, None)
     if images is not None and not 1 <= images <= len(dataset):
         fail(f"--images must be 1 to {len(dataset)}, not {images}")
     dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))

@@ -60,7 +60,9 @@ def from_json(kind: type[Record], text: str) -> Record:
     """
     try:
         values = json.loads(text)
-        if values.pop(CHECKSUM, None) != _checksum(values):
+        if CHECKSUM not in values:
+            raise ValueError("it was changed, or is damaged, or of the first edition: no SHA-256")
+        if values.pop(CHECKSUM) != _checksum(values):
             raise ValueError("it was changed, or is damaged: its SHA-256 is not what it was")
         record: Record = _restored(kind, values)
     except (AttributeError, RecursionError, TypeError, ValueError) as error:

@@ -78,11 +78,11 @@ def test_the_record_comes_back_as_it_was():
         records.from_json(ensembles.Table, "{}")
 
 
-def network(folder, seed):
+def network(folder, seed, **classes):
     torch.manual_seed(seed)
     options = {"stem": "small", "width": 0.05}
     model = models.create("googlenet_bn", **options)
-    checkpoint.save_weights(folder / "weights.pt", model, "googlenet_bn", options)
+    checkpoint.save_weights(folder / "weights.pt", model, "googlenet_bn", options, **classes)
     recipe = train.Recipe("made", epochs=1, batch_size=8, learning_rate=0.1)
     (folder / checkpoint.RECORD).write_text(train.Run((), recipe, {}).to_json())
     return folder
@@ -100,6 +100,14 @@ def folders(tmp_path):
 @pytest.fixture(scope="module")
 def few():
     return data.fashion_mnist("val", sample=30)
+
+
+def test_a_network_for_other_pictures_is_not_asked(folders, few, tmp_path):
+    network(folders[1], 1, classes=list("abcdefghij"))
+    path = tmp_path / "crops.json"
+    with pytest.raises(ValueError, match="knows a, b, .*: views are compared on Fashion-MNIST"):
+        ensembles.measure(folders, few, "val", path)
+    assert not path.exists()
 
 
 def test_it_resumes_where_it_stopped(folders, few, tmp_path, monkeypatch):

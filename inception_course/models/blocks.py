@@ -618,7 +618,7 @@ class DenseNetwork(Network):
 
 
 class AverageNetwork(Network):
-    """From Inception with batch normalization on: a stem, a body, and a linear layer on averages.
+    """Nets since BN-Inception have a stem, a body, and a linear layer on averages.
 
     `width` multiplies every number of channels.
     """

@@ -112,8 +112,8 @@ def measure(
     no further images are begun; rows that wait for answers are left out. `name` says what `dataset`
     is; `watch` is called with a sentence for each network.
 
-    Raises `ValueError` if `path` holds answers to other questions or another process is at it,
-    `CheckpointError` if a folder has no network.
+    Raises `ValueError` if `path` holds answers to other questions or another process is at it, or
+    a network knows other classes, `CheckpointError` if a folder has no network.
     """
     path = Path(path)
     names = [Path(folder).name for folder in folders]
@@ -128,9 +128,10 @@ def measure(
     settings = json.loads(json.dumps(settings))  # tuples as lists, as they will be read back
     end = time.monotonic() + seconds
     with records.claimed(path), using_threads(usable_cores()):
+        loaded = {folder: _load(Path(folder)) for folder in folders}
         answers = _begin(path.with_suffix(".pt"), settings)
         for (crops, protocol), folder in product(sorted(protocols.items()), folders):
-            model, size, digest = _load(Path(folder))
+            model, size, digest = loaded[folder]
             images, _ = next(iter(data.Batches(dataset, 50, size=size)))
             model = optimize_for_inference(model, images)
             saved = answers.setdefault(
@@ -176,6 +177,12 @@ def _save(path: Path, content: dict) -> None:
 def _load(folder: Path) -> tuple[torch.nn.Module, int, str]:
     """Return the network of a run, the side of the images it learned from, and its digest."""
     model, run = load_trained(folder)
+    known = vars(model)["classes"]
+    if known != data.CLASSES:
+        raise ValueError(
+            f"{folder} has a network that knows {', '.join(known)}: views are compared on "
+            "Fashion-MNIST alone"
+        )
     model.to(memory_format=torch.channels_last)
     return model, run.recipe.image_size, _digest((folder / "weights.pt").read_bytes())
 
