@@ -105,7 +105,7 @@ def few():
 def test_a_network_for_other_pictures_is_not_asked(folders, few, tmp_path):
     network(folders[1], 1, classes=list("abcdefghij"))
     path = tmp_path / "crops.json"
-    with pytest.raises(ValueError, match="knows a, b, .*: views are compared on Fashion-MNIST"):
+    with pytest.raises(ValueError, match=r"knows a, b, .*: views are compared on Fashion-MNIST"):
         ensembles.measure(folders, few, "val", path)
     assert not path.exists()
 
