@@ -195,22 +195,24 @@ def evaluate(
 ) -> None:
     """Say how often a trained network is right, in all and class by class.
 
-    The accuracy on the whole test set is kept in the run's record.
+    Accuracy and confusion matrix on the whole test set are kept in the run's record.
     """
     from . import evaluate as evaluation
 
     network, run = training.load_trained(folder)
     dataset = open_split(split, sample, root, images, workers)
     check_classes(network, dataset, images)
-    labels = data.targets(dataset)
-    logits = evaluation.predict(network, dataset, size=run.recipe.image_size, progress=progress_bar)
-    right = (logits.argmax(dim=1) == labels).float()
-    typer.echo(f"{split}: accuracy {right.mean():.4f} on {many(len(labels), 'image')}")
-    for label, name in enumerate(vars(network)["classes"]):
-        if (labels == label).any():
-            typer.echo(f"  {name:12} {right[labels == label].mean():.3f}")
+    size = run.recipe.image_size
+    cells = evaluation.confusion(network, dataset, size=size, progress=progress_bar)
+    count = int(cells.sum())
+    accuracy = int(cells.trace()) / count
+    typer.echo(f"{split}: accuracy {accuracy:.4f} on {many(count, 'image')}")
+    rows = dict(zip(vars(network)["classes"], cells.tolist(), strict=True))
+    for label, (name, row) in enumerate(rows.items()):
+        if any(row):
+            typer.echo(f"  {name:12} {row[label] / sum(row):.3f}")
     if split == "test" and sample is None:
-        run = replace(run, test_accuracy=round(right.mean().item(), 6))
+        run = replace(run, test_accuracy=round(accuracy, 6), test_confusion=rows)
         records.save(run, folder / checkpoint.RECORD)
 
 

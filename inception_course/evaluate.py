@@ -66,10 +66,16 @@ def accuracy(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> 
     return top_1(predict(model, dataset, size=size), targets(dataset))
 
 
-def confusion(model: nn.Module, dataset: Dataset, *, size: int | None = None) -> Tensor:
+def confusion(
+    model: nn.Module,
+    dataset: Dataset,
+    *,
+    size: int | None = None,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> Tensor:
     """Count the images of class i (row) that were called class j: int64 [classes, classes]."""
     labels = targets(dataset)
-    logits = predict(model, dataset, size=size)
+    logits = predict(model, dataset, size=size, progress=progress)
     classes = logits.shape[1]
     cells = torch.bincount(labels * classes + logits.argmax(dim=1), minlength=classes**2)
     return cells.view(classes, classes)

@@ -38,12 +38,8 @@ def test_train_leaves_record_weights_and_curves(trained):
     assert done.stderr == ""  # nobody watches, so no bar moves
     record = train.Run.from_json((folder / "run.json").read_text())
     assert record.environment["train_images"] == 200
-    assert {path.name for path in folder.iterdir()} == {
-        "run.json",
-        "checkpoint-1.pt",
-        "weights.pt",
-        "curves.png",
-    }
+    left = {path.name for path in folder.iterdir()} - {"checkpoint-2.pt"}  # on a slow machine
+    assert left == {"run.json", "checkpoint-1.pt", "weights.pt", "curves.png"}
 
 
 def test_evaluate_reads_what_train_left(trained):
@@ -55,7 +51,7 @@ def test_evaluate_reads_what_train_left(trained):
 
 
 @pytest.mark.needs("data")
-def test_the_test_accuracy_is_kept_in_the_record(trained):
+def test_accuracy_and_confusion_on_the_test_set_are_kept_in_the_record(trained):
     folder, _ = trained
     before = (folder / "run.json").read_text("utf-8")
     try:
@@ -64,6 +60,10 @@ def test_the_test_accuracy_is_kept_in_the_record(trained):
         said = float(re.search(r"test: accuracy (0\.\d{4}) on 10000 images", done.stdout)[1])
         run = train.Run.from_json((folder / "run.json").read_text("utf-8"))
         assert run.test_accuracy == pytest.approx(said, abs=5e-5)
+        assert list(run.test_confusion) == list(data.CLASSES)
+        assert {sum(row) for row in run.test_confusion.values()} == {1000}
+        for name, share in run.right.items():
+            assert re.search(rf"{name} +{share:.3f}\n", done.stdout)
     finally:
         (folder / "run.json").write_text(before, "utf-8")
 

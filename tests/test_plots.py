@@ -265,7 +265,7 @@ def of_tricks():
     ]
     return {
         "batch_sizes": plots.batch_sizes(contest(sizes)),
-        "best_and_late": plots.best_and_late({"made": RESULT}, last=2, lowest=0.5),
+        "best_and_late": plots.best_and_late(RESULT, last=2, lowest=0.5),
         "frontier": plots.frontier(contest(ways), contest(rungs | {"He": (0.4, 0.5)})),
         "heads": plots.heads(experiment.Result({}, {}, tuple(starts))),
         "ladder": plots.ladder(contest(rungs | {"Xavier, SGD": (0.1, 0.85)})),
@@ -712,7 +712,7 @@ WITH_NINE = {
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
     "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]]), [25]),
     "bench": lambda: plots.bench(nine_profiles()),
-    "best_and_late": lambda: plots.best_and_late({"made": nine_trainings()}, lowest=0.0),
+    "best_and_late": lambda: plots.best_and_late(nine_trainings(), lowest=0.0),
     "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),
     "by_networks": lambda: plots.by_networks(nine_rows()),
     "calibration_errors": lambda: plots.calibration_errors(nine((0.05, [0.01, 0.03]))),

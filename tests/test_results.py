@@ -41,6 +41,16 @@ def test_the_tables_say_what_was_recorded(folder):
     assert second.splitlines()[-1] == "| net-made | 2 | 1 | 0.1000 | 0.5000 | 0.9000 |"
 
 
+def test_the_classes_are_told_of_runs_whose_confusion_is_known(folder):
+    cells = {"cat": (3, 1, 0), "dog": (0, 4, 0), "emu": (0, 0, 0)}
+    records.save(replace(RUN, test_confusion=cells), folder / "net-made.json")
+    other = replace(RUN, epochs=(replace(EPOCH, seconds=30.0),), test_confusion={"dog": (1,)})
+    records.save(other, folder / "net-fast.json")
+    _, table, _ = results.markdown(folder).split("\n\n")
+    assert table.splitlines()[0] == "| right about | net-fast | net-made |"
+    assert table.splitlines()[2:] == ["| dog | 1.000 | 1.000 |", "| cat |  | 0.750 |"]
+
+
 def test_networks_together_are_told_of_the_test_set_alone(folder):
     row = ensembles.Row(1, 10, 0.0625, 0.05, 0.07, 0.0, 0.0, 0.1, 0.0, 0.001)
     alone = ensembles.Single("net", 10, 0.0625, 0.1, 0.0, 0.001)

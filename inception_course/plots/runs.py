@@ -159,7 +159,8 @@ def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Pict
         rates = np.array([learning_rate(recipe, epoch) for epoch in passed])
         curves[recipe.name] = passed, rates / recipe.learning_rate
     ends = "; ".join(
-        f"{name} is at {rates[-1]:.2f} of its highest rate after epoch {passed[-1]:.0f}"
+        f"{name} falls from epoch {passed[rates == max(rates)][-1]:.2g} on, and is at "
+        f"{rates[-1]:.2f} of its highest rate after epoch {passed[-1]:.0f}"
         for name, (passed, rates) in curves.items()
     )
     figure = Picture(

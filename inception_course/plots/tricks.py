@@ -205,13 +205,13 @@ def batch_sizes(record: Contest, guess: Any = None) -> Picture:
 
 
 @in_style
-def best_and_late(results: Mapping[str, Result], last: int = 10, lowest: float = 0.8) -> Picture:
+def best_and_late(*results: Result, last: int = 10, lowest: float = 0.8) -> Picture:
     """Draw for each variant the best evaluation and the mean of the last ones, over the seeds.
 
     A best of many is lucky, the more so the noisier the evaluations are. Variants whose mean at the
     end is below `lowest` are named, and not drawn.
     """
-    found = {name: result.of(name) for result in results.values() for name in result.variants}
+    found = {name: result.of(name) for result in results for name in result.variants}
     late = {name: [each.late(last) for each in group] for name, group in found.items()}
     best = {name: [each.best for each in group] for name, group in found.items()}
     drawn = [name for name in found if mean(late[name]) >= lowest]

@@ -54,11 +54,13 @@ def duration(seconds: float) -> str:
 
 
 def markdown(folder: str | Path = RECORDS) -> str:
-    """Write tables in Markdown of what is there: recipes, their repetitions, networks together.
+    """Write tables in Markdown of what is there: recipes, classes, repetitions, networks together.
 
-    The first has the runs with seed 0. The last has what was asked about test images, each row one
-    of a `ensembles.Table`: with several networks or several views, averaged.
+    The first has the runs with seed 0, and the second how often they are right about each class.
+    The last has what was asked about test images, each row one of a `ensembles.Table`: with several
+    networks or several views, averaged.
     """
+    found = runs(folder)
     rows = [
         [
             f"`{command(name, run)}`",
@@ -68,7 +70,13 @@ def markdown(folder: str | Path = RECORDS) -> str:
             f"{run.last.val_accuracy:.4f}",
             "" if run.test_accuracy is None else f"{run.test_accuracy:.4f}",
         ]
-        for name, run in runs(folder).items()
+        for name, run in found.items()
+    ]
+    right = {name: run.right for name, run in found.items() if run.right}
+    classes = dict.fromkeys(each for shares in right.values() for each in shares)
+    by_class = [
+        [each, *(f"{shares[each]:.3f}" if each in shares else "" for shares in right.values())]
+        for each in classes
     ]
     spread = []
     for name, group in repetitions(folder).items():
@@ -87,6 +95,7 @@ def markdown(folder: str | Path = RECORDS) -> str:
     ]
     heads = {
         "command | cores | time | images/s | validation | test": rows,
+        " | ".join(["right about", *right]): by_class,
         "repeated | seeds | at chance | lowest | mean | highest validation": spread,
         "on the test set | networks | views | passes per image | accuracy": together,
     }

@@ -71,14 +71,16 @@ class Run:
     """What a training left behind: one `Epoch` per pass, the recipe, and where it ran.
 
     `network` names what was trained: {"model": NAME, "options": {…}}; it is empty where the caller
-    did not say. `test_accuracy` is a fraction of 1, over the whole test set, and None until it was
-    measured.
+    did not say. `test_accuracy` is a fraction of 1, over the whole test set. `test_confusion` tells
+    for each class how many of its test images were given to each class, in the same order. Both are
+    None until they were measured.
     """
 
     epochs: tuple[Epoch, ...]
     recipe: Recipe
     environment: dict[str, Any]
     test_accuracy: float | None = None
+    test_confusion: dict[str, tuple[int, ...]] | None = None
     network: dict[str, Any] | None = None
 
     @property
@@ -98,6 +100,12 @@ class Run:
     def images_per_second(self) -> float:
         """Return the pace while training, over the whole run."""
         return len(self.epochs) / sum(1 / epoch.images_per_second for epoch in self.epochs)
+
+    @property
+    def right(self) -> dict[str, float]:
+        """Return for each class which fraction of its test images the network is right about."""
+        rows = (self.test_confusion or {}).items()
+        return {name: row[label] / sum(row) for label, (name, row) in enumerate(rows) if any(row)}
 
     @property
     def diagnosis(self) -> str | None:
