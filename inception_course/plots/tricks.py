@@ -1,6 +1,5 @@
 """Figures of what single tricks buy: the ladder, auxiliary heads, batch sizes, learning rates."""
 
-from collections.abc import Mapping
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
