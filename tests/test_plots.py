@@ -974,7 +974,7 @@ def test_the_figures_of_runs_say_what_was_recorded(figures):
     assert "made 0.875 to 0.875 over 2 seeds" in descriptions["seeds"]
     falls = "modern falls from epoch 1.5 on, and is at 0.00 of its highest rate after epoch 6"
     assert falls in descriptions["schedules"]
-    assert "made is at 0.10 of its highest rate after epoch 451" in descriptions["schedules"]
+    assert "and is at 0.10 of its highest rate after epoch 451" in descriptions["schedules"]
 
 
 def test_every_repeated_recipe_has_its_marks():
