@@ -23,6 +23,7 @@ from pathlib import Path
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of glibc's malloc.h
 CLAIM = ".claimed"  # the file in a folder that says which process uses it
 _open = 0  # how many `keep_freed_memory` are open
+_sharing = 1  # the processes that share the cores, this one included
 
 
 @contextmanager
@@ -57,7 +58,8 @@ def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
     """Return how many threads this process should use: the cores it may run on, within its quota.
 
     `visible` is the number of cores it may run on (by default, what the system says); a cgroup
-    quota of 1.5 cores counts as 2. The answer is at least 1. `root` is the file system to read.
+    quota of 1.5 cores counts as 2. The answer is at least 1, and inside `sharing_cores` it is this
+    process's part. `root` is the file system to read.
     """
     if visible is None:
         can_ask = hasattr(os, "sched_getaffinity")
@@ -65,7 +67,7 @@ def usable_cores(root: Path = Path("/"), visible: int | None = None) -> int:
     quota = cpu_quota(root)
     if quota is not None:
         visible = min(visible, math.ceil(quota))
-    return max(1, visible)
+    return max(1, visible // _sharing)
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
@@ -188,6 +190,20 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def sharing_cores(processes: int) -> Iterator[None]:
+    """Inside, this process takes no more than its part of the cores, which `processes` share."""
+    import torch
+
+    global _sharing
+    before, _sharing = _sharing, processes
+    try:
+        with using_threads(min(torch.get_num_threads(), usable_cores())):
+            yield
+    finally:
+        _sharing = before
 
 
 def best_time(work: Callable[[], object]) -> float:

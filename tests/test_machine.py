@@ -182,6 +182,18 @@ def test_threads_are_as_many_as_asked_for_and_as_before_afterwards():
     assert torch.get_num_threads() == before
 
 
+def test_processes_share_the_cores_and_torch_takes_no_more_than_its_part(tmp_path):
+    before = torch.get_num_threads()
+    with machine.using_threads(999), machine.sharing_cores(3):
+        parts = [machine.usable_cores(tmp_path, visible) for visible in (1, 3, 8)]
+        assert parts == [1, 1, 2]
+        assert torch.get_num_threads() == machine.usable_cores()
+    with machine.using_threads(1), machine.sharing_cores(1):
+        assert torch.get_num_threads() == 1
+    assert machine.usable_cores(tmp_path, visible=8) == 8
+    assert torch.get_num_threads() == before
+
+
 def test_the_best_of_three_times_counts_after_a_first_try_that_warms_up(monkeypatch):
     clock = iter([0, 1, 10, 18, 20, 25, 30, 36])  # tries of 1, 8, 5 and 6 seconds
     monkeypatch.setattr(machine.time, "perf_counter", lambda: next(clock))

@@ -1,9 +1,14 @@
 """Studies: every record of the course is found by its name, and nothing in it is lost."""
 
+from typing import NamedTuple
+
 import pytest
+import torch
 
 from inception_course import records, studies, train
-from inception_course.studies import bench, ensembles, experiment
+from inception_course.machine import usable_cores
+from inception_course.studies import bench, comparison, ensembles, experiment
+from inception_course.studies.study import Study
 
 PATHS = sorted(studies.RECORDS.rglob("*.json"))
 NAMES = {path.stem for path in PATHS}
@@ -52,3 +57,40 @@ def test_a_study_says_what_it_is_and_tells_what_it_measured(study):
         sentence = study.sentence(measured)
         assert f"seed {measured.seed}: " in sentence
         assert "accuracy 0." in sentence
+
+
+class Cores(NamedTuple):
+    unit: tuple
+    usable: int
+    threads: int
+
+
+class CountCores(Study):
+    """A study of how many cores each of its measurements may use."""
+
+    name = "cores"
+    record = comparison.Contest
+
+    def settings(self):
+        return {}
+
+    def environment(self):
+        return {"threads": usable_cores()}
+
+    def units(self):
+        return [("cores", 0), ("cores", 1)]
+
+    def measure(self, unit):
+        return Cores(unit, usable_cores(), torch.get_num_threads())
+
+
+def test_measurements_side_by_side_share_the_cores():
+    """With threads for every core each, two trainings take many times as long as one by one."""
+    whole = usable_cores()
+    part = max(1, whole // 2)
+    result = studies.run(CountCores(), workers=2)
+    assert [each.usable for each in result.trainings] == [part, part]
+    assert all(each.threads <= part for each in result.trainings)
+    assert result.environment == {"threads": part}
+    assert [each.usable for each in studies.run(CountCores()).trainings] == [whole, whole]
+    assert usable_cores() == whole

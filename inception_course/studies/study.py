@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 from .. import records
+from ..machine import sharing_cores
 
 Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
 
@@ -70,13 +71,13 @@ def run(
     """Measure every unit of a study, all variants of a seed first, and give the record of all.
 
     With `path`, the record is saved there after every measurement, and what is there already is
-    not done again. `workers` measurements run side by side; after `seconds` no further one is
-    started. `on_done` is called with each that is finished.
+    not done again. `workers` measurements run side by side and share the cores; after `seconds` no
+    further one is started. `on_done` is called with each that is finished.
 
     Raises `ValueError` if `path` holds the record of another study, or another process is at it.
     """
     path = Path(path) if path else None
-    with records.claimed(path) if path else nullcontext():
+    with records.claimed(path) if path else nullcontext(), sharing_cores(workers):
         result = _begin(study, path)
         done = {each.unit for each in result.trainings}
         order = {unit: number for number, unit in enumerate(study.units())}
@@ -105,6 +106,12 @@ def _begin(study: Study, path: Path | None) -> Any:
     return replace(record, settings=record.settings | study.settings())
 
 
+def _measure_beside(study: Study, unit: Unit, workers: int) -> Any:
+    """Measure in a process of its own, which may not slow the others: threads would queue up."""
+    with sharing_cores(workers):
+        return study.measure(unit)
+
+
 def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: float) -> Iterator[Any]:
     """Give each measurement, in the order in which they finish."""
     end = time.monotonic() + seconds
@@ -120,7 +127,7 @@ def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: floa
             while len(running) < workers and time.monotonic() < end:
                 if (unit := next(todo, None)) is None:
                     break
-                running.add(pool.submit(study.measure, unit))
+                running.add(pool.submit(_measure_beside, study, unit, workers))
             if not running:
                 return
             finished, running = wait(running, return_when=FIRST_COMPLETED)
