@@ -1106,7 +1106,10 @@ def test_the_figures_of_saturation_say_what_was_measured(figures):
     assert "2 seeds" in description
     assert description.endswith("You said 2")
     assert "You said" not in plots.dilemma(GAINS).description
-    assert "at learning rate 0.05 plain, 3 layers 0.80" in figures["accuracy_by_gain"].description
+    assert (
+        "at learning rate 0.05 (2 seeds) plain, 3 layers 0.80"
+        in figures["accuracy_by_gain"].description
+    )
     heat = figures["saturation_heat_map"]
     assert "plain, 10 layers: first 40.0%, last 40.0%; BN" in heat.description
     assert [axes.images[0].get_array().shape for axes in heat.axes[:4]] == [(3, 2), (10, 2)] * 2

@@ -44,7 +44,7 @@ def sigmoid_input(
         f"inputs with mean {mean:g} and standard deviation {spread:g}, {shares[0]:.0%} of them "
         f"outside [-2, 2] (left); after batch normalization with gamma {gamma:g} and beta "
         f"{beta:g}, {shares[1]:.0%} (right). The curve is the sigmoid's slope there",
-        caption="Orange inputs lie where the sigmoid is nearly flat. How many are there?",
+        caption="Orange inputs lie outside [-2, 2]. How many are there?",
     )
     panels = zip(
         figure.subplots(1, 2, sharey=True),
@@ -90,7 +90,7 @@ def sigmoid_inputs(positions: Sequence[tuple[float, float]]) -> Picture:
     figure = Picture(
         13.5,
         4.8,
-        f"the share of a sigmoid's inputs outside [-2, 2], where it is nearly flat, {shares}",
+        f"the share of a sigmoid's inputs outside [-2, 2]: {shares}",
         caption="What makes more inputs orange: another mean, or a larger spread?",
     )
     panels = figure.subplots(1, len(positions), sharey=True, squeeze=False)[0]

@@ -62,8 +62,8 @@ def _ends(drawn: Mapping[str, Mapping[float, float]], form: str) -> str:
     )
 
 
-def _seeds(record: Gains) -> int:
-    return len({each.seed for each in record.trainings})
+def _seeds(record: Gains, rate: float = RATES[0]) -> int:
+    return len({each.seed for each in record.trainings if each.learning_rate == rate})
 
 
 @in_style
@@ -109,15 +109,15 @@ def accuracy_by_gain(record: Gains) -> Picture:
     panels = figure.subplots(1, len(RATES), sharey=True)
     for axes, rate in zip(panels, RATES, strict=True):
         drawn = _by_gain(axes, record, lambda each: each.accuracy[-1], rate)
-        parts.append(f"at learning rate {rate:g} {_ends(drawn, '.2f')}")
+        start = f"at learning rate {rate:g} ({_seeds(record, rate)} seeds)"
+        parts.append(f"{start} {_ends(drawn, '.2f')}")
         axes.axhline(0.1, color=BLACK, lw=1, linestyle=":")
         axes.set(title=f"learning rate {rate:g}", ylim=(0, 1))
     panels[0].set(ylabel="validation accuracy")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside right center")
     steps = max(each.steps[-1] for each in record.trainings)
     figure.description = (
-        f"validation accuracy after {steps} steps, {_seeds(record)} seeds, smallest to largest "
-        f"gain: {'; '.join(parts)}"
+        f"validation accuracy after {steps} steps, smallest to largest gain: {'; '.join(parts)}"
     )
     return figure
 
