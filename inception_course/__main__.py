@@ -1,5 +1,6 @@
 """The command line: python -m inception_course, then one of the commands below."""
 
+import signal
 import sys
 import traceback
 from dataclasses import replace
@@ -270,7 +271,9 @@ def study(
         Path | None,
         typer.Option(help="The record; an unfinished one is resumed. Default: runs/NAME.json."),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Trainings side by side, one per core.")] = 1,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Trainings side by side, which share the cores.")
+    ] = 1,
     minutes: Minutes = FOREVER,
 ) -> None:
     """Measure what the lectures show: train every variant with every seed, into one record."""
@@ -285,13 +288,21 @@ def study(
         fail(f"unknown study {name!r}: valid are {', '.join(studies.STUDIES)}")
     chosen = studies.STUDIES[name]
     path = out or Path("runs", f"{name}.json")
-    result = studies.run(
-        chosen,
-        path,
-        workers=workers,
-        seconds=60 * minutes,
-        on_done=lambda measured: typer.echo(chosen.sentence(measured)),
-    )
+    typer.echo(f"{chosen.about} Each is told when it ends.")
+    try:
+        result = studies.run(
+            chosen,
+            path,
+            workers=workers,
+            seconds=60 * minutes,
+            on_done=lambda measured: typer.echo(chosen.sentence(measured)),
+        )
+    except KeyboardInterrupt:
+        typer.echo(
+            f"Stopped. The trainings that had ended are in {path}; the same command continues.",
+            err=True,
+        )
+        raise typer.Exit(128 + signal.SIGINT) from None
     done, total = len(result.trainings), len(chosen.units())
     typer.echo(f"{done} of {many(total, 'training')} are in {path}.")
     if done < total:

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from inception_course import data, studies, train
+from inception_course import data, records, studies, train
 from inception_course.__main__ import STUCK, app, main, many, ours
+from inception_course.studies import comparison
 from inception_course.train import checkpoint
 
 
@@ -172,6 +173,38 @@ def test_a_study_is_resumed(tmp_path):
     done = course("study", "rates", "--out", record)
     assert done.returncode == 1
     assert "record of another" in done.stderr
+
+
+class Stopped(studies.Study):
+    """A study in whose second training somebody presses Ctrl-C."""
+
+    name = "stopped"
+    about = "What Ctrl-C leaves (2 trainings, 0 minutes)."
+    record = comparison.Contest
+
+    def settings(self):
+        return {}
+
+    def units(self):
+        return [("short", 0), ("short", 1)]
+
+    def measure(self, unit):
+        if unit[1]:
+            raise KeyboardInterrupt
+        return comparison.Trained(*unit, 1, (0.5,), (0.5,), False, 1.0)
+
+
+def test_a_stopped_study_says_what_is_left_and_how_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.setitem(studies.STUDIES, "stopped", Stopped())
+    record = tmp_path / "stopped.json"
+    done = CliRunner().invoke(app, ["study", "stopped", "--out", str(record)])
+    assert done.exit_code == 130
+    assert done.stdout.startswith("What Ctrl-C leaves (2 trainings, 0 minutes). Each is told")
+    assert "short, seed 0: validation accuracy 0.5000" in done.stdout
+    assert done.stderr.startswith("Stopped.")
+    assert str(record) in done.stderr
+    (left,) = records.load(comparison.Contest, record).trainings
+    assert left.unit == ("short", 0)
 
 
 def test_studies_are_listed():
