@@ -297,12 +297,12 @@ def study(
             seconds=60 * minutes,
             on_done=lambda measured: typer.echo(chosen.sentence(measured)),
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:  # `fit` raises its own, which knows of SIGTERM, too
         typer.echo(
             f"Stopped. The trainings that had ended are in {path}; the same command continues.",
             err=True,
         )
-        raise typer.Exit(128 + signal.SIGINT) from None
+        raise typer.Exit(128 + getattr(stop, "signal", signal.SIGINT)) from None
     done, total = len(result.trainings), len(chosen.units())
     typer.echo(f"{done} of {many(total, 'training')} are in {path}.")
     if done < total:

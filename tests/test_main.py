@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -176,7 +177,10 @@ def test_a_study_is_resumed(tmp_path):
 
 
 class Stopped(studies.Study):
-    """A study in whose second training somebody presses Ctrl-C."""
+    """A study whose second training is stopped."""
+
+    def __init__(self, stop):
+        self.stop = stop
 
     name = "stopped"
     about = "What Ctrl-C leaves (2 trainings, 0 minutes)."
@@ -190,15 +194,23 @@ class Stopped(studies.Study):
 
     def measure(self, unit):
         if unit[1]:
-            raise KeyboardInterrupt
+            raise self.stop
         return comparison.Trained(*unit, 1, (0.5,), (0.5,), False, 1.0)
 
 
-def test_a_stopped_study_says_what_is_left_and_how_to_go_on(tmp_path, monkeypatch):
-    monkeypatch.setitem(studies.STUDIES, "stopped", Stopped())
+@pytest.mark.parametrize(
+    ("stop", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (train.Interrupted(signal.SIGTERM, "step 1 of 2 in epoch 1", None, None), 143),
+    ],
+    ids=["Ctrl-C", "SIGTERM"],
+)
+def test_a_stopped_study_says_what_is_left_and_how_to_go_on(stop, code, tmp_path, monkeypatch):
+    monkeypatch.setitem(studies.STUDIES, "stopped", Stopped(stop))
     record = tmp_path / "stopped.json"
     done = CliRunner().invoke(app, ["study", "stopped", "--out", str(record)])
-    assert done.exit_code == 130
+    assert done.exit_code == code
     assert done.stdout.startswith("What Ctrl-C leaves (2 trainings, 0 minutes). Each is told")
     assert "short, seed 0: validation accuracy 0.5000" in done.stdout
     assert done.stderr.startswith("Stopped.")
