@@ -35,7 +35,7 @@ quick: lint ## lint, types and the unit tests that take no more than a moment
 	$(RUN) -m pytest -m "not slow and not drawing" tests
 
 test: lint ## set up the environment and run every check
-	$(RUN) -m pytest
+	$(RUN) -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY) ## code style, spelling and types
 	$(RUN) -m ruff check .

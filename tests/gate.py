@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 OFFLINE = Path(__file__).parent / "offline"
-LEFT_OUT = pytest.StashKey[list]()
+LEFT_OUT = "left out"  # the name of the property in which a test says what it left out
 
 
 def chromium():
@@ -73,11 +73,26 @@ def in_ci():
     return bool(os.environ.get("CI"))
 
 
+def is_sharing():
+    """Whether other processes run tests beside this one (pytest-xdist)."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def share_cores():
+    """Give each process that runs tests its own cores: threads of two on one core wait for one
+    another much longer than they work."""
+    if is_sharing() and hasattr(os, "sched_setaffinity"):
+        number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
+        cores = sorted(os.sched_getaffinity(0))
+        share = cores[number :: int(os.environ["PYTEST_XDIST_WORKER_COUNT"])]
+        os.sched_setaffinity(0, share or cores)
+
+
 def pytest_configure(config):
     config.addinivalue_line(
         "markers", "needs(name, ...): what the test needs; left out where that is missing"
     )
-    config.stash[LEFT_OUT] = []
+    share_cores()
     # In this process, and through the environment in kernels and subprocesses.
     runpy.run_path(str(OFFLINE / "sitecustomize.py"))
     inherited = os.environ.get("PYTHONPATH")
@@ -115,10 +130,22 @@ def skip_reason(report):
     return reason.removeprefix("Skipped: ")
 
 
-def pytest_terminal_summary(terminalreporter, config):
+def told(terminalreporter, name):
+    """What the tests wrote into their property of that name: the test and the text."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    return [
+        (report.nodeid, text)
+        for report in reports
+        if getattr(report, "when", None) == "call"
+        for key, text in report.user_properties
+        if key == name
+    ]
+
+
+def pytest_terminal_summary(terminalreporter):
     skipped = terminalreporter.stats.get("skipped", [])
     left_out = [(report.nodeid, skip_reason(report)) for report in skipped]
-    left_out += config.stash[LEFT_OUT]
+    left_out += told(terminalreporter, LEFT_OUT)
     if left_out:
         terminalreporter.section("Left out here")
         for nodeid, reason in left_out:

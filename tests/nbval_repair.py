@@ -25,6 +25,7 @@ from nbval.plugin import IPyNbCell, NbCellError
 
 POLL_SECONDS = 0.5
 WATCHES = pytest.StashKey[dict]()
+USED = "used"  # the name of the property in which each cell says what its notebook has used so far
 IPYTHON = pytest.StashKey[TemporaryDirectory]()
 
 
@@ -59,6 +60,7 @@ def pytest_runtest_call(item):
         raise
     finally:
         watch.end()
+        item.user_properties.append((USED, watch.summary()))
     check_stderr(item)
     check_error(item)
     check_pictures(item)
@@ -136,7 +138,7 @@ class Watch:
             if tag.startswith("needs-") and (reason := gate.missing(tag[len("needs-") :])):
                 if gate.in_ci():
                     item.raise_cell_error(f"In CI nothing may be left out: {reason}")
-                item.config.stash[gate.LEFT_OUT].append((item.nodeid, f"not compared: {reason}"))
+                item.user_properties.append((gate.LEFT_OUT, f"not compared: {reason}"))
                 item.skip_comparison, item.options["check"] = True, False
         self.started = time.perf_counter()
 
@@ -168,7 +170,9 @@ class Watch:
         used = "memory not measured" if self.bytes is None else f"{self.bytes / 1e6:.0f} MB"
         minutes, limit = self.promise.get("minutes"), self.promise.get("memory_gb")
         promised = f"{minutes} minutes, {limit} GB" if minutes and limit else "nothing"
-        late = ", LONGER than promised" if minutes and self.seconds > 60 * minutes else ""
+        # The promise is for the whole machine.
+        is_late = minutes and self.seconds > 60 * minutes and not gate.is_sharing()
+        late = ", LONGER than promised" if is_late else ""
         return f"{self.nbfile.nodeid}: {self.seconds:.1f} s, {used} (promised: {promised}){late}"
 
     # The kernel
@@ -259,9 +263,9 @@ class Watch:
             self.output_widgets[widget] = bool(state["msg_id"])
 
 
-def pytest_terminal_summary(terminalreporter, config):
-    watches = config.stash[WATCHES].values()
-    if watches:
+def pytest_terminal_summary(terminalreporter):
+    last = {nodeid.partition("::")[0]: used for nodeid, used in gate.told(terminalreporter, USED)}
+    if last:
         terminalreporter.section("Notebooks: time and peak memory")
-        for watch in watches:
-            terminalreporter.line(watch.summary())
+        for _, used in sorted(last.items()):
+            terminalreporter.line(used)

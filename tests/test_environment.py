@@ -372,7 +372,8 @@ def test_the_tests_come_last_in_make_test(course):
     course.make(".venv/ready")
     lint = ["ruff check .", "ruff format --check .", "codespell_lib", "mypy"]
     quick = 'pytest -m "not slow and not drawing" tests'
-    for target, tests in {"test": "pytest", "quick": quick}.items():
+    every = "pytest --numprocesses 2 --dist loadfile"
+    for target, tests in {"test": every, "quick": quick}.items():
         lines = course.make("-n", target).stdout.splitlines()
         assert [line.split(" -m ", 1)[1] for line in lines] == [*lint, tests]
 

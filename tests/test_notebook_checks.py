@@ -196,10 +196,12 @@ def run_pytest(folder, *arguments, **environment):
     """The course's own pytest command, on other files."""
     command = [sys.executable, "-m", "pytest", "-p", "conftest", "--rootdir", folder]
     command += ["-c", ROOT / "pyproject.toml"]
+    environment = os.environ | {"CI": ""} | environment
+    environment.pop("PYTEST_XDIST_WORKER", None)
     return subprocess.run(
         [*command, "--color=no", *arguments],
         cwd=ROOT,
-        env=os.environ | {"CI": ""} | environment,
+        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
@@ -310,14 +312,33 @@ def bare_machine(tmp_path):
     return tmp_path
 
 
-def test_what_a_machine_lacks_is_left_out_and_listed(bare_machine):
-    done = run_pytest(bare_machine, bare_machine)
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_what_a_machine_lacks_is_left_out_and_listed(bare_machine, processes):
+    done = run_pytest(bare_machine, f"--numprocesses={processes}", "--dist=loadfile", bare_machine)
     assert done.returncode == 0, done.stdout
     listed = done.stdout[done.stdout.index("Left out here") :]
     assert re.search(r"test_browser: needs Chromium .* apt-get install chromium", listed)
     assert "test_it.py::test_skips: no time" in listed
     assert "compares.ipynb::Cell 0: not compared: needs d2l" in listed
     assert "test_module.py: could not import" in listed
+    assert len(re.findall(r"compares.ipynb: .* MB \(promised: 1 minutes, 1 GB\)", done.stdout)) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+@pytest.mark.parametrize(
+    ("worker", "cores", "share"),
+    [("gw0", {0, 1}, [0]), ("gw1", {2, 5, 7}, [5]), ("gw1", {3}, [3]), (None, {0, 1}, None)],
+)
+def test_each_process_has_its_own_cores(monkeypatch, worker, cores, share):
+    given = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cores)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, share: given.append(share))
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    if worker:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
+    gate.share_cores()
+    assert given == ([share] if worker else [])
 
 
 def test_in_ci_nothing_may_be_left_out(bare_machine):
