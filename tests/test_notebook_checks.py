@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from queue import Empty
 from types import SimpleNamespace
@@ -194,9 +195,9 @@ WRONG = {
 
 def run_pytest(folder, *arguments, **environment):
     """The course's own pytest command, on other files."""
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "--rootdir", folder]
+    command = [sys.executable, "-m", "pytest", "--rootdir", folder]
     command += ["-c", ROOT / "pyproject.toml"]
-    environment = os.environ | {"CI": ""} | environment
+    environment = os.environ | {"CI": "", "PYTEST_PLUGINS": "conftest"} | environment
     environment.pop("PYTEST_XDIST_WORKER", None)
     return subprocess.run(
         [*command, "--color=no", *arguments],
@@ -295,7 +296,6 @@ def test_holds():
 COMPARES_WITH_D2L = notebook(cell("1;", printed("from d2l\n"), tags=["needs-d2l"]))
 NOTHING_IS_HERE = """
 import gate
-
 gate.CAPABILITIES = {
     name: (lambda: False, how) for name, (_, how) in gate.CAPABILITIES.items()
 }
@@ -304,17 +304,19 @@ gate.CAPABILITIES = {
 
 @pytest.fixture
 def bare_machine(tmp_path):
-    """A folder of tests and a notebook, on a machine that lacks everything optional."""
+    """Runs tests and a notebook on a machine that lacks everything optional."""
     (tmp_path / "test_it.py").write_text(LEAVES_OUT)
     (tmp_path / "test_module.py").write_text("import pytest\npytest.importorskip('no_such')")
-    (tmp_path / "conftest.py").write_text(NOTHING_IS_HERE)
+    (tmp_path / "nothing_is_here.py").write_text(NOTHING_IS_HERE)
     nbformat.write(COMPARES_WITH_D2L, tmp_path / "compares.ipynb")
-    return tmp_path
+    path = os.pathsep.join([str(tmp_path), os.environ["PYTHONPATH"]])
+    plugins = "conftest,nothing_is_here"
+    return partial(run_pytest, tmp_path, tmp_path, PYTHONPATH=path, PYTEST_PLUGINS=plugins)
 
 
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_what_a_machine_lacks_is_left_out_and_listed(bare_machine, processes):
-    done = run_pytest(bare_machine, f"--numprocesses={processes}", "--dist=loadfile", bare_machine)
+    done = bare_machine(f"--numprocesses={processes}", "--dist=loadfile")
     assert done.returncode == 0, done.stdout
     listed = done.stdout[done.stdout.index("Left out here") :]
     assert re.search(r"test_browser: needs Chromium .* apt-get install chromium", listed)
@@ -342,7 +344,7 @@ def test_each_process_has_its_own_cores(monkeypatch, worker, cores, share):
 
 
 def test_in_ci_nothing_may_be_left_out(bare_machine):
-    outcome = run_pytest(bare_machine, "--continue-on-collection-errors", bare_machine, CI="true")
+    outcome = bare_machine("--continue-on-collection-errors", CI="true")
     assert outcome.returncode == 1
     assert "2 failed, 1 passed, 2 errors" in outcome.stdout
     assert outcome.stdout.count("In CI nothing may be left out: needs") >= 2
