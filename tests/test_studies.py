@@ -1,7 +1,13 @@
 """Studies: every record of the course is found by its name, and nothing in it is lost."""
 
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 import torch
 
@@ -94,3 +100,43 @@ def test_measurements_side_by_side_share_the_cores():
     assert result.environment == {"threads": part}
     assert [each.usable for each in studies.run(CountCores()).trainings] == [whole, whole]
     assert usable_cores() == whole
+
+
+class Sleep(CountCores):
+    """A study whose measurements say which process they are in, and would take an hour."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def measure(self, unit):
+        (self.folder / f"{unit[-1]}.begun").write_text(str(os.getpid()))
+        (self.folder / f"{unit[-1]}.begun").rename(self.folder / f"{unit[-1]}.process")
+        time.sleep(3600)
+
+
+@pytest.mark.slow
+def test_a_killed_study_leaves_no_process_behind(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from inception_course import studies\n"
+        "from test_studies import Sleep\n"
+        "if __name__ == '__main__':\n"
+        "    studies.run(Sleep(Path(sys.argv[1])), workers=2)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ["PYTHONPATH"]])
+    study = subprocess.Popen(
+        [sys.executable, tmp_path / "script.py", tmp_path], env=os.environ | {"PYTHONPATH": path}
+    )
+    try:
+        while len(found := list(tmp_path.glob("*.process"))) < 2:
+            assert study.poll() is None
+            time.sleep(0.1)
+        workers = [psutil.Process(int(file.read_text())) for file in found]
+    finally:
+        study.kill()
+        study.wait()
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    for worker in alive:
+        worker.kill()
+    assert not alive

@@ -7,6 +7,8 @@ A second call resumes the record: what is in it already is not measured again.
 
 import math
 import multiprocessing
+import os
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -106,6 +108,18 @@ def _begin(study: Study, path: Path | None) -> Any:
     return replace(record, settings=record.settings | study.settings())
 
 
+def _end_with_parent() -> None:
+    """End this process with the one that started it, however that ends: nobody else will ask."""
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def _measure_beside(study: Study, unit: Unit, workers: int) -> Any:
     """Measure in a process of its own, which may not slow the others: threads would queue up."""
     with sharing_cores(workers):
@@ -121,7 +135,7 @@ def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: floa
         return
     # A fresh process each: a fork of one that has used torch's threads can hang.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(workers, spawn, initializer=_end_with_parent) as pool:
         running: set[Future] = set()
         while True:
             while len(running) < workers and time.monotonic() < end:
