@@ -79,8 +79,9 @@ def is_sharing():
 
 
 def share_cores():
-    """Give each process that runs tests its own cores: threads of two on one core wait for one
-    another much longer than they work."""
+    """Give each process that runs tests its own cores: two that train on the same cores wait for
+    each other far longer than they compute.
+    """
     if is_sharing() and hasattr(os, "sched_setaffinity"):
         number = int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw"))
         cores = sorted(os.sched_getaffinity(0))
@@ -131,7 +132,7 @@ def skip_reason(report):
 
 
 def told(terminalreporter, name):
-    """What the tests wrote into their property of that name: the test and the text."""
+    """List what tests put into their property of that name: (test, text), from every process."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     return [
         (report.nodeid, text)
