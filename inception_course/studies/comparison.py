@@ -359,9 +359,7 @@ FRONTIER = Comparison(
         ),
         Contender("two passes", TWO_PASSES, QUICK_NET),
         Contender("three passes", replace(ONE_PASS, epochs=3), QUICK_NET),
-        Contender(
-            "six passes, mirrored", replace(RECIPES["six_passes"], precision="float32"), QUICK_NET
-        ),
+        Contender("six passes, mirrored", replace(ONE_PASS, epochs=6, flip=True), QUICK_NET),
         Contender("one pass, twice the width", ONE_PASS, TWICE_AS_WIDE),
     ),
     seeds=(0, 1, 2, 3),

@@ -100,9 +100,6 @@ SPRINT = replace(
 
 D2L = Recipe("d2l", epochs=10, batch_size=128, learning_rate=0.1, image_size=96)
 
-# The best of the short ones for its time: more passes and mirrored images, nothing else.
-SIX_PASSES = replace(QUICK, name="six_passes", epochs=6, flip=True)
-
 MODERN = replace(
     QUICK,
     name="modern",
@@ -183,7 +180,6 @@ RECIPES = {
         SPRINT,
         D2L,
         FULL,
-        SIX_PASSES,
         MODERN,
         OVERNIGHT,
         RESTART,
@@ -198,7 +194,6 @@ _PAPER: dict[str, Any] = {"stem": "imagenet", "aux": True, "image_size": 96}
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "quick": ("googlenet_bn", {"stem": "small", "width": 0.25}),
     "sprint": ("googlenet_bn", {"stem": "small", "width": 0.25}),
-    "six_passes": ("googlenet_bn", {"stem": "small", "width": 0.25}),
     "d2l": ("googlenet_d2l", {"xavier": True}),
     "full": ("googlenet", _PAPER),
     "modern": ("googlenet_bn", _HALF),
