@@ -350,7 +350,7 @@ TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # about th
 FRONTIER = Comparison(
     "frontier",
     "What a few minutes of one core are best spent on: new images, more passes, smaller images "
-    "first, or a wider network (28 trainings, 270 minutes).",
+    "first, or a wider network (32 trainings, 390 minutes).",
     (
         Contender("one pass", ONE_PASS, QUICK_NET),
         Contender("one at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUICK_NET),
@@ -359,6 +359,7 @@ FRONTIER = Comparison(
         ),
         Contender("two passes", TWO_PASSES, QUICK_NET),
         Contender("three passes", replace(ONE_PASS, epochs=3), QUICK_NET),
+        Contender("six passes", replace(ONE_PASS, epochs=6), QUICK_NET),
         Contender("six passes, mirrored", replace(ONE_PASS, epochs=6, flip=True), QUICK_NET),
         Contender("one pass, twice the width", ONE_PASS, TWICE_AS_WIDE),
     ),
