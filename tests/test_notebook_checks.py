@@ -296,6 +296,7 @@ def test_holds():
 COMPARES_WITH_D2L = notebook(cell("1;", printed("from d2l\n"), tags=["needs-d2l"]))
 NOTHING_IS_HERE = """
 import gate
+
 gate.CAPABILITIES = {
     name: (lambda: False, how) for name, (_, how) in gate.CAPABILITIES.items()
 }
