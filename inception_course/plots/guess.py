@@ -290,8 +290,9 @@ def _beside(spot: Any, width: float, height: float) -> Iterator[tuple[float, flo
             yield across, up
 
 
-def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, list[Bbox]]:
-    """Return what a text should not hide: points of lines; boxes, those of texts counted twice."""
+def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a text should not hide: points of lines, [N, 2], and boxes, [N, 4], each with its
+    lower left and its upper right corner; those of texts are counted twice."""
     points = []
     for line in axes.lines:
         path = line.get_transform().transform(line.get_xydata())
@@ -311,12 +312,13 @@ def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, lis
     ]
     written += [legend for legend in (axes.get_legend(), *figure.legends) if legend is not None]
     boxes += 2 * [each.get_window_extent() for each in written]
-    return np.concatenate(points) if points else np.empty((0, 2)), boxes
+    corners = np.reshape([[*each.min, *each.max] for each in boxes], (-1, 4))
+    return np.concatenate(points) if points else np.empty((0, 2)), corners
 
 
-def _hides(box: Bbox, contents: tuple[np.ndarray, list[Bbox]]) -> float:
+def _hides(box: Bbox, contents: tuple[np.ndarray, np.ndarray]) -> float:
     points, boxes = contents
-    inside = (points > [box.x0, box.y0]) & (points < [box.x1, box.y1])
-    overlaps = [Bbox.intersection(box, each) for each in boxes]
-    covered = sum(each.width * each.height for each in overlaps if each is not None)
+    inside = (points > box.min) & (points < box.max)
+    overlap = np.minimum(boxes[:, 2:], box.max) - np.maximum(boxes[:, :2], box.min)
+    covered = overlap.clip(min=0).prod(axis=1).sum()
     return inside.all(axis=1).sum() + 20 * covered / (box.width * box.height)
