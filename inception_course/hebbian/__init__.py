@@ -1,7 +1,7 @@
 """Hebb, correlation and sparsity: the motivation of the Inception paper, made measurable.
 
-Four rooms: `rules` learn from what fires together, `wiring` recovers a hidden network from it,
-`correlation` looks for it in a trained network, `products` measures what sparse structure saves.
+It has four modules: the `rules` learn from what fires together, `wiring` recovers a hidden network
+from it, `correlation` looks for it in a trained network, `products` measures what sparsity saves.
 """
 
 # ruff: noqa: F401 - what is imported here is what the package offers
@@ -19,6 +19,7 @@ from .correlation import (
 from .products import (
     Block,
     ProductTimes,
+    csr,
     cut_blocks,
     find_blocks,
     multiply_blocks,
@@ -26,7 +27,6 @@ from .products import (
     random_sparse,
     scattered_blocks,
     seconds,
-    stored,
 )
 from .rules import alignment, hebb, learn, oja, patches, principal_components, remove_mean
 from .wiring import (

@@ -19,9 +19,10 @@ WINDOWS = (1, 3, 5)  # the sides of an Inception block's convolutions
 def feature_maps(
     model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
 ) -> dict[str, Tensor]:
-    """Collect what comes out of each of `layers`, named as in `model.named_modules()`.
+    """Collect the outputs of `layers`, which are named as in `model.named_modules()`.
 
-    Returns float32 [N, C, H, W] on the CPU per name. Asks in eval mode and leaves no hook behind.
+    Returns float32 [N, C, H, W] on the CPU for each name. The model is in eval mode, and no hook
+    is left behind.
     """
     collected: dict[str, list[Tensor]] = {name: [] for name in layers}
     hooks = []
@@ -36,11 +37,11 @@ def feature_maps(
     finally:
         for hook in hooks:
             hook.remove()
-    # The pieces of a map are gone before the next is put together, to save memory.
+    # To save memory, the batches of one map are freed before the next map is put together.
     return {name: torch.cat(collected.pop(name)).contiguous() for name in list(collected)}
 
 
-def center_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) -> Tensor:
+def center_correlations(maps: Tensor, *, shuffled: bool = False) -> Tensor:
     """Correlate every unit at the center of the map with every unit of the map.
 
     `shuffled` pairs the center with the map of another image: what is left is chance. A unit that
@@ -54,7 +55,7 @@ def center_correlations(maps: Tensor, *, shuffled: bool = False, seed: int = 0) 
     varying = varying / spread.clamp_min(1e-6)
     center = varying[:, :, height // 2, width // 2]
     if shuffled:
-        center = center[torch.randperm(count, generator=Generator().manual_seed(seed))]
+        center = center[torch.randperm(count, generator=Generator().manual_seed(0))]
     found = (center.T @ varying.flatten(1) / count).view(channels, channels, height, width)
     found[:, :, height // 2, width // 2].fill_diagonal_(0)
     return found
@@ -84,12 +85,10 @@ def by_distance(correlations: Tensor) -> Tensor:
     return sums / pairs.clamp_min(1)
 
 
-def coverage(
-    correlations: Tensor, windows: Sequence[int] = WINDOWS, strongest: float = 0.01
-) -> Tensor:
+def coverage(correlations: Tensor, strongest: float = 0.01) -> Tensor:
     """Return the part of a center unit's most strongly correlated units that each window contains.
 
-    `strongest` is the part of all units of the map that counts as such; at least 8 do.
+    `strongest` says which part of all units of the map counts as these; at least 8 units do.
 
     Shape: [C, C, H, W] -> [windows], a mean over the C units, from 0 to 1
     """
@@ -98,13 +97,13 @@ def coverage(
     count = max(8, round(strongest * strength.shape[1]))
     places = strength.topk(count, dim=1).indices % (height * width)
     ring = rings(height, width).flatten()[places]
-    return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
+    return torch.tensor([(ring <= window // 2).float().mean() for window in WINDOWS])
 
 
-def chance_coverage(height: int, width: int, windows: Sequence[int] = WINDOWS) -> Tensor:
+def chance_coverage(height: int, width: int) -> Tensor:
     """Return the coverage of units at random positions: each window's part of the map."""
     ring = rings(height, width)
-    return torch.tensor([(ring <= window // 2).float().mean() for window in windows])
+    return torch.tensor([(ring <= window // 2).float().mean() for window in WINDOWS])
 
 
 def zero_share(values: Tensor) -> float:

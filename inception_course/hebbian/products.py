@@ -1,4 +1,4 @@
-"""Measure what zeros in a matrix save: sparse products against dense, and dense blocks in sparse.
+"""Measure what zeros in a matrix save: sparse against dense products, dense blocks among zeros.
 
 Times are medians of repetitions on one thread, in seconds.
 """
@@ -18,51 +18,36 @@ from torch import Generator, Tensor
 
 from ..machine import using_threads
 
-FORMS = ("dense", "CSR", "BSR")
-BLOCK = 16  # side of the blocks of the BSR form
 DENSITIES = (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)
 
 
 # Sparse against dense
 
 
-def random_sparse(size: int, density: float, *, block: int = 1, seed: int = 0) -> Tensor:
-    """Draw a square matrix in which each block of `block` x `block` entries is zero or not.
+def random_sparse(size: int, density: float, *, seed: int = 0) -> Tensor:
+    """Draw a square matrix in which an entry is not zero with probability `density`.
 
-    Raises `ValueError` for a density outside 0 to 1 or a block that does not divide the size.
+    Raises `ValueError` for a density outside 0 to 1.
     """
     if not 0 <= density <= 1:
         raise ValueError(f"density is the part that is not zero, from 0 to 1, not {density}")
-    if block < 1 or size % block:
-        raise ValueError(f"blocks of {block} do not tile a matrix of {size}: take a divisor")
     generator = Generator().manual_seed(seed)
     values = torch.randn(size, size, generator=generator)
-    kept = torch.rand(size // block, size // block, generator=generator) < density
-    return values * kept.repeat_interleave(block, 0).repeat_interleave(block, 1)
+    return values * (torch.rand(size, size, generator=generator) < density)
 
 
 @contextmanager
 def sparse_tensors() -> Iterator[None]:
-    """Hide torch's warning that its sparse tensors may still change, and nothing else.
-
-    CSR, compressed sparse rows, holds the entries that are not zero, row by row, with their
-    columns. BSR is the same with small dense blocks in place of entries.
-    """
+    """Hide torch's warning that its sparse tensors may still change, and nothing else."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Sparse (CSR|BSR) tensor support is in beta state")
+        warnings.filterwarnings("ignore", r"Sparse CSR tensor support is in beta state")
         yield
 
 
-def stored(matrix: Tensor, form: str) -> Tensor:
-    """Store the same matrix in one of `FORMS`."""
+def csr(matrix: Tensor) -> Tensor:
+    """Store a matrix as compressed sparse rows: entries that are not zero, and their columns."""
     with sparse_tensors():
-        if form == "CSR":
-            return matrix.to_sparse_csr()
-        if form == "BSR":
-            return matrix.to_sparse_bsr((BLOCK, BLOCK))
-    if form != "dense":
-        raise ValueError(f"form is one of {', '.join(FORMS)}; not {form!r}")
-    return matrix
+        return matrix.to_sparse_csr()
 
 
 def seconds(work: Callable[[], object], *, repeats: int = 9) -> float:
@@ -79,27 +64,26 @@ def seconds(work: Callable[[], object], *, repeats: int = 9) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ProductTimes:
-    """Holds the seconds of matrix [size, size] @ inputs [size, columns], per form and density.
-
-    A form that this build of torch cannot multiply has times that are no number.
-    """
+    """Holds the seconds of matrix [size, size] @ inputs [size, columns] for each density."""
 
     size: int
     columns: int
     densities: tuple[float, ...]
-    seconds: dict[str, list[float]]
+    dense: tuple[float, ...]
+    csr: tuple[float, ...]
 
-    def gain(self, form: str) -> list[float]:
-        """Return how many times faster than the dense product this form is, per density."""
-        dense = self.seconds["dense"]
-        return [d / s for d, s in zip(dense, self.seconds[form], strict=True)]
+    @property
+    def gain(self) -> list[float]:
+        """Return how many times faster than the dense product CSR is, for each density."""
+        return [dense / sparse for dense, sparse in zip(self.dense, self.csr, strict=True)]
 
-    def break_even(self, form: str) -> float:
+    @property
+    def break_even(self) -> float:
         """Return the density above which dense is faster, interpolated on a log scale.
 
         It is the lowest density if dense is always faster, 1 if it never is.
         """
-        gains = np.log(self.gain(form))
+        gains = np.log(self.gain)
         if not gains[0] > 0:
             return self.densities[0]
         slower = np.flatnonzero(gains < 0)
@@ -119,22 +103,14 @@ def product_times(
     repeats: int = 9,
     seed: int = 0,
 ) -> ProductTimes:
-    """Time the same product with the matrix stored in each of `FORMS`.
-
-    Zeros are at random for dense and CSR, and in blocks of 16x16 for BSR, which could not store
-    them otherwise.
-    """
+    """Time the same product with the matrix stored whole and as CSR; its zeros are at random."""
     inputs = torch.randn(size, columns, generator=Generator().manual_seed(seed))
-    taken: dict[str, list[float]] = {form: [] for form in FORMS}
+    dense, sparse = list[float](), list[float]()
     for density in densities:
-        for form, times in taken.items():
-            block = BLOCK if form == "BSR" else 1
-            matrix = stored(random_sparse(size, density, block=block, seed=seed), form)
-            try:
-                times.append(seconds(partial(torch.matmul, matrix, inputs), repeats=repeats))
-            except RuntimeError:  # torch without Intel's MKL has no product for BSR
-                times.append(float("nan"))
-    return ProductTimes(size, columns, tuple(densities), taken)
+        matrix = random_sparse(size, density, seed=seed)
+        for form, times in ((matrix, dense), (csr(matrix), sparse)):
+            times.append(seconds(partial(torch.matmul, form, inputs), repeats=repeats))
+    return ProductTimes(size, columns, tuple(densities), tuple(dense), tuple(sparse))
 
 
 # Dense blocks in a scattered matrix
@@ -145,7 +121,7 @@ def scattered_blocks(
 ) -> Tensor:
     """Make a matrix of dense blocks on the diagonal, and shuffle its rows and columns.
 
-    All else is zero but for the part `stray` of the entries outside the blocks.
+    Outside the blocks all entries are zero, except for the part `stray` of them.
     """
     if blocks < 1 or size % blocks:
         raise ValueError(f"{blocks} equal blocks do not tile a matrix of {size}: take a divisor")
@@ -162,7 +138,7 @@ def find_blocks(matrix: Tensor, blocks: int) -> tuple[np.ndarray, np.ndarray]:
     """Group rows with the columns that they use; return the group of each row and column, from 1.
 
     This is spectral clustering of the bipartite graph of rows and columns (Dhillon 2001): the first
-    singular vectors of the normalized pattern give rows and columns of one block the same place.
+    singular vectors of the normalized pattern place the rows and columns of a block close together.
     """
     pattern = (matrix != 0).double().numpy()
     row_scale, column_scale = (1 / np.sqrt(pattern.sum(axis=axis).clip(min=1)) for axis in (1, 0))

@@ -54,19 +54,18 @@ def learn(
     rate: float,
     steps: int,
     units: int = 1,
-    batch_size: int = 100,
     seed: int = 0,
 ) -> Tensor:
     """Return the weights before every step and after the last, [steps + 1, units, pixels].
 
-    They start at random, each unit's at length 1. A step sees `batch_size` rows drawn at random.
+    They start at random, each unit's at length 1. A step sees 100 rows drawn at random.
     """
     generator = Generator().manual_seed(seed)
     weights = torch.randn(units, rows.shape[1], generator=generator)
     weights /= weights.norm(dim=1, keepdim=True)
     history = [weights]
     for _ in range(steps):
-        chosen = torch.randint(len(rows), (batch_size,), generator=generator)
+        chosen = torch.randint(len(rows), (100,), generator=generator)
         history.append(rule(history[-1], rows[chosen], rate))
     return torch.stack(history)
 
@@ -83,6 +82,6 @@ def principal_components(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
 def alignment(weights: Tensor, directions: Tensor) -> Tensor:
     """Return |cosine| of the angle between each weight vector and the direction of the same row.
 
-    Shape: [..., units, pixels] and [units, pixels] -> [..., units]; 1 is the same line.
+    Shape: [..., units, pixels] and [units, pixels] -> [..., units]; 1 means the same line.
     """
     return torch.nn.functional.cosine_similarity(weights, directions, dim=-1).abs()

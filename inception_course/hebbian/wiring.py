@@ -3,7 +3,7 @@
 After Arora, Bhaskara, Ge and Ma, "Provable Bounds for Learning Some Deep Representations", 2014,
 which the GoogLeNet paper names as its motivation. A hidden layer with few active units makes units
 of the layer below fire, through a sparse random wiring that nobody sees. Units below that fire
-together have a parent in common; so the wiring is found from pairs, one layer after the other.
+together have a parent in common; so the wiring is found from pairs.
 
 What a layer does is a sparse matrix (scipy's CSR) [samples, units] of 0 and 1.
 """
@@ -27,9 +27,9 @@ class Recovery:
     truth: np.ndarray
     found: np.ndarray
     match: np.ndarray
-    precision: float  # of the pairs taken for related, the part that shares a parent
-    recall: float  # of the pairs that share a parent, the part that was taken for related
-    bit_error: float  # of the exactly recovered units' inferred activity, the part that is wrong
+    precision: float  # which part of the pairs taken for related shares a parent
+    recall: float  # which part of the pairs that share a parent was taken for related
+    bit_error: float  # which part of the exactly recovered units' inferred activity is wrong
 
     @property
     def exact(self) -> int:
@@ -38,7 +38,7 @@ class Recovery:
 
     @property
     def share(self) -> float:
-        """Return the same as a fraction of all hidden units."""
+        """Return the fraction of the hidden units that are recovered exactly."""
         return self.exact / len(self.truth)
 
     def __str__(self) -> str:
@@ -55,47 +55,33 @@ def recover(
     degree: int = 8,
     ones: int = 1,
     samples: int = 8000,
-    layers: int = 1,
     threshold: float = PAPERS_THRESHOLD,
     shuffled: bool = False,
     seed: int = 0,
-) -> list[Recovery]:
-    """Plant a network of `layers` wirings, look only at its lowest layer, and recover the rest.
+) -> Recovery:
+    """Plant a wiring, look only at the layer below it, and recover the wiring.
 
-    Returns one `Recovery` per wiring, the lowest first; each further one is found from the inferred
-    activity of the layer before. `shuffled` puts each unit's samples in a random order, which keeps
-    how often it fires and destroys what fires together: then there is nothing to recover.
+    `shuffled` puts each unit's samples in a random order, which keeps how often it fires and
+    destroys what fires together: then there is nothing to recover.
 
     Raises `ValueError` for a network that cannot exist.
     """
-    _check(n, degree, ones, samples, layers)
+    _check(n, degree, ones, samples)
     rng = np.random.default_rng(seed)
-    wirings = [random_wiring(n, degree, rng) for _ in range(layers)]
-    activity = fire(wirings, ones, samples, rng)
-    seen = activity.pop()
+    wiring = random_wiring(n, degree, rng)
+    hidden, seen = fire(wiring, ones, samples, rng)
     if shuffled:
         seen = csr_matrix(rng.permuted(seen.toarray() > 0, axis=0), dtype=np.float32)
-    recoveries = []
-    while wirings:
-        # An active unit excites d/2 below, and rarely the same ones as another, so the active
-        # part of a layer grows by d/2 per layer.
-        rho = ones / n * (degree / 2) ** (len(wirings) - 1)
-        truth = np.zeros((n, seen.shape[1]), dtype=bool)
-        truth[:, :n] = wirings.pop() > 0
-        related = related_pairs(seen, rho, threshold)
-        found = recover_units(related, degree // 2, seed=seed)
-        inferred = infer(seen, found, degree)
-        recovery = _compare(truth, found, related, activity.pop(), inferred)
-        recoveries.append(recovery)
-        seen = inferred @ _places(recovery.match, len(found))
-    return recoveries
+    related = related_pairs(seen, ones / n, threshold)
+    found = recover_units(related, degree // 2, seed=seed)
+    return _compare(wiring > 0, found, related, hidden, infer(seen, found, degree))
 
 
 @dataclass(frozen=True, slots=True)
 class CoFiring:
     """Holds how often each pair of seen units fires together, as a flat array for each kind.
 
-    The unit is the samples in which one hidden unit is active.
+    The counts are divided by the number of samples in which one hidden unit is active.
     """
 
     siblings: np.ndarray  # pairs with a parent in common
@@ -106,10 +92,10 @@ def co_firing(
     *, n: int = 400, degree: int = 8, ones: int = 1, samples: int = 8000, seed: int = 0
 ) -> CoFiring:
     """Plant the network that `recover` sees with the same arguments, and count its pairs."""
-    _check(n, degree, ones, samples, 1)
+    _check(n, degree, ones, samples)
     rng = np.random.default_rng(seed)
     wiring = random_wiring(n, degree, rng)
-    _, seen = fire([wiring], ones, samples, rng)
+    _, seen = fire(wiring, ones, samples, rng)
     together = (seen.T @ seen).toarray() / (samples * ones / n)
     parents = (wiring > 0).astype(np.float32)
     pairs = np.triu_indices(n, 1)
@@ -138,14 +124,14 @@ def random_wiring(n: int, degree: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def fire(
-    wirings: list[np.ndarray], ones: int, samples: int, rng: np.random.Generator
-) -> list[csr_matrix]:
-    """Draw samples of every layer from the top down.
+    wiring: np.ndarray, ones: int, samples: int, rng: np.random.Generator
+) -> tuple[csr_matrix, csr_matrix]:
+    """Draw samples of the hidden layer and of the layer below.
 
-    Exactly `ones` units of the top layer are active; below, a unit fires if what comes in along
-    its edges is above zero.
+    Exactly `ones` hidden units are active; below, a unit fires if what comes in along its edges is
+    above zero.
     """
-    n = len(wirings[0])
+    n = len(wiring)
     active = np.empty((samples, 0), dtype=int)
     for last in range(n - ones, n):  # Floyd's way to draw without repetition
         drawn = rng.integers(last + 1, size=samples)
@@ -153,10 +139,8 @@ def fire(
         active = np.c_[active, np.where(taken, last, drawn)]
     rows = np.repeat(np.arange(samples), ones)
     values = np.ones(samples * ones, dtype=np.float32)
-    layers = [csr_matrix((values, (rows, active.ravel())), shape=(samples, n))]
-    for wiring in wirings:
-        layers.append((layers[-1] @ csr_matrix(wiring) > 0).astype(np.float32))
-    return layers
+    hidden = csr_matrix((values, (rows, active.ravel())), shape=(samples, n))
+    return hidden, (hidden @ csr_matrix(wiring) > 0).astype(np.float32)
 
 
 def related_pairs(layer: csr_matrix, rho: float, threshold: float = PAPERS_THRESHOLD) -> np.ndarray:
@@ -182,7 +166,7 @@ def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndar
     """
     knows = [{unit, *np.flatnonzero(row).tolist()} for unit, row in enumerate(related)]
     circles = (related | np.eye(len(related), dtype=bool)).astype(np.float32)
-    # A pair known to more than these has several parents; other pairs show each of them.
+    # A pair that more units know has several parents; other pairs show each parent alone.
     few = circles @ circles < 1.3 * degree
     pairs = np.argwhere(np.triu(related))
     np.random.default_rng(seed).shuffle(pairs)
@@ -205,7 +189,7 @@ def recover_units(related: np.ndarray, degree: int, *, seed: int = 0) -> np.ndar
 def infer(layer: csr_matrix, found: np.ndarray, degree: int) -> csr_matrix:
     """Infer the activity of the layer above: on if more than 0.3 d units of its group fire.
 
-    The paper's PartialEncoder; `degree` is d, what a unit excites and inhibits together.
+    This is the paper's PartialEncoder. `degree` is d: how many units one excites or inhibits.
 
     Shape: [samples, n] and bool [found, n] -> [samples, found]
     """
@@ -222,20 +206,18 @@ def critical_rho(degree: int) -> float:
     return 0.1 / (degree / 2) ** 2
 
 
-def _check(n: int, degree: int, ones: int, samples: int, layers: int) -> None:
+def _check(n: int, degree: int, ones: int, samples: int) -> None:
     if degree % 2 or not 2 <= degree <= n // 2:
         raise ValueError(
             f"degree d = {degree}: a unit excites d/2 units and inhibits d/2 of the n = {n} below, "
             f"so d is even, at least 2, and for a sparse wiring at most n/2 = {n // 2}"
         )
-    if samples < 1 or layers < 1:
-        raise ValueError(f"samples = {samples} and layers = {layers} must both be 1 or more")
-    rho = ones / n * (degree / 2) ** (layers - 1)
-    if ones < 1 or rho > 1:
+    if samples < 1:
+        raise ValueError(f"samples = {samples} must be 1 or more")
+    if not 1 <= ones <= n:
         raise ValueError(
-            f"ones = {ones} of n = {n} give rho = {rho:.3g}, the active part of the lowest hidden "
-            "layer, and rho lies above 0 and is at most 1: take at least one active unit, and "
-            "fewer if the layers below would need more than all"
+            f"ones = {ones} of n = {n} give rho = {ones / n:.3g}, the active part of the hidden "
+            "layer, and rho lies above 0 and is at most 1: take at least one active unit"
         )
 
 
@@ -263,16 +245,3 @@ def _compare(
         recall=float(right / siblings.sum()),
         bit_error=float(wrong / bits) if bits else float("nan"),
     )
-
-
-def _places(match: np.ndarray, found: int) -> csr_matrix:
-    """Return the matrix that moves what was found to the unit that it is, the rest behind all.
-
-    This is only to compare: units are found in any order, and no step of the algorithm looks at it.
-
-    Shape: [found, units + found]
-    """
-    places = len(match) + np.arange(found)
-    places[match[match >= 0]] = np.flatnonzero(match >= 0)
-    ones = np.ones(found, dtype=np.float32)
-    return csr_matrix((ones, (np.arange(found), places)), shape=(found, len(match) + found))

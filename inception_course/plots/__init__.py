@@ -27,7 +27,6 @@ from .hebb import (
     pruning,
     rule_lengths,
     turning,
-    window_coverage,
     wiring,
     wirings,
     zeros,
@@ -68,6 +67,7 @@ from .parts import (
     overfit,
     shift,
     thinned,
+    window_coverage,
 )
 from .residual import (
     degradation,

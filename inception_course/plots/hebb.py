@@ -16,7 +16,6 @@ from .style import (
     BLACK,
     BLUE,
     GREEN,
-    MARKED,
     ORANGE,
     VERMILION,
     Picture,
@@ -32,14 +31,14 @@ from .style import (
 )
 
 WINDOWS = ("1x1", "3x3", "5x5")
-THRESHOLDS: tuple[Style, ...] = ({"ls": ":"}, {"ls": "--"}, {"ls": "-."})  # their lines
+THRESHOLDS: tuple[Style, ...] = ({"ls": ":"}, {"ls": "--"}, {"ls": "-."})  # styles of their lines
 
 
 @in_style
 def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
     """Draw the length of the weight vector after every step, a line for each rule.
 
-    `guess` is the length that the weights are expected to end at.
+    `guess` is the expected length of the weights at the end.
     """
     ends = "; ".join(f"{name} ends at {values[-1]:.3g}" for name, values in lengths.items())
     figure = Picture(
@@ -61,8 +60,8 @@ def rule_lengths(lengths: Mapping[str, Tensor], guess: Any = None) -> Picture:
 def turning(cloud: Tensor, learned: Mapping[str, Tensor]) -> Picture:
     """Draw a cloud of points [N, 2], and the arrows of weights [steps, 2] that turn in it.
 
-    A panel for each rule has four arrows, from the first step, faint, to the last; one that is
-    longer than the cloud is cut.
+    Each rule has a panel with four arrows, from the first step (faint) to the last. An arrow that
+    is longer than the cloud is cut.
     """
     _, axis = torch.linalg.eigh(cloud.T @ cloud)
     long = axis[:, -1]
@@ -109,7 +108,7 @@ def angle(one: Tensor, other: Tensor) -> float:
 
 @in_style
 def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
-    """Draw what the first hidden units excite: found, missed, or taken for it by mistake.
+    """Draw the edges from the first hidden units to those they excite: found, missed and wrong.
 
     `guess` is how many units are expected to be recovered.
     """
@@ -129,7 +128,7 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
 
 
 @in_style
-def wirings(recoveries: Mapping[str, Recovery], units: int = 4) -> Picture:
+def wirings(recoveries: Mapping[str, Recovery]) -> Picture:
     """Draw several recoveries side by side, each as in `wiring`."""
     figure = Picture(
         13.5, 4.6, caption="From left to right, how many of the hidden units are recovered?"
@@ -137,7 +136,7 @@ def wirings(recoveries: Mapping[str, Recovery], units: int = 4) -> Picture:
     panels = figure.subplots(1, len(recoveries), squeeze=False)[0]
     parts = []
     for axes, (name, recovery) in zip(panels, recoveries.items(), strict=True):
-        counts = draw_wiring(axes, recovery, units, words=axes is panels[0])
+        counts = draw_wiring(axes, recovery, 4, words=axes is panels[0])
         exact = f"{recovery.exact} of {len(recovery.truth)}"
         axes.set_title(f"{name}:\n{exact} recovered exactly")
         parts.append(f"with {name} {exact} hidden units, and of the edges drawn {counts}")
@@ -191,7 +190,7 @@ def co_firing(
 ) -> Picture:
     """Draw how often siblings and strangers fire together, a panel for each of `counted`.
 
-    The unit is what one common parent alone would cause. Bars of both kinds sum to one.
+    The value 1 is what one common parent alone would cause. Bars of each kind sum to one.
     """
     told = "; ".join(
         f"{name}: siblings {each.siblings.mean():.2f}, strangers {each.strangers.mean():.2f} in "
@@ -203,7 +202,7 @@ def co_firing(
         13,
         4.6,
         f"how often two units fire together, 1 is what a common parent causes. {told}",
-        caption="Can one line part the two humps?",
+        caption="Can one line separate the two humps?",
     )
     panels = figure.subplots(1, len(counted), sharey=True, squeeze=False)[0]
     edges = np.linspace(0, 1.6, 65)
@@ -232,10 +231,10 @@ def phase_transition(
     critical: float,
     guess: Any = None,
 ) -> Picture:
-    """Draw the fraction of the hidden units recovered exactly against rho * d.
+    """Draw the fraction of the hidden units that are recovered exactly against rho * d.
 
-    The left panel has a line for each threshold, the right one for each size of the network; the
-    sequences hold one number per seed. `critical` is the rho * d up to which the theorem's
+    The left panel has a line for each threshold, the right one for each size of the network; each
+    sequence holds one number per seed. `critical` is the largest rho * d for which the theorem's
     condition holds.
 
     `guess` is the rho * d at which the recovery is expected to fail.
@@ -270,43 +269,10 @@ def phase_transition(
 
 
 @in_style
-def window_coverage(
-    covered: Mapping[str, Tensor], chance: Mapping[str, Tensor], guess: Any = None
-) -> Picture:
-    """Draw which part of the strongest partners the windows contain, per layer, and chance.
-
-    `guess` is the part that is expected inside a window.
-    """
-    parts = "; ".join(
-        f"{name} {', '.join(f'{value:.2f}' for value in values)}"
-        for name, values in covered.items()
-    )
-    figure = Picture(
-        13,
-        5,
-        f"strongest partners inside 1x1, 3x3 and 5x5 (bars; chance is the line): {parts}",
-        caption="A bar above its black line holds more than chance. Where is the gap widest?",
-    )
-    axes = figure.subplots()
-    heights, levels = (
-        {window: [each[layer][n].item() for layer in covered] for n, window in enumerate(WINDOWS)}
-        for each in (covered, chance)
-    )
-    for window, drawn in bars(axes, covered, heights).items():
-        for bar, level in zip(drawn, levels[window], strict=True):
-            axes.hlines(level, bar.get_x(), bar.get_x() + bar.get_width(), BLACK, lw=3)
-    axes.plot([], [], color=BLACK, lw=3, label="by chance")
-    axes.set(xlabel="block", ylabel="fraction of the strongest 1 %", ylim=(0, 1.04))
-    axes.legend(ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
-    mark_y(figure, axes, guess, whole=1)
-    return figure
-
-
-@in_style
 def zeros(
     trained: Mapping[str, float], untrained: Mapping[str, float], guess: Any = None
 ) -> Picture:
-    """Draw the part of the activations that is zero, layer by layer, after and before training.
+    """Draw which part of the activations is zero, layer by layer, after and before training.
 
     `guess` is the part that is expected in the trained network.
     """
@@ -333,7 +299,7 @@ def zeros(
 
 @in_style
 def pruning(accuracies: Mapping[str, Mapping[float, float]], guess: Any = None) -> Picture:
-    """Draw the accuracy left when a share of the weights is set to zero, a line for each way.
+    """Draw the accuracy that is left when a share of the weights becomes zero, a line for each way.
 
     `guess` is the share at which the accuracy is expected to fall.
     """
@@ -361,13 +327,13 @@ def pruning(accuracies: Mapping[str, Mapping[float, float]], guess: Any = None) 
 
 @in_style
 def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
-    """Draw how many times faster than dense a sparse product is, against the density, per size.
+    """Draw how many times faster a sparse product is than a dense one, by density and size.
 
     `guess` is the density at which both are expected to be equally fast.
     """
     gains = "; ".join(
-        f"size {t.size}: CSR breaks even at density {t.break_even('CSR'):.2f}, and at density "
-        f"{t.densities[0]:g} is {t.gain('CSR')[0]:.0f} times faster than dense"
+        f"size {t.size}: CSR breaks even at density {t.break_even:.2f}, and at density "
+        f"{t.densities[0]:g} is {t.gain[0]:.0f} times faster than dense"
         for t in times
     )
     figure = Picture(
@@ -380,11 +346,9 @@ def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
     densities = np.array(times[0].densities)
     axes.plot(densities, 1 / densities, "k:", label="as much as the arithmetic")
     axes.axhline(1, color=BLACK, linewidth=1.5)
-    for measured, style in styled(times, MARKED):
-        for form, line, face in (("CSR", "-", style["color"]), ("BSR", "--", "white")):
-            label = f"{form}, {measured.size}x{measured.size}"
-            form_style = style | {"linestyle": line, "mfc": face}
-            axes.plot(measured.densities, measured.gain(form), label=label, **form_style)
+    for measured, style in styled(times):
+        label = f"CSR, {measured.size}x{measured.size}"
+        axes.plot(measured.densities, measured.gain, label=label, **style)
     axes.text(densities[0], 1.1, "faster than dense", va="bottom")
     axes.text(densities[0], 0.9, "slower than dense", va="top")
     axes.set(xscale="log", yscale="log")
@@ -400,9 +364,9 @@ def break_even(times: Sequence[ProductTimes], guess: Any = None) -> Picture:
 
 @in_style
 def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
-    """Draw where a matrix is not zero, as it comes and in the order of the blocks.
+    """Draw where a matrix is not zero: in its own order, and in the order of its blocks.
 
-    Every block takes its rows and columns with it; they are part of the same matrix.
+    The rows and columns of each block are moved together; it stays the same matrix.
     """
     rows = np.concatenate([block.rows.numpy() for block in blocks])
     columns = np.concatenate([block.columns.numpy() for block in blocks])
@@ -430,8 +394,8 @@ def dense_blocks(matrix: Tensor, blocks: Sequence[Block]) -> Picture:
 def one_convolution(kernel: Tensor) -> Picture:
     """Draw which weights of a convolution [c_out, c_in, side, side] are not zero.
 
-    A row is an output channel, a column a position of the window: as it is read on the left, and
-    from the center outwards on the right.
+    A row is an output channel, a column a position of the window: from left to right and top to
+    bottom in the left panel, from the center outwards in the right one.
     """
     c_out, _, side, _ = kernel.shape
     pattern = (kernel != 0).any(dim=1).flatten(1).numpy()

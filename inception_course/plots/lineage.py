@@ -25,7 +25,7 @@ from .style import (
     styled,
 )
 
-COUNTED = {  # what can be drawn -> its words, and its unit for the axis
+COUNTED = {  # each quantity that can be drawn -> its words, and the label of the axis
     "parameters": ("parameters", "million parameters"),
     "multiply_adds": ("multiply-adds", "million multiply-adds"),
 }
@@ -39,7 +39,7 @@ def layer_bars(
 
     `quantity` is "parameters" or "multiply_adds".
 
-    `guess` names the layer that is expected to have most, or a kind of layers.
+    `guess` names the layer, or the kind of layers, that is expected to have most.
     """
     words, unit = COUNTED[quantity]
     columns = min(2, len(costs))
@@ -89,7 +89,7 @@ def layer_bars(
 def errors_by_depth(nets: Mapping[str, tuple[int, float]], guess: Any = None) -> Picture:
     """Draw the error of each net, in per cent, against its number of layers with weights.
 
-    `guess` is the error that is expected of the deepest one, or the name of a net.
+    `guess` is the expected error of the deepest net, or the name of a net.
     """
     told = ", ".join(f"{name} with {layers} layers {e:.1f}" for name, (layers, e) in nets.items())
     figure = Picture(
@@ -115,12 +115,12 @@ def errors_by_depth(nets: Mapping[str, tuple[int, float]], guess: Any = None) ->
 def channel_rows(
     rows: Mapping[str, tuple[Tensor, Tensor]], ceiling: float, guess: Any = None
 ) -> Picture:
-    """Draw values of neighboring channels at one position, and what a normalization leaves of them.
+    """Draw values of neighboring channels at one position, before and after a normalization.
 
-    Each pair is one row of panels: `[C]` before and `[C]` after. `ceiling` is the largest share
-    that the normalization can leave of a value, drawn as a line.
+    Each pair is one row of panels: `[C]` before and `[C]` after. `ceiling`, drawn as a line, is the
+    largest share of a value that the normalization can leave.
 
-    `guess` is the share that is expected to be left of a value of 1.
+    `guess` is the share of a value of 1 that is expected to be left.
     """
     figure = Picture(
         13,
@@ -159,7 +159,8 @@ def gallery(
 ) -> Picture:
     """Draw pictures `[H, W]` under their names, each from black to white over its own range."""
     columns = min(6, len(images))
-    figure = Picture(2.15 * columns, 2.6 * -(-len(images) // columns), description, caption)
+    side, rows = min(4.3, 13 / columns), -(-len(images) // columns)
+    figure = Picture(side * columns, (side + 0.45) * rows, description, caption)
     grid(figure, list(images.items()), columns, cmap="gray", interpolation="nearest")
     return figure
 
@@ -168,12 +169,12 @@ def gallery(
 def aliasing(
     image: Tensor, answers: Mapping[int, Tensor], column: int, guess: Any = None
 ) -> Picture:
-    """Draw what one window answers to `image` `[H, W]` when it steps by 1 pixel, and by more.
+    """Draw the maps that one window makes of `image` `[H, W]` at stride 1 and at longer strides.
 
-    `answers` maps each stride, 1 among them, to a map `[h, w]` of the same window. Below the maps
-    stand the answers along one column of pixels, `column`.
+    `answers` holds, for each stride (1 among them), the map `[h, w]` of the same window. Below the
+    maps stand its answers along one column of pixels, `column`.
 
-    `guess` is how often the window is expected to answer at the longest stride.
+    `guess` is the expected number of peaks at the longest stride.
     """
     taken = {stride: map_[:, column // stride] for stride, map_ in answers.items()}
     coarse = [stride for stride in answers if stride > 1]
@@ -211,7 +212,7 @@ def peaks(values: Tensor) -> int:
 
 @in_style
 def shift_curves(same: Mapping[str, Sequence[float]], guess: Any = None) -> Picture:
-    """Draw the share of images that keep their class, against a shift by 0, 1, 2, ... pixels.
+    """Draw the share of images that keep their class against a shift by 0, 1, 2, ... pixels.
 
     `guess` is an expected share in per cent, or the name of a network.
     """
@@ -248,8 +249,8 @@ def strongest(
 ) -> Picture:
     """Draw the images that excite each channel most, and where, in a row for each channel.
 
-    `images` `[N, 1, H, W]`, `maps` `[N, C, h, w]`. The first position of a map looks at pixel
-    `first`, counted from 0 in both directions, and its neighbor `stride` pixels on. The map is
+    `images` are `[N, 1, H, W]`, `maps` `[N, C, h, w]`. The first position of a map looks at pixel
+    `first`, counted from 0 in both directions, and its neighbor `stride` pixels further. The map is
     laid over the image, and a frame of `side` pixels surrounds its brightest spot.
     """
     figure = Picture(

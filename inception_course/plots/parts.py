@@ -1,4 +1,4 @@
-"""Figures of what the parts of a network do, measured over seeds, and of nets of equal work."""
+"""Figures of what the parts of a network do, measured with several seeds; nets of equal work."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
@@ -7,11 +7,23 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from .. import hebbian
 from ..studies import equal_cost as equal
 from ..studies import maps, parts
 from ..studies.comparison import Answers, Contest
 from .guess import mark_choice, mark_x, mark_y, series
-from .style import BLACK, MARKED, Picture, Style, in_style, integers, legend, means, styled
+from .style import (
+    BLACK,
+    MARKED,
+    Picture,
+    Style,
+    bars,
+    in_style,
+    integers,
+    legend,
+    means,
+    styled,
+)
 from .tricks import summary
 
 
@@ -58,7 +70,7 @@ def equal_cost(
 
 
 def strip(axes: Axes, place: float, values: Sequence[float], style: Style, label: str) -> None:
-    """Draw values along a row, and below them their mean with twice its standard error."""
+    """Draw values in a row, and below them their mean with twice its standard error."""
     look = {"color": style["color"], "marker": style["marker"], "ls": ""}
     axes.plot(values, [place] * len(values), **look, alpha=0.45, label=label or None)
     error = np.std(values, ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
@@ -69,7 +81,7 @@ def strip(axes: Axes, place: float, values: Sequence[float], style: Style, label
 
 @in_style
 def overfit(record: Contest, guess: Any = None) -> Picture:
-    """Draw training and validation accuracy against the passes: means, and bands of the seeds.
+    """Draw training and validation accuracy after each pass: means, and bands of the seeds.
 
     `guess` is the highest validation accuracy that is expected, or names a cure.
     """
@@ -103,7 +115,7 @@ def overfit(record: Contest, guess: Any = None) -> Picture:
 
 
 def bands(axes: Axes, runs: Mapping[str, Sequence[Sequence[float]]], first: int = 1) -> None:
-    """Draw the mean line of several runs of each name, and the band from lowest to highest."""
+    """Draw for each name the mean of its runs as a line, and a band from lowest to highest."""
     for (name, values), style in styled(runs.items()):
         shortest = min(map(len, values))  # a training that diverged has fewer
         rows = np.array([each[:shortest] for each in values])
@@ -146,7 +158,7 @@ def activation_rates(record: Answers, guess: Any = None) -> Picture:
 
 
 def by_rate(record: Answers, act: str, start: str) -> dict[float, list[float]]:
-    """Return the last training accuracies by learning rate; a guess among ten if one diverged."""
+    """Return the last training accuracies by learning rate; 0.1 for a training that diverged."""
     return {
         rate: [0.1 if each.diverged else each.train_accuracies[-1] for each in trainings]
         for rate in parts.RATES
@@ -155,43 +167,37 @@ def by_rate(record: Answers, act: str, start: str) -> dict[float, list[float]]:
 
 
 @in_style
-def activation_states(record: Answers, start: str = parts.STARTS[0], guess: Any = None) -> Picture:
-    """Draw mean output and saturated fraction, layer by layer, before and after training.
+def activation_states(record: Answers, guess: Any = None) -> Picture:
+    """Draw the saturated fraction, layer by layer, before and after training, a mark for each seed.
 
-    Each activation stands at its own best rate. `guess` is an expected fraction for the sigmoid.
+    Each activation, with torch's initialization, stands at its own best rate. `guess` is an
+    expected fraction.
     """
-    figure = Picture(13, 5.4, caption="Hollow: before training. Filled: after. What has moved?")
-    panels = figure.subplots(1, 2)
+    figure = Picture(11, 5.4, caption="Hollow: before training. Filled: after. What has moved?")
+    axes = figure.subplots()
     told = []
     for number, (act, style) in enumerate(styled(parts.ACTS, MARKED)):
-        points = by_rate(record, act, start)
+        points = by_rate(record, act, parts.STARTS[0])
         best = max(points, key=lambda rate: mean(points[rate]))
-        name = f"{act}, {start}, rate {best:g}"
-        for trained in (False, True):
-            ends = []
-            for axes, column in zip(panels, ("mean", "saturated"), strict=True):
-                where = {"contender": name, "trained": trained}
-                values = {layer: record.values(column, layer=layer, **where) for layer in (1, 2, 3)}
-                face = style["color"] if trained else "white"
-                look = {"color": style["color"], "marker": style["marker"], "ls": ""}
-                at = 0.22 * (number - 1) + 0.08 * (1 if trained else -1)
-                for layer, each in values.items():
-                    label = act if trained and layer == 1 else None
-                    places = [layer + at] * len(each)
-                    axes.plot(places, each, **look, mfc=face, ms=9, alpha=0.8, label=label)
-                ends.append(mean(v for each in values.values() for v in each))
-            when = "after" if trained else "before"
-            told.append(f"{act} {when} training {ends[0]:.2f} and {ends[1]:.0%}")
-    for axes, label in zip(panels, ("mean output", "saturated fraction"), strict=True):
-        axes.set(xlabel="layer", ylabel=label)
-        integers(axes.xaxis)
-        axes.grid(alpha=0.3)
-    legend(panels[0], columns=3)
+        name = f"{act}, {parts.STARTS[0]}, rate {best:g}"
+        look: Style = {"color": style["color"], "marker": style["marker"], "ls": "", "ms": 9}
+        for trained, when, face in ((False, "before", "white"), (True, "after", style["color"])):
+            where = {"contender": name, "trained": trained}
+            values = [record.values("saturated", layer=layer, **where) for layer in (1, 2, 3)]
+            at = 0.22 * (number - 1) + (0.08 if trained else -0.08)
+            places = [layer + at for layer, each in enumerate(values, 1) for _ in each]
+            found = [value for each in values for value in each]
+            axes.plot(places, found, **look, mfc=face, alpha=0.8, label=act if trained else None)
+            told.append(f"{act} {when} training {mean(found):.0%}")
+    axes.set(xlabel="layer", ylabel="saturated fraction")
+    integers(axes.xaxis)
+    axes.grid(alpha=0.3)
+    legend(axes)
     figure.description = (
-        f"mean output and saturated fraction over the layers, initialized by {start}, each at its "
-        f"best rate: {'; '.join(told)}"
+        f"saturated fraction over the layers, initialized by {parts.STARTS[0]}, each activation at "
+        f"its best rate: {'; '.join(told)}"
     )
-    mark_y(figure, panels[1], guess, whole=1)
+    mark_y(figure, axes, guess, whole=1)
     return figure
 
 
@@ -199,7 +205,7 @@ def activation_states(record: Answers, start: str = parts.STARTS[0], guess: Any 
 def shift(
     record: Answers, ways: Iterable[str] = tuple(parts.HALVINGS), guess: Any = None
 ) -> Picture:
-    """Draw how many images keep their class when they move, in per cent: means and every seed.
+    """Draw which share of the images keep their class when they move: means and every seed.
 
     `ways` are some of `studies.parts.HALVINGS`. `guess` is a share in per cent, or names a way.
     """
@@ -230,7 +236,7 @@ def shift(
 
 @in_style
 def thinned(record: Answers, guess: Any = None) -> Picture:
-    """Draw how well the mean of thinned networks agrees with the whole one, and its accuracy.
+    """Draw how often the mean of thinned networks agrees with the whole one, and its accuracy.
 
     `guess` is an expected accuracy of a single thinned network, in per cent.
     """
@@ -270,20 +276,19 @@ def thinned(record: Answers, guess: Any = None) -> Picture:
 
 @in_style
 def map_correlations(record: Answers, guess: Any = None) -> Picture:
-    """Draw mean |r| by distance in trained networks and in the same ones before training.
+    """Draw mean |r| by distance, in trained networks and in the same ones before training.
 
-    A panel for each block; a line for the mean of the seeds and a band from lowest to highest.
+    Each block has a panel, with a line for the mean of the seeds and a band from lowest to highest.
     `guess` is an expected |r|.
     """
     figure = Picture(13, 5.2, caption="Does training make the correlations, or were they there?")
-    panels = figure.subplots(1, len(maps.BLOCKS), sharey=True)
+    panels = figure.subplots(1, len(maps.BY_DISTANCE), sharey=True)
+    answers = [row for row in record.rows if "ring" in row]
     told = []
-    for axes, block in zip(panels, maps.BLOCKS, strict=True):
+    for axes, block in zip(panels, maps.BY_DISTANCE, strict=True):
         runs = {}
         for name, trained in (("trained", True), ("untrained", False)):
-            rows = [
-                row for row in record.rows if (row["block"], row["trained"]) == (block, trained)
-            ]
+            rows = [row for row in answers if (row["block"], row["trained"]) == (block, trained)]
             rings = sorted({row["ring"] for row in rows})
             by_ring = [[row["r"] for row in rows if row["ring"] == ring] for ring in rings]
             runs[name] = list(zip(*by_ring, strict=True))
@@ -291,7 +296,7 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
         bands(axes, runs, first=0)
         axes.set(title=f"into {block}", xlabel="distance from the center, in positions")
         integers(axes.xaxis)
-    floor = mean(record.values("chance", trained=True))
+    floor = mean(row["chance"] for row in answers if row["trained"])
     for axes in panels:
         axes.axhline(floor, color=BLACK, ls=":", label="images shuffled: chance")
         axes.set_ylim(bottom=0)
@@ -302,4 +307,45 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
         + "; ".join(told)
     )
     mark_y(figure, panels[0], guess, whole=1)
+    return figure
+
+
+@in_style
+def window_coverage(record: Answers, guess: Any = None) -> Picture:
+    """Draw which part of the strongest partners the windows contain, for each block.
+
+    Bars are trained networks, diamonds the same ones before training; both are means over seeds.
+    `guess` is the part that is expected inside a window.
+    """
+    figure = Picture(13, 5, caption="Where does a bar rise above its diamond, and where not?")
+    axes = figure.subplots()
+    blocks = list(maps.LAYERS)
+    answers = [row for row in record.rows if "window" in row]
+
+    def over_seeds(column: str, window: int, trained: bool) -> list[float]:
+        """Return the mean over the seeds for each block."""
+        rows = [row for row in answers if (row["window"], row["trained"]) == (window, trained)]
+        return [mean(row[column] for row in rows if row["block"] == block) for block in blocks]
+
+    before, after, chance = (
+        {window: over_seeds(column, window, trained) for window in hebbian.WINDOWS}
+        for column, trained in (("inside", False), ("inside", True), ("chance", True))
+    )
+    drawn = bars(axes, blocks, {f"{window}x{window}": after[window] for window in after})
+    dot: Style = {"color": "white", "marker": "D", "ls": "", "markeredgecolor": BLACK, "mew": 2}
+    for window, patches in zip(after, drawn.values(), strict=True):
+        left, width = np.array([patch.get_x() for patch in patches]), patches[0].get_width()
+        axes.hlines(chance[window], left, left + width, BLACK, lw=3)
+        axes.plot(left + width / 2, before[window], **dot)
+    axes.plot([], [], color=BLACK, lw=3, label="by chance")
+    axes.plot([], [], **dot, label="before training")
+    axes.set(xlabel="block", ylabel="fraction of the strongest 1 %", ylim=(0, 1.04))
+    axes.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
+    pairs = zip(blocks, before[3], after[3], strict=True)
+    told = [f"{block} {untaught:.2f} and {taught:.2f}" for block, untaught, taught in pairs]
+    figure.description = (
+        "part of the strongest partners inside 3x3, mean over seeds, before training and after: "
+        + "; ".join(told)
+    )
+    mark_y(figure, axes, guess, whole=1)
     return figure

@@ -1,10 +1,11 @@
-"""Figures of what single tricks buy: the ladder, auxiliary heads, batch sizes, learning rates."""
+"""Figures of what single tricks gain: the ladder, auxiliary heads, batch sizes, learning rates."""
 
 from math import sqrt
 from statistics import mean, stdev
 from typing import Any
 
-from ..studies.comparison import CONTROL, Contest, by_batch_size
+from .. import data
+from ..studies.comparison import CONTROL, FRONTIER, LADDER, Comparison, Contest, by_batch_size
 from ..studies.experiment import Result
 from .guess import mark_choice, mark_x
 from .style import (
@@ -24,14 +25,14 @@ HEADS = ("no heads", "heads")
 
 
 def summary(values: list[float], form: str = ".3f") -> str:
-    """Tell a mean and its standard error over the seeds."""
+    """Write a mean and its standard error over the seeds."""
     error = f" ± {stdev(values) / sqrt(len(values)):{form}}" if len(values) > 1 else ""
     return f"{mean(values):{form}}{error}"
 
 
 @in_style
 def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
-    """Draw accuracy rung by rung, a mark for each seed, and the minutes of one core above.
+    """Draw the accuracy of each rung, a mark for each seed, and above it the minutes of one core.
 
     Marks below `lowest` stand at the lower edge with their values beside them.
 
@@ -79,25 +80,26 @@ def ladder(record: Contest, lowest: float = 0.6, guess: Any = None) -> Picture:
 
 @in_style
 def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any = None) -> Picture:
-    """Draw accuracy over minutes of one core: ways to spend them, named, and the ladder's rungs.
+    """Draw accuracy against the work of a training: ways to spend it, and the ladder's rungs.
 
     A small mark is one seed, a large one their mean. Those whose mean is below `lowest` are named,
-    and not drawn. `guess` names one of the ways.
+    but not drawn. `guess` names one of the ways.
     """
     series = {
-        "ways to spend the time": {name: _spent(record, name) for name in record.contenders},
-        "rungs of the ladder": {name: _spent(rungs, name) for name in rungs.contenders},
+        "ways to spend the work": _by_work(record, FRONTIER),
+        "rungs of the ladder": _by_work(rungs, LADDER),
     }
     figure = Picture(
         14,
         6.4,
-        "validation accuracy, mean and standard error over the seeds, and minutes of one core: "
+        "validation accuracy, mean and standard error over the seeds, and trillions of "
+        "multiply-adds: "
         + "; ".join(
-            f"{name} {summary(values)}, {minutes:.1f} min"
+            f"{name} {summary(values)}, {work:.2f}"
             for points in series.values()
-            for name, (minutes, values) in points.items()
+            for name, (work, values) in points.items()
         ),
-        caption="Compare marks that stand above each other: as much time, and another result.",
+        caption="Compare marks that stand above each other: as much work, and another result.",
     )
     axes, below = figure.subplots(), list[str]()
     for (label, points), style in styled(series.items()):
@@ -108,23 +110,38 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
             axes.plot([x] * len(values), values, **look, ms=6, alpha=0.45)
         means_of = [mean(values) for _, values in drawn]
         axes.plot([x for x, _ in drawn], means_of, **look, ms=12, label=label)
-    axes.set(xlabel="minutes of one core", ylabel="validation accuracy", xscale="log")
-    axes.margins(x=0.12, y=0.08)
-    powers(axes.xaxis, (2, 3, 4, 5))
+    axes.set(ylabel="validation accuracy", xscale="log")
+    axes.set_xlabel("trillion multiply-adds, forward, in the whole training")
+    axes.margins(x=0.2, y=0.08)
+    powers(axes.xaxis, (2, 3, 5))
     axes.set_ylim(bottom=lowest)
     if below:
         axes.set_title(f"below {lowest:g} at the end: {'; '.join(below)}", fontsize=13)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    ways = series["ways to spend the time"].items()
-    places = {name: (x, mean(values)) for name, (x, values) in ways if name not in below}
-    names = name_points(figure, axes, places)
-    mark_choice(figure, axes, guess, names)
+    ways, steps = (
+        {name: (x, mean(values)) for name, (x, values) in points.items() if name not in below}
+        for points in series.values()
+    )
+    names = name_points(figure, axes, ways | steps)
+    mark_choice(figure, axes, guess, {name: names[name] for name in ways})
     return figure
 
 
+def _by_work(record: Contest, comparison: Comparison) -> dict[str, tuple[float, list[float]]]:
+    """Return for each contender its trillions of multiply-adds, and its accuracy for each seed."""
+    known = {each.name: each for each in comparison.contenders}
+    return {
+        name: (
+            known[name].multiply_adds(data.SIZES["train"]) / 1e12,
+            [training.accuracy for training in record.of(name)],
+        )
+        for name in record.contenders
+    }
+
+
 def _spent(record: Contest, name: str) -> tuple[float, list[float]]:
-    """Return the minutes of one core that a training took, in the mean, and all accuracies."""
+    """Return how many minutes of one core a training took on average, and all accuracies."""
     trainings = record.of(name)
     minutes = mean(each.cpu_seconds for each in trainings) / 60
     return minutes, [each.accuracy for each in trainings]
@@ -138,7 +155,7 @@ def _wrapped(name: str) -> str:
 def heads(record: Result) -> Picture:
     """Draw what auxiliary heads do to accuracy and to the first layer's gradient before training.
 
-    A row for each kind of network, a mark for each seed without heads and one with.
+    Each kind of network has a row, with a mark for each seed, with heads and without.
     """
     kinds = list(dict.fromkeys(name.rpartition(", ")[0] for name in record.variants))
     figure = Picture(
@@ -181,7 +198,7 @@ def heads(record: Result) -> Picture:
 def batch_sizes(record: Contest, guess: Any = None) -> Picture:
     """Draw accuracy against the batch size in training, a mark for each seed.
 
-    `guess` is the size that is expected to be worst.
+    `guess` is the batch size that is expected to be worst.
     """
     found = {kind: points for kind, points in by_batch_size(record).items() if points}
     ends = "; ".join(
@@ -207,8 +224,8 @@ def batch_sizes(record: Contest, guess: Any = None) -> Picture:
 def best_and_late(*results: Result, last: int = 10, lowest: float = 0.8) -> Picture:
     """Draw for each variant the best evaluation and the mean of the last ones, over the seeds.
 
-    A best of many is lucky, the more so the noisier the evaluations are. Variants whose mean at the
-    end is below `lowest` are named, and not drawn.
+    The best of many is partly luck, the more so the noisier the evaluations are. Variants whose
+    mean at the end is below `lowest` are named, but not drawn.
     """
     found = {name: result.of(name) for result in results for name in result.variants}
     late = {name: [each.late(last) for each in group] for name, group in found.items()}

@@ -66,9 +66,8 @@ q1 = Code(
 
 @lru_cache
 def _with(threshold):
-    """Recover the crowded network of exercise 2."""
-    (recovery,) = recover(n=400, degree=8, ones=80, samples=8000, threshold=threshold)
-    return recovery
+    """Recover the network of exercise 2, in which many units are active, with a threshold."""
+    return recover(n=400, degree=8, ones=80, samples=8000, threshold=threshold)
 
 
 q2 = Open(
@@ -79,6 +78,11 @@ q2 = Open(
             lambda threshold: threshold + 0,
             lambda threshold: 0 < threshold < 1,
             "{:g} is no part of what a common parent causes: choose a number between 0 and 1.",
+        ),
+        (
+            lambda threshold: _with(threshold).recall,
+            lambda recall: recall > 0,
+            "no siblings lie above your line: it stands right of both humps.",
         ),
         (
             lambda threshold: _with(threshold).precision,
