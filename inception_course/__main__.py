@@ -47,7 +47,10 @@ Images = Annotated[
 ]
 Workers = Annotated[int, typer.Option(min=0, help="Extra processes that read your own pictures.")]
 Minutes = Annotated[
-    float, typer.Option(help="Begin nothing new after N minutes; the same command resumes.")
+    float,
+    typer.Option(
+        help="Begin nothing new after N minutes; the same command resumes.", show_default=False
+    ),
 ]
 FOREVER = float("inf")
 progress_bar = partial(tqdm, unit="batch", leave=False, disable=None)  # none in a log file
@@ -139,7 +142,7 @@ def train(
         check_classes(network, train_set, images)
     else:
         taken = models.options_of(model)
-        options = {name: options[name] for name in options.keys() & taken}
+        options = {name: value for name, value in options.items() if name in taken}
         if "image_size" in taken and "stem" not in taken:  # it is for images of one size
             options["image_size"] = chosen.image_size
         network = models.create(model, **options)
@@ -203,6 +206,7 @@ def evaluate(
     network, run = training.load_trained(folder)
     dataset = open_split(split, sample, root, images, workers)
     check_classes(network, dataset, images)
+    network.to(machine.pick_device()[0])
     size = run.recipe.image_size
     cells = evaluation.confusion(network, dataset, size=size, progress=progress_bar)
     count = int(cells.sum())
@@ -314,7 +318,7 @@ def crops(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, one or more.")],
     out: Annotated[Path, typer.Option(help="The record; an unfinished one is resumed.")],
     split: Annotated[str, typer.Option(help="train, val or test.")] = "val",
-    images: Annotated[int | None, typer.Option(help="The first N images of the split.")] = None,
+    count: Annotated[int | None, typer.Option(help="The first N images of the split.")] = None,
     views: Annotated[
         list[int] | None, typer.Option(help="1, 10 or 144; may be repeated. Default: all.")
     ] = None,
@@ -332,15 +336,15 @@ def crops(
     if unknown := set(views or ()) - known.keys():
         fail(f"--views is one of {', '.join(map(str, known))}, not {min(unknown)}")
     dataset = data.fashion_mnist(split, sample=sample, root=root)
-    if images is not None and not 1 <= images <= len(dataset):
-        fail(f"--images must be 1 to {len(dataset)}, not {images}")
-    dataset = TensorDataset(*(tensor[:images] for tensor in dataset.tensors))
+    if count is not None and not 1 <= count <= len(dataset):
+        fail(f"--count must be 1 to {len(dataset)}, not {count}")
+    dataset = TensorDataset(*(tensor[:count] for tensor in dataset.tensors))
     table = ensembles.measure(
         runs,
         dataset,
         f"{split}, packaged sample" if sample else split,
         out,
-        protocols={count: known[count] for count in views or known},
+        protocols={each: known[each] for each in views or known},
         seconds=60 * minutes,
         progress=progress_bar,
         watch=typer.echo,
@@ -461,13 +465,13 @@ def fail(message: str) -> NoReturn:
 
 
 def ours(error: ValueError) -> bool:
-    """Tell whether the course itself raised it: about something that the reader gave."""
+    """Tell whether the course itself raised the error: about something that the reader gave."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent)
 
 
 def main() -> None:
-    """Run the command line; what a reader can mend is said in a sentence, without a traceback."""
+    """Run the command line; tell errors that a reader can repair in a sentence, not a traceback."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the console cannot write

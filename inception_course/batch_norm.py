@@ -225,7 +225,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
     uses = [id(child) for parent in model.modules() for child in parent._modules.values()]
     for sequence in [m for m in model.modules() if isinstance(m, nn.Sequential)]:
         if type(sequence).forward is not nn.Sequential.forward:
-            continue  # who knows what comes after what
+            continue  # its layers may work in another order
         for (_, layer), (name, norm) in pairwise(list(sequence._modules.items())):
             if isinstance(layer, Layer) and isinstance(norm, Norm) and _fits(layer, norm):
                 if uses.count(id(layer)) > 1:
@@ -236,7 +236,7 @@ def fold_batch_norm(model: nn.Module) -> nn.Module:
 
 
 def _fits(layer: Layer, norm: Norm) -> bool:
-    """Tell whether the norm scales the outputs of the layer's weights, and nothing is between."""
+    """Tell whether the norm scales the layer's own outputs, with nothing between the two."""
     # Other classes, such as those that parametrizations make, may compute something else.
     norms = (FOLLOWS.get(type(layer)), nn.SyncBatchNorm, BatchNorm)
     plain = type(layer) in FOLLOWS and type(norm) in norms
@@ -265,7 +265,7 @@ def _fold(layer: Layer, norm: Norm) -> None:
 
 
 def _refuse_sequences(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-    """Batch norm takes dimension 1 of [N, C, L] for the channels, a linear layer the last one."""
+    """Refuse [N, C, L]: its channels are dimension 1 to batch norm, the last to a linear layer."""
     if inputs[0].dim() != 2:
         raise ValueError(
             f"batch norm was folded into this layer for inputs [N, C]; it was given "
@@ -281,7 +281,6 @@ def fully_connected(
     act: Callable[[], nn.Module] = nn.Sigmoid,
     spread: float | None = None,
     gain: float = 1.0,
-    num_classes: int = 10,
 ) -> nn.Sequential:
     """Make the net of the paper's first experiment: `depth` hidden layers of `width` units.
 
@@ -289,7 +288,7 @@ def fully_connected(
     layer's inputs to its units are as spread out as what it gets; biases start at zero. Layers
     that feed a batch norm have none. All initial weights are multiplied by `gain`.
 
-    Shape: [B, 1, 28, 28] -> [B, num_classes]
+    Shape: [B, 1, 28, 28] -> [B, 10]
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     c_in = 28 * 28
@@ -299,7 +298,7 @@ def fully_connected(
             layers[f"norm{number}"] = norm(width)
         layers[f"unit{number}"] = act()
         c_in = width
-    layers["output"] = nn.Linear(c_in, num_classes)
+    layers["output"] = nn.Linear(c_in, 10)
     for layer in layers.values():
         if isinstance(layer, nn.Linear):
             std = 1 / math.sqrt(layer.in_features) if spread is None else spread

@@ -38,14 +38,14 @@ OPERATIONS = {
     "mean": "average pooling",
 }
 SHAPING = (nn.Identity, nn.Flatten, nn.Sequential, nn.ModuleDict)  # no row: they compute nothing
-# Their operations do not say so, but what they give at a position comes from that position.
+# Their output at a position comes from that position alone, which their operations do not show.
 PER_POSITION = (nn.BatchNorm2d, nn.LocalResponseNorm, nn.Dropout)
 
 
 class Field(NamedTuple):
-    """A position of a map sees `size` pixels from top to bottom; its neighbor is `stride` away.
+    """A position of a map sees `size` pixels from top to bottom, its neighbor `stride` further on.
 
-    A window of k positions widens the field by (k - 1) steps of the map that it slides over.
+    A window of k positions widens the field by (k - 1) strides of the map that it slides over.
     """
 
     size: int = 1
@@ -55,9 +55,9 @@ class Field(NamedTuple):
         return Field(self.size + (window - 1) * self.stride, self.stride * stride)
 
 
-# A position may be reached on several ways, where branches meet. Fields are kept for the way that
-# always takes the branch of one name; where there is no such branch, the widest stands in. Where a
-# field cannot be traced, there is none.
+# Where branches meet, several ways lead to a position. Fields are kept by the name of a branch: for
+# the way that always takes this branch and, where there is none, the widest. A field that cannot be
+# traced is missing.
 Fields = dict[str, Field]
 
 
@@ -85,18 +85,18 @@ class Row:
 
     @property
     def receptive_field(self) -> int | None:
-        """It counts pixels from top to bottom, on the widest way; None if it cannot be traced."""
+        """Return the side of the widest field, in pixels; None if it cannot be traced."""
         return widest(self.receptive_fields).size if self.receptive_fields else None
 
     @property
     def stride(self) -> int | None:
-        """It counts pixels from one position of the output to the next."""
+        """Return how many pixels apart neighboring positions of the output look, or None."""
         return widest(self.receptive_fields).stride if self.receptive_fields else None
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """A table has the layers of a network in the order of their work, and the blocks they form."""
+    """A table has a network's layers in the order in which they work, and the blocks they form."""
 
     layers: tuple[Row, ...]
     blocks: tuple[Row, ...]
@@ -122,14 +122,15 @@ class CostTable:
 
     @property
     def activation_bytes(self) -> int:
-        """Training keeps this much for the way back, for one image."""
+        """Return how many bytes training keeps for the backward pass, for one image."""
         return sum(row.activation_bytes for row in self.blocks)
 
 
 def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
     """Count what `model`, any module, costs for one image of (channels, height, width).
 
-    The model runs once, in eval mode, on torch's meta device, which computes shapes alone. Every
+    The model runs once, in eval mode, on torch's meta device, which computes shapes alone: its
+    forward takes floats, and no decision of Python in it may depend on their values. Every
     operation counts for the layer that calls it; a function that is called between layers, such as
     `torch.cat`, is a layer of its own. Parameters are counted where they are first used, so that
     auxiliary heads are left out as they are at inference.
@@ -138,7 +139,7 @@ def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
     matrices that attention is made of: half of what torch's `FlopCounterMode` counts. What biases,
     normalizations, activations and poolings compute is not counted, nor do papers count it.
 
-    Raises `ValueError` for a shape that the model refuses.
+    Raises `ValueError` where the forward pass stops, as for a shape that the model refuses.
     """
     if len(input_shape) != 3 and any(isinstance(m, nn.Conv2d) for m in model.modules()):
         raise ValueError(f"input_shape is (channels, height, width), not {tuple(input_shape)}")
@@ -153,8 +154,9 @@ def table(model: nn.Module, input_shape: tuple[int, ...]) -> CostTable:
                 model(images)
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         raise ValueError(
-            f"this network does not take input_shape={tuple(input_shape)}, the shape of one image; "
-            f"{trace.where()}: {error}"
+            f"the forward pass is followed without values for input_shape={tuple(input_shape)}, "
+            f"the shape of one image, and {trace.where()}: {error}. Give a shape that the network "
+            "takes; what decides on values cannot be followed"
         ) from error
     layers = tuple(trace.rows.values())
     return CostTable(layers, tuple(_blocks(layers)))
@@ -187,11 +189,12 @@ class _Trace(TorchDispatchMode):
     def __init__(self, model: nn.Module):
         super().__init__()
         self.rows: dict[str, Row] = {}
-        self.running: list[tuple[str, nn.Module]] = [("", model)]  # at work, the innermost last
+        self.running: list[tuple[str, nn.Module]] = [("", model)]  # modules, the innermost last
         self.in_layer = False  # whether the innermost has no modules inside it
         self.products, self.used = 0, list[Tensor]()  # multiply-adds and parameters of that layer
         self.unused: dict[int, Tensor] = {_memory(each): each for each in model.parameters()}
-        # What depends on the image: the tensor, so that its id stays its own, who gave it, fields.
+        # Each tensor that depends on the image, by its id: the tensor, so that the id stays its
+        # own; the module or function that made it; its fields.
         self.seen: dict[int, tuple[Tensor, str, Fields]] = {}
         for name, module in model.named_modules():
             module.register_forward_pre_hook(partial(self.enter, name))
@@ -284,12 +287,12 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _memory(tensor: Tensor) -> int:
-    """Give a number that a tensor, its views and no other tensor have."""
+    """Return a number that a tensor shares with its views, and with no other tensor."""
     return tensor.untyped_storage()._cdata
 
 
 def _on_meta(model: nn.Module) -> nn.Module:
-    """Copy `model`; the weights of the copy, and all other tensors, have a shape and no memory."""
+    """Return a copy of `model` whose weights and other tensors have a shape, but no memory."""
     tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     for module in model.modules():
         tensors |= {
@@ -305,7 +308,7 @@ def _as_meta(tensor: Tensor) -> Tensor:
 
 
 def _multiply_adds(operation: str, args: tuple, output: Tensor) -> int:
-    """Count the products: each output of a convolution or of matrices is a sum of some."""
+    """Count an operation's multiply-adds, 0 unless it is a convolution or a product of matrices."""
     if operation == "convolution":
         images, weight, transposed = args[0], args[1], args[6]
         return (images if transposed else output).numel() * weight[0].numel()
@@ -330,7 +333,7 @@ def _with_ones(tensor: Tensor, dims: list[int]) -> torch.Size:
 
 
 def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) -> Fields:
-    """Tell the fields of `output`, which an operation makes of what came on these ways."""
+    """Return the fields of `output`, which an operation makes from inputs on these ways."""
     window = _window(func, operation, args, ways[0][0], output)
     if window is None:
         return {}
@@ -341,9 +344,9 @@ def _fields(func: Any, operation: str, args: tuple, output: Tensor, ways: list) 
 def _window(
     func: Any, operation: str, args: tuple, given: Tensor, output: Tensor
 ) -> tuple[int, int] | None:
-    """Tell how many rows of its input a row of the output comes from, and how far on the next is.
+    """Return how many input rows an output row sees, and how many rows further on the next starts.
 
-    It is None for an operation of which that is not known.
+    It is None for an operation of which this is not known.
     """
     if torch.Tag.pointwise in func.tags or operation in ("clone", "constant_pad_nd", "hardswish"):
         return 1, 1
@@ -352,7 +355,9 @@ def _window(
     if operation == "convolution" and given.ndim == 4 and not args[6]:
         return (args[1].shape[2] - 1) * args[5][0] + 1, args[3][0]
     if operation in ("max_pool2d", "avg_pool2d"):
-        return args[1][0], (args[2] if len(args) > 2 and args[2] else args[1])[0]
+        (window, *_), (stride, *_) = args[1], (args[2] if len(args) > 2 and args[2] else args[1])
+        dilation = args[4][0] if operation == "max_pool2d" and len(args) > 4 else 1
+        return (window - 1) * dilation + 1, stride
     if given.ndim == 2 or given.shape[2:] == (1, 1):
         return 1, 1  # there is a single position
     if given.ndim < 4:
@@ -374,13 +379,13 @@ def _window(
 
 
 def _join(ways: list[tuple[str, Fields]]) -> Fields:
-    """Put together the fields of ways that meet, by branch: where the names of modules part."""
+    """Join the fields of ways that meet, by branch: the first part in which module names differ."""
     (_, first), *others = ways
     if not others or not all(fields for _, fields in ways):
         return first if not others else {}
     parts = [source.split(".") for source, _ in ways]
     differ = [depth for depth, names in enumerate(zip(*parts, strict=False)) if len({*names}) > 1]
-    stride = min(widest(fields).stride for _, fields in ways)  # of what is not spread over the map
+    stride = min(widest(fields).stride for _, fields in ways)  # not of a mean spread over the map
     joined: Fields = {}
     for part, (_, fields) in zip(parts, ways, strict=True):
         branch = part[differ[0] if differ else -1]
@@ -390,7 +395,7 @@ def _join(ways: list[tuple[str, Fields]]) -> Fields:
 
 
 def _blocks(layers: tuple[Row, ...]) -> Iterator[Row]:
-    """Take the layers of each stage of the network together."""
+    """Join the layers of each stage of the network into one row."""
     groups: dict[str, list[Row]] = {}
     for row in layers:
         groups.setdefault(".".join(row.name.split(".")[:2]), []).append(row)

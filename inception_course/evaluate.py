@@ -170,7 +170,7 @@ class Protocol:
         return len(self.scales) * len(self.squares) * len(self.places) * (2 if self.mirror else 1)
 
     def at(self, size: int) -> "Protocol":
-        """Return the same protocol for a network that sees `size` pixels a side, all in ratio."""
+        """Return the protocol in proportion for a network that sees `size` pixels a side."""
         scales = tuple(round(scale * size / self.size) for scale in self.scales)
         return replace(self, size=size, scales=scales)
 
@@ -333,10 +333,13 @@ class Calibration:
 def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibration:
     """Sort answers [N, classes] into bins by their confidence, the largest probability of a row.
 
-    Guo and others (2017, arXiv:1706.04599) do so. Raises `ValueError` if rows do not sum to 1.
+    Guo and others (2017, arXiv:1706.04599) do so. Raises `ValueError` if rows are no probabilities.
     """
-    if not torch.allclose(probabilities.sum(dim=1), torch.ones(len(probabilities)), atol=1e-3):
-        raise ValueError("rows must be probabilities that sum to 1: take logits.softmax(dim=1)")
+    sums = probabilities.sum(dim=1)
+    if (probabilities < 0).any() or not torch.allclose(sums, torch.ones_like(sums), atol=1e-3):
+        raise ValueError(
+            "rows must be probabilities from 0 to 1 that sum to 1: take logits.softmax(dim=1)"
+        )
     if bins < 1:
         raise ValueError(f"bins must be 1 or more, not {bins}")
     confidence, called = probabilities.double().max(dim=1)
@@ -352,7 +355,7 @@ def calibration(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibr
 
 
 def calibration_error_by_chance(
-    probabilities: Tensor, generator: Generator, *, draws: int = 200, bins: int = 15
+    probabilities: Tensor, generator: Generator, *, draws: int = 200
 ) -> Tensor:
     """Return calibration errors that a perfectly calibrated network shows by chance alone: [draws].
 
@@ -361,7 +364,7 @@ def calibration_error_by_chance(
     these numbers says nothing against a network.
     """
     labels = torch.multinomial(probabilities, draws, replacement=True, generator=generator)
-    return torch.tensor([calibration(probabilities, each, bins).error for each in labels.T])
+    return torch.tensor([calibration(probabilities, each).error for each in labels.T])
 
 
 def temperature(logits: Tensor, labels: Tensor) -> float:

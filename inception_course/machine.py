@@ -83,7 +83,7 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def memory_for_notebook(root: Path = Path("/")) -> float | None:
-    """Return the bytes that this process can hold in all, with what it holds now; None if unknown.
+    """Return the bytes that this process can hold, including those it holds; None if unknown.
 
     The limit is what the machine has available, or what is left under a cgroup's limit if less.
     """
@@ -99,7 +99,7 @@ def memory_for_notebook(root: Path = Path("/")) -> float | None:
 
 
 def _memory_left(root: Path) -> Iterator[int]:
-    """Yield the bytes left under each cgroup limit; file cache counts as free: it is given up."""
+    """Yield the bytes left under each cgroup limit; file cache counts as free."""
     for group in _control_groups(root, "memory"):
         for limit, used, cache in (
             ("memory.max", "memory.current", "inactive_file"),  # version 2

@@ -89,7 +89,8 @@ def record(
     been called, and there is none for a pass without gradients. The model computes what it would
     without the recording, and its hooks are gone afterwards, also after an error.
 
-    Raises `ValueError` for a layer that the model does not have.
+    Raises `ValueError` for a layer that the model does not have, and when a layer of which more
+    than the input is asked gives no tensor.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
     seen: dict[str, dict[str, list[Any]]]
@@ -106,7 +107,14 @@ def record(
         for statistic, compute in chosen["input"].items():
             seen[name][statistic].append(_without_gradients(compute, inputs[0]))
 
-    def after(name: str, module: nn.Module, inputs: tuple, output: Tensor) -> None:
+    def after(name: str, module: nn.Module, inputs: tuple, output: Any) -> None:
+        if not isinstance(output, Tensor):
+            if of := next((of for of in ("output", "gradient") if chosen[of]), None):
+                raise ValueError(
+                    f"there is no {of} of layer {name!r} to measure: it gives a "
+                    f"{type(output).__name__}, not one tensor; measure its input, or another layer"
+                )
+            return
         for statistic, compute in chosen["output"].items():
             seen[name][statistic].append(_without_gradients(compute, output))
         if output.requires_grad:

@@ -34,7 +34,7 @@ def load(kind: type[Record], path: Path) -> Record:
 
 @contextmanager
 def claimed(path: Path) -> Iterator[None]:
-    """Keep other processes from the record at `path`; raises `ValueError` if one is at it."""
+    """Keep other processes from the record at `path`; raises `ValueError` if one uses it."""
     try:
         with claim(path.parent, path.name):
             yield

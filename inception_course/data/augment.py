@@ -1,4 +1,4 @@
-"""Change a batch of images at random: bytes in and out, drawn from a generator of their own.
+"""Change a batch of images at random: bytes in, bytes out; the changes have their own generator.
 
 torchvision's transforms draw once for a whole batch; these draw for each image.
 """
@@ -48,7 +48,7 @@ class Cutout:
 
     def __call__(self, images: Tensor, generator: Generator) -> Tensor:
         count, _, height, width = images.shape
-        # The square may hang over the border, so that no pixel is safer than another.
+        # The square may reach beyond the border, so that every pixel is covered as often.
         tops = torch.randint(1 - self.pixels, height, (count,), generator=generator).tolist()
         lefts = torch.randint(1 - self.pixels, width, (count,), generator=generator).tolist()
         images = images.clone()
@@ -63,8 +63,8 @@ class RandomResizedCrop:
 
     The patch has from 8 to 100 % of the image's area, every share as likely, and is from 3/4 to 4/3
     times as wide as high: the sampling that the GoogLeNet paper found to work well (section 6). It
-    says no more; here all places are as likely, and so are an aspect and its inverse. Where an
-    image is too long for a patch of all its area, `area` ends at the largest that fits.
+    says no more; here all places are as likely, and so are an aspect and its inverse. If an image
+    is too long for a patch of its whole area, the largest share is the largest that fits.
     """
 
     area: tuple[float, float] = (0.08, 1.0)
@@ -82,7 +82,7 @@ class RandomResizedCrop:
         low, high = self.area
         high = min(high, wide * height / width, width / (narrow * height))
         share = min(low, high) + (high - min(low, high)) * share
-        # What else is too wide for the image, or too high: at all of the area only its own aspect.
+        # Leave out aspects too wide or too high for the image: at 100 %, only its own is left.
         narrow = (share * width / height).clamp(min=narrow)
         wide = (width / (share * height)).clamp(max=wide)
         shape = narrow * (wide / narrow) ** shape
@@ -111,7 +111,7 @@ def _between(size: int, starts: Tensor, lengths: Tensor) -> Tensor:
     """
     pixels = torch.arange(size, device=starts.device)
     starts, lengths = starts[:, None], lengths[:, None]
-    # Pixel i is the interval from i to i + 1, so its middle is what is looked up.
+    # Pixel i is the interval from i to i + 1, so its value belongs to the middle.
     positions = (starts + (pixels + 0.5) * lengths / size - 0.5).clamp(starts, starts + lengths - 1)
     return (1 - (positions[:, :, None] - pixels).abs()).clamp(min=0)
 

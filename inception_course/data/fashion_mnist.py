@@ -48,24 +48,24 @@ SOURCES = (
     "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
 )
-# These are for the unpacked files: whoever packs the same images again gets another .gz.
+# These are of the unpacked files: to pack the same images again makes another .gz.
 SHA256 = {
     "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
     "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
     "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-# Folders below the one that is named in which people have the files: torchvision's, Zalando's,
+# Folders, below the one that is named, in which the files may lie: torchvision's, Zalando's, and
 # those that an archive of Zalando's repository or of Kaggle makes.
 FOLDERS = ("raw", "fashion", "fashionmnist", "fashionmnistmaster", "data", "datasets", "archive")
-# How files begin that are packed in ways that are not read.
+# How files begin that are packed in a way that the course cannot read.
 ARCHIVES = {b"PK\3\4": "zip", b"BZh": "bzip2", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 TIMEOUT = (5, 10)  # seconds to connect, and between two pieces of the answer
 PAUSES = (0, 1, 3)  # seconds before each attempt at a source
 
 
 class DataError(Exception):
-    """Says that data is missing, damaged or of another kind; names the file and the way out."""
+    """Says that data is missing, damaged or of another kind; names the file and what helps."""
 
 
 class DataSource(NamedTuple):
@@ -84,7 +84,7 @@ def fashion_mnist(
 ) -> TensorDataset:
     """Return images `uint8 [N, 1, 28, 28]` and labels `int64 [N]` of one split.
 
-    "train" (55,000) and "val" (5,000) part the official training set, see `split_indices`; "test"
+    "train" (55,000) and "val" (5,000) share the official training set, see `split_indices`; "test"
     is the official 10,000. `sample=N` gives the first N of the packaged sample, which is balanced
     over the classes for every N and needs no download. Otherwise the data comes from `find(root)`,
     or is fetched into the user's cache.
@@ -220,7 +220,7 @@ def _verified(content: bytes, sha256: str, origin: Path | str) -> bytes:
 
 
 def _is_digits(content: bytes) -> bool:
-    """Tell MNIST by its first ten labels, and its images by their mean: 0.13; clothing has 0.29."""
+    """Tell whether a file is MNIST's: by its first labels, or its images' mean (0.13, not 0.29)."""
     if content.startswith(b"\0\0\x08\x01"):
         return content[8:18] in (b"\5\0\4\1\x09\2\1\3\1\4", b"\7\2\1\0\4\1\4\x09\5\x09")
     if not content.startswith(b"\0\0\x08\x03") or len(content) < 1_000 * 28 * 28:
@@ -338,7 +338,7 @@ def _packaged(split: str, count: int, root: str | os.PathLike[str] | None) -> Te
 def sample_positions(labels: Tensor, count: int) -> Tensor:
     """Return the positions in `labels` of a sample that is balanced in every prefix, `int64`.
 
-    Every ten are the next image of each class, in shuffled order.
+    Every ten positions are those of the next image of each class, in shuffled order.
     """
     rounds, classes = count // len(CLASSES), range(len(CLASSES))
     next_of_each = torch.stack([(labels == c).nonzero()[:rounds, 0] for c in classes], dim=1)
@@ -351,7 +351,7 @@ def write_sample(
 ) -> Path:
     """Cut the packaged sample from the full data (see `find`) into `folder`, and return that.
 
-    Lossless: idx files packed by xz, 2.6 MB in all. "sample.json" has the rule and the hashes.
+    The idx files are packed by xz, 2.6 MB in all. "sample.json" has the rule and the hashes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

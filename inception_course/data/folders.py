@@ -32,29 +32,29 @@ from .pictures import Pictures, problem, quiet
 
 PURPOSE = {"train": "learn from", "val": "validate with", "test": "test with"}  # of each split
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
-SYSTEM = {  # and what tools leave behind
+SYSTEM = {  # files and folders that systems and tools leave behind
     *("__macosx", "$recycle.bin", "recycler", "recycled", "system volume information"),
     *("lost+found", "network trash folder", "temporary items", "~snapshot", "@__thumb"),
     *("@eadir", "@recycle", "@tmp", "#recycle", "#snapshot", "@recently-snapshot"),
     *("thumbs.db", "ehthumbs.db", "desktop.ini", "thumbnails"),
     *("__pycache__", "venv", "wandb", "lightning_logs"),
 }
-RUN = "run.json"  # what a folder of the course's own runs has, see train/checkpoint.py
+RUN = "run.json"  # the file by which a folder of the course's own runs is known
 SPLIT_NAMES = {  # what people call a split
     "train": ("train", "training", "trn"),
     "val": ("val", "valid", "validation", "dev", "eval", "evaluation"),
     "test": ("test", "testing", "tst", "holdout"),
 }
-PART_NAMES = {  # and what they call it where all other folders are splits as well
+PART_NAMES = {  # what else they call a split, if all other folders are splits as well
     "train": ("fit", "background", "labeled"),
     "part": ("fold", "unlabeled"),
 }
-TASK_NAMES = {  # folders of data that mark things within a picture
+TASK_NAMES = {  # folders of a data set that marks things within each picture
     "pictures": ("image", "images", "img", "imgs", "pictures", "photos"),
     "marks": ("mask", "masks", "label", "labels", "annotation", "annotations", "segmentation"),
 }
-NAMED = 5  # files in a message
-SHOWN = 40  # classes in a table
+NAMED = 5  # as many files are named in a message
+SHOWN = 40  # as many classes are shown in a table
 
 
 def open_folder(folder: str | os.PathLike[str], split: str, *, workers: int = 0) -> Pictures:
@@ -257,7 +257,7 @@ def _hidden(name: str) -> bool:
 
 
 def _keeps_runs(folder: Path) -> bool:
-    """Tell the folder of a run of the course, and one that has such folders and no pictures."""
+    """Tell whether a folder is a run of the course, or holds such folders and no pictures."""
     if (folder / RUN).is_file():
         return True
     runs = [path.parent for path in folder.glob(f"*/{RUN}")]
@@ -280,7 +280,7 @@ def _require_text(classes: Iterable[str]) -> None:
 
 
 def _require_apart(splits: Iterable[Path]) -> None:
-    """Refuse splits and classes that are the same folder, by links."""
+    """Refuse splits and classes that are the same folder because of a link."""
     places = list(splits)
     places += [path for split in places for path in subfolders(split).values()]
     seen: dict[Path, Path] = {}
@@ -395,7 +395,7 @@ def _split_kind(name: str) -> str | None:
 
 
 def _kinds(names: Iterable[str], table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Return which of a table's kinds each name has a word of, if it is only one kind."""
+    """Return the kind of each name that has words of one kind in the table, and of no other."""
     found = {}
     for name in names:
         words = re.findall("[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)  # trainA and TestImages are two
@@ -429,10 +429,10 @@ def picture_endings() -> frozenset[str]:
 
 
 def _without_copies(splits: Splits) -> dict[Path, Path]:
-    """Take out pictures that are in another split or class, too; return each with its like.
+    """Take out pictures that are in another split or class, too; return each with its copy.
 
-    Of several, that of the test is kept, else that to validate with. Two classes contradict each
-    other, so there none is kept.
+    Of several copies, one in "test" is kept, otherwise one in "val". If they are in two classes,
+    which contradict each other, none is kept.
     """
     order = [split for split in ("test", "val", "train", "") if split in splits]
     files = [(s, name, path) for s in order for name, paths in splits[s].items() for path in paths]
@@ -454,7 +454,7 @@ def _without_copies(splits: Splits) -> dict[Path, Path]:
 
 
 def _divide(found: _Found) -> Splits:
-    """Cut each class into three splits, shuffled by itself and always in the same way."""
+    """Divide each class into three splits, after a shuffle that is always the same."""
     generator = Generator().manual_seed(2014)
     splits: Splits = {split: {} for split in PURPOSE}
     for name, paths in found.splits[""].items():

@@ -18,7 +18,7 @@ from torch import Generator, Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from .augment import Compose, RandomResizedCrop
+from .augment import Augment, Compose, RandomResizedCrop
 from .batches import Loader
 from .fashion_mnist import DataError
 
@@ -89,7 +89,7 @@ class PictureBatches(Loader):
         batch_size: int,
         *,
         size: int | None,
-        augment: Compose | None = None,
+        augment: Augment | None = None,
         shuffle: bool = False,
         seed: int = 0,
         device: torch.device | str | None = None,
@@ -100,7 +100,8 @@ class PictureBatches(Loader):
         count = len(pictures)
         super().__init__(count, batch_size, shuffle=shuffle, seed=seed, min_last=min_last)
         self.pictures, self.size, self.device = pictures, size, device
-        steps = augment or ()
+        one = () if augment is None else (augment,)
+        steps = augment if isinstance(augment, Compose) else one
         self.crop = next((step for step in steps if isinstance(step, RandomResizedCrop)), None)
         self.augment = Compose(step for step in steps if step is not self.crop)
 
@@ -151,9 +152,9 @@ class PictureBatches(Loader):
 
 @contextmanager
 def _signals_put_off() -> Iterator[None]:
-    """Hold back signals, from the processes that are started inside until they leave them alone.
+    """Inside, keep Ctrl-C and SIGTERM from workers that are started, until they ignore them.
 
-    A worker that is spawned needs seconds to get there, and Ctrl-C must not end it before.
+    A worker that is spawned needs seconds until then, and Ctrl-C must not end it earlier.
     """
     if sys.platform == "win32":
         console = ctypes.windll.kernel32.SetConsoleCtrlHandler
@@ -172,7 +173,7 @@ def _signals_put_off() -> Iterator[None]:
 
 
 def _leave_signals_alone(worker: int) -> None:
-    """Let a worker read on after Ctrl-C, which reaches it too, until the training has stopped."""
+    """Let a worker ignore Ctrl-C, which reaches it too: it reads until the training has stopped."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
@@ -192,7 +193,7 @@ def read(path: Path, shorter: int = 2**16) -> Image.Image:
 
 
 def problem(path: Path) -> str | None:
-    """Say why a picture cannot be trained on; None if it can. Ask within `quiet`."""
+    """Say why a picture cannot be trained on; None if it can. Call it inside `quiet`."""
     try:
         _read(path, 1).resize((1, 1))
         with _explained(path), Image.open(path) as image:
@@ -253,7 +254,7 @@ def _in_eight_bits(path: Path, image: Image.Image, tags: Any) -> Image.Image:
 
 
 def _require_shades(path: Path, image: Image.Image) -> None:
-    """Refuse colors of 16 bits that are nearly one in their upper 8, which is all Pillow reads."""
+    """Refuse colors of 16 bits that hardly differ in their upper 8, which is all Pillow reads."""
     bands = image.getbands()
     colors = np.asarray(image).reshape(-1, len(bands))[:, : len(bands) - ("A" in bands)]
     low, high = int(colors.min()), int(colors.max())
@@ -278,7 +279,7 @@ def _varies(image: Image.Image) -> bool:
 
 @contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Name the file in whatever error its decoder has, and what helps."""
+    """Inside, any error of a decoder becomes one that names the file and says what helps."""
     try:
         yield
     except DataError:
@@ -299,7 +300,7 @@ def _explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide warnings of what is odd and harmless, such as camera data that make no sense."""
+    """Hide warnings about what is odd but harmless, such as camera data that make no sense."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,1 +1,1 @@
-"""What a notebook needs beside the package: exercises, widgets, the doctor."""
+"""What a notebook needs besides the package: exercises, widgets, the doctor."""

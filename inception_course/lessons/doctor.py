@@ -31,9 +31,9 @@ GOOD_MEMORY = 2.0 * GB
 
 @dataclass(frozen=True)
 class Check:
-    """One answer: whether `name` is as it should be, what was found, and what to do if not.
+    """Says whether `name` is as it should be, what was found, and what to do if it is not.
 
-    `optional` marks what the course can do without: it is noted, and fails nothing.
+    `optional` marks what the course can do without: it is reported, but does not stop the course.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Make every check, in a fixed order. A probe that raises becomes a check that is off."""
+    """Make every check, in a fixed order. A probe that raises gives a check that failed."""
     return [_ask(name, probe, optional) for name, probe, optional in PROBES]
 
 
@@ -93,7 +93,7 @@ def summary() -> str:
 def give_up(error: ImportError | OSError) -> NoReturn:
     """End the program where importing raised `error`: say what is off, and what to do.
 
-    What the course's own modules lack is raised again: no reader can mend it.
+    If one of the course's own modules is missing, `error` is raised again: no reader can repair it.
     """
     if (getattr(error, "name", None) or "").startswith(__name__.partition(".")[0]):
         raise error
@@ -137,7 +137,7 @@ def judge_torch(
     tested: Sequence[str] = (),
     import_error: str = "",
 ) -> Check:
-    """Judge whether torch and torchvision are a pair.
+    """Judge whether torch and torchvision fit together.
 
     `requires` is torchvision's own list of requirements, `tested` the pair to install instead, and
     `import_error` what importing them said.
@@ -158,7 +158,7 @@ def judge_torch(
 
 
 def judge_figures(matplotlib: str, ipython: str) -> Check:
-    """Judge a pair: matplotlib before 3.9 asks IPython for a name that IPython 9.16 removed."""
+    """Judge two together: matplotlib before 3.9 asks for a name that IPython 9.16 removed."""
     from packaging.version import Version
 
     return Check(
@@ -172,7 +172,7 @@ def judge_figures(matplotlib: str, ipython: str) -> Check:
 def judge_kernel(command: str, interpreter: str) -> Check:
     """Judge if `command`, which starts the kernel `python3`, is in `interpreter`'s environment.
 
-    A bare name is: Jupyter puts its own interpreter in its place.
+    A bare name such as "python" is: Jupyter replaces it by its own interpreter.
     """
     # Links are not followed: those of all environments end at the same Python.
     if Path(command).parent in (Path(), Path(interpreter).parent):
@@ -186,7 +186,7 @@ def judge_kernel(command: str, interpreter: str) -> Check:
 
 
 def judge_threads(threads: int, cores: int) -> Check:
-    """Judge torch's threads: with more than cores, a step takes half again as long (measured)."""
+    """Judge torch's threads: with more than cores, a step takes 1.5 times as long (measured)."""
     return Check(
         "threads",
         threads <= cores,

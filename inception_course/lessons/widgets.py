@@ -45,25 +45,23 @@ def browse(dataset: TensorDataset):
 
 
 def wiring():
-    """Make sliders for sparsity, degree and samples; the planted network as it is recovered."""
+    """Make sliders for sparsity, degree and samples of a planted network; draw its recovery."""
 
     def show(ones: int, half_degree: int, samples: int) -> plots.Picture:
         degree = 2 * half_degree
-        return plots.wiring(hebbian.recover(ones=ones, degree=degree, samples=samples)[0])
+        return plots.wiring(hebbian.recover(ones=ones, degree=degree, samples=samples))
 
     sliders = {
         "active units": range(1, 31),
         "excited by each": range(2, 9),
         "samples": range(250, 8001, 250),
     }
-    twin = plots.wirings(
-        {f"{ones} active": hebbian.recover(ones=ones, samples=4000)[0] for ones in (4, 9, 16)}
-    )
-    return panel(sliders, show, twin, start={"excited by each": 4, "samples": 4000})
+    twin = plots.wirings({f"{ones} active": hebbian.recover(ones=ones) for ones in (4, 9, 16)})
+    return panel(sliders, show, twin, start={"excited by each": 4, "samples": 8000})
 
 
 def sigmoid_input():
-    """Make sliders for mean and spread of a sigmoid's inputs, and for gamma and beta after them."""
+    """Make sliders for mean and spread of a sigmoid's inputs, and for gamma and beta of its BN."""
 
     def show(mean: float, spread: float, gamma: float, beta: float) -> plots.Picture:
         return plots.sigmoid_input(mean=mean, spread=spread, gamma=gamma, beta=beta)
@@ -81,7 +79,7 @@ def sigmoid_input():
 
 
 def gain():
-    """Make sliders for gain of the initial weights and depth: what saturates, what fades."""
+    """Make sliders for the initial weights' gain and the depth; draw what saturates and fades."""
 
     def signals(gain: float, depth: int) -> dict[str, saturation.Signal]:
         norms = {"plain": None, "BN": nn.BatchNorm1d}
@@ -100,7 +98,7 @@ def gain():
 
 
 def block_widths():
-    """Make sliders for six widths of a block at the place of 3a; drawn beside 3a, to one scale."""
+    """Make sliders for the six widths of a block in the place of 3a; draw it beside 3a."""
     start = {
         "1x1": 64,
         "3x3 reduce": 96,
@@ -129,7 +127,7 @@ def panel(
     twin: plots.Picture,
     start: Mapping[str, float] | None = None,
 ):
-    """Make a panel with a slider per name; `show(*values)` gives the picture for their values.
+    """Make a panel with a slider for each name; `show(*values)` returns the picture for them.
 
     A slider goes through evenly spaced values, whole numbers if it is given a range. It starts at
     the lowest, or where `start` says. Only the picture changes, so that nothing is printed and
@@ -180,8 +178,9 @@ class LiveCurves:
             model, train_set, val_set, recipe, on_epoch_end=live, progress=live.progress
         )
 
-    Redraws once per epoch and says in between how far it is, at most twice a second. Outside a
-    notebook it prints a line per epoch. `guess` is an expected accuracy; it is drawn beside them.
+    They are drawn anew after each epoch; in between, a line says how far the run is, at most twice
+    a second. Outside a notebook a line is printed after each epoch. `guess` is an expected
+    accuracy, which is drawn beside the curves.
     """
 
     def __init__(self, recipe: Recipe, guess: Any = None):
@@ -189,6 +188,7 @@ class LiveCurves:
         self.guess = guess
         self.epochs: list[Epoch] = []
         self.started = time.perf_counter()
+        self._first: float | None = None  # the epochs that were done before
         self._picture = self._line = None
         if in_kernel():
             from IPython.display import display
@@ -198,16 +198,17 @@ class LiveCurves:
 
     def progress(self, batches: Iterable) -> Iterator:
         """Wrap one pass over the batches, and say how far the whole run is."""
-        told = 0.0
-        for number, batch in enumerate(batches):
+        told, steps = 0.0, length_hint(batches)
+        begun, start = getattr(batches, "epoch", len(self.epochs)), getattr(batches, "start", 0)
+        if self._first is None:  # a resumed run begins later
+            self._first = begun + start / max(1, steps)
+        for number, batch in enumerate(batches, start + 1):
             yield batch
             now = time.perf_counter()
             if now - told > SECONDS_BETWEEN_UPDATES:
-                done = len(self.epochs) + (number + 1) / max(number + 1, length_hint(batches))
-                left = (now - self.started) * (self.recipe.epochs / done - 1)
-                self._say(
-                    f"epoch {len(self.epochs) + 1} of {self.recipe.epochs}, {left:.0f} s left"
-                )
+                done = begun + number / max(number, steps)
+                left = (now - self.started) * (self.recipe.epochs - done) / (done - self._first)
+                self._say(f"epoch {begun + 1} of {self.recipe.epochs}, {left:.0f} s left")
                 told = now
 
     def __call__(self, epoch: Epoch) -> None:

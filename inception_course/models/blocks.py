@@ -1,7 +1,7 @@
-"""The networks share the steps that their tables are made of, units, blocks and heads.
+"""What all networks share: the steps that their tables are made of, units, blocks and heads.
 
 A table is a series of steps. A step describes a layer or a block; `build` makes the modules from
-it. Numbers of input channels are derived, never typed.
+it. Numbers of input channels are computed, never typed.
 """
 
 import math
@@ -83,7 +83,7 @@ class SeparableSpec(NamedTuple):
 
 
 class ActivationSpec(NamedTuple):
-    """An activation stands alone, with `norm` after a normalization, where a block begins with it.
+    """An activation that stands alone, where a block begins with it; `norm` normalizes before it.
 
     It does not overwrite its input, which the shortcut around it needs.
     """
@@ -163,7 +163,7 @@ class LRNSpec(NamedTuple):
 
 @dataclass(frozen=True)
 class RowSpec:
-    """A block is a row of its paper's table: its columns are fields, from which branches follow."""
+    """A block is a row of its paper's table: its columns are fields, and they give the branches."""
 
     name: str
 
@@ -186,7 +186,7 @@ class RowSpec:
 
 @dataclass(frozen=True)
 class BlockSpec(RowSpec):
-    """The branches of this block are written out."""
+    """A block whose branches are written out, step by step."""
 
     steps: Mapping[str, "Steps"]
 
@@ -213,11 +213,11 @@ class StageSpec:
 
 @dataclass(frozen=True)
 class ResidualSpec(StageSpec):
-    """`build` makes a `ResidualBlock` of it, which adds what `steps` make of a map to the map.
+    """`build` makes a `ResidualBlock` of it, which adds the output of `steps` to their input.
 
     Where the shape changes, the shortcut is a "projection", a 1x1 convolution with normalization,
-    or "padded" with zeros; "none" is a block without shortcut. With `restore` a last 1x1, without
-    normalization and activation, gives the channels of the map back before they are added.
+    or "padded" with zeros; "none" is a block without shortcut. With `restore`, a last 1x1 without
+    normalization and activation restores the number of channels before the addition.
     """
 
     shortcut: str = "projection"
@@ -227,7 +227,7 @@ class ResidualSpec(StageSpec):
 
     @property
     def stride(self) -> int:
-        """It is the product of the strides of the steps."""
+        """Return the product of the strides of the steps."""
         return math.prod(getattr(step, "stride", 1) for step in self.steps)
 
     def make(self, c_in: int, norm: Norm, act: Act) -> tuple[nn.Module, int]:
@@ -247,7 +247,7 @@ class ResidualSpec(StageSpec):
         return ResidualBlock(main, shortcut, scale=self.scale, act=act), c_out
 
 
-Pooling: TypeAlias = MaxPoolSpec | AvgPoolSpec | LRNSpec  # they know nothing of channels
+Pooling: TypeAlias = MaxPoolSpec | AvgPoolSpec | LRNSpec  # they work on any channels
 Step: TypeAlias = ConvSpec | SeparableSpec | ActivationSpec | Pooling | RowSpec | StageSpec
 Steps: TypeAlias = tuple[Step, ...]
 
@@ -267,6 +267,8 @@ def build(
 
 def scale(channels: int, width: float) -> int:
     """Multiply `channels` by `width`: a multiple of 4, at least 4, but exact at width 1."""
+    if not width > 0:
+        raise ValueError(f"width={width} leaves no channels: it multiplies them, take one above 0")
     return channels if width == 1 else max(4, 4 * round(channels * width / 4))
 
 
@@ -283,7 +285,7 @@ def output_size(steps: Iterable[Step], size: int) -> int:
 
 
 def min_input_size(steps: Iterable[Step]) -> int:
-    """Find the smallest image (its side, in pixels) of which `steps` leave something."""
+    """Find the side of the smallest image, in pixels, of which `steps` leave a position."""
     steps = tuple(steps)
     return next(size for size in count(1) if output_size(steps, size) > 0)
 
@@ -292,7 +294,7 @@ def min_input_size(steps: Iterable[Step]) -> int:
 
 
 class Chain(nn.ModuleDict):
-    """Its modules have names and work one after the other."""
+    """A chain of modules, which have names and work one after the other."""
 
     def forward(self, x: Tensor) -> Tensor:
         for module in self.values():
@@ -399,10 +401,10 @@ class PaddedShortcut(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Add what `main` makes of a map, times `scale`, to the map itself, then activate.
+    """Add the output of `main`, times `scale`, to its input, then activate.
 
-    The map comes by the `shortcut`, which gives it the shape of the sum; without one there is no
-    sum, and the block is plain.
+    The input goes through the `shortcut`, which gives it the shape of the output; without a
+    shortcut nothing is added, and the block is plain.
 
     Shape: [B, c_in, H, W] -> [B, c_out, ceil(H / stride), ceil(W / stride)]
     """
@@ -471,7 +473,7 @@ class AuxiliaryHead(nn.Sequential):
 
 
 class AverageHead(nn.Sequential):
-    """Average each channel over the whole map, then one linear layer: for images of any size.
+    """Average each channel over the whole map, for images of any size; a linear layer follows.
 
     Shape: [B, c_in, H, W] -> [B, num_classes]
     """
@@ -556,7 +558,7 @@ class Network(nn.Module):
         self.image_size = image_size
         self.fixed_input_size = fixed_input_size
         self.min_input_size = min_input_size(steps)
-        if fixed_input_size and image_size < self.min_input_size:
+        if image_size < (self.min_input_size if fixed_input_size else 1):
             raise ValueError(
                 f"image_size={image_size} is too small: this net needs at least "
                 f"{self.min_input_size}"
@@ -565,7 +567,7 @@ class Network(nn.Module):
 
     @property
     def wants_aux(self) -> bool:
-        """Whether auxiliary heads answer, too."""
+        """Tell whether the auxiliary heads answer, too."""
         return self.training and len(self.auxiliary) > 0
 
     def check(self, images: Tensor) -> None:
@@ -643,7 +645,7 @@ class AverageNetwork(Network):
 
 
 def he_initialize(model: Model) -> Model:
-    """Start so that the signal neither fades nor grows from layer to layer, and biases at zero.
+    """Initialize so that signals neither fade nor grow from layer to layer; biases become zero.
 
     Weights are Gaussian with variance 2 / fan-in (He et al. 2015); torch's own default is six
     times smaller for ReLU nets, and twenty layers of it leave nothing of the input.
@@ -657,7 +659,7 @@ def he_initialize(model: Model) -> Model:
 
 
 def xavier_initialize(model: Model) -> Model:
-    """Start as d2l's `train_ch6` does: Xavier-uniform weights, biases left at torch's default."""
+    """Initialize as d2l's `train_ch6` does: Xavier-uniform weights, torch's default biases."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.xavier_uniform_(module.weight)

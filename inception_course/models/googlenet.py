@@ -154,7 +154,8 @@ def googlenet(
     channels; `norm` and `act` make the normalization (from a number of channels) and the
     activation of every convolution. `body` is the table from 3a on.
     """
-    steps, size = choose_stem(stem, lrn), image_size or IMAGE_SIZE[stem]
+    steps = choose_stem(stem, lrn)
+    size = IMAGE_SIZE[stem] if image_size is None else image_size
     return blocks.he_initialize(
         GoogLeNet(steps, body, num_classes, in_channels, size, width, norm, act, dropout, aux)
     )
@@ -178,7 +179,8 @@ def googlenet_bn(
 
     Local response normalization and dropout are gone, as the BN paper recommends.
     """
-    steps, size = choose_stem(stem, lrn), image_size or IMAGE_SIZE[stem]
+    steps = choose_stem(stem, lrn)
+    size = IMAGE_SIZE[stem] if image_size is None else image_size
     return blocks.he_initialize(
         GoogLeNet(steps, body, num_classes, in_channels, size, width, norm, act, dropout, aux)
     )
@@ -221,7 +223,8 @@ def googlenet_naive(
     """
     row = NaiveSpec if pool_projection else NaiveChainedSpec
     body = tuple(row(**vars(step)) if isinstance(step, InceptionSpec) else step for step in BODY)
-    steps, size = choose_stem(stem, lrn), image_size or IMAGE_SIZE[stem]
+    steps = choose_stem(stem, lrn)
+    size = IMAGE_SIZE[stem] if image_size is None else image_size
     return blocks.he_initialize(
         GoogLeNet(steps, body, num_classes, in_channels, size, width, norm, act, dropout, aux)
     )

@@ -166,7 +166,7 @@ class InceptionV3(Network):
 def auxiliary_head(
     steps: Steps, c_in: int, size: int, num_classes: int, norm: Norm, act: Act
 ) -> nn.Sequential:
-    """Make a small classifier on a map of `size` positions a side; of 17 it sees 5x5 cells."""
+    """Make a small classifier on a map of `size` positions a side; a pooling makes 5 of 17."""
     if (size - 5) // 3 + 1 < 5:
         raise ValueError(
             f"the auxiliary head needs a map of at least 17x17, this one is {size}x{size}: "

@@ -38,7 +38,7 @@ def average(projection: int) -> Steps:
 
 
 def strided(channels: int) -> ConvSpec:
-    """Convolve at stride 2, as the pooling beside it pools: whole windows alone."""
+    """Convolve at stride 2 with whole windows only, as the pooling beside it does."""
     return ConvSpec("strided", 3, channels, 2, padding=0)
 
 
@@ -172,7 +172,7 @@ BODY = (
 
 
 def residual_a(name: str) -> ResidualSpec:
-    """Add what three small branches see of the 35x35 map (Figure 16)."""
+    """Add the output of three small branches to the 35x35 map (Figure 16)."""
     branches = {
         "1x1": (ConvSpec("conv_1x1", 1, 32),),
         "3x3": (ConvSpec("reduce_3x3", 1, 32), ConvSpec("conv_3x3", 3, 32)),
@@ -186,7 +186,7 @@ def residual_a(name: str) -> ResidualSpec:
 
 
 def residual_b(name: str) -> ResidualSpec:
-    """Add what a row and a column of seven see of the 17x17 map (Figure 17)."""
+    """Add the output of windows 1x7 and 7x1 to the 17x17 map (Figure 17)."""
     branches = {
         "1x1": (ConvSpec("conv_1x1", 1, 192),),
         "7x7": (
@@ -199,7 +199,7 @@ def residual_b(name: str) -> ResidualSpec:
 
 
 def residual_c(name: str, scale: float = 0.2, activation: bool = True) -> ResidualSpec:
-    """Add what a row and a column of three see of the 8x8 map (Figure 19)."""
+    """Add the output of windows 1x3 and 3x1 to the 8x8 map (Figure 19)."""
     branches = {
         "1x1": (ConvSpec("conv_1x1", 1, 192),),
         "3x3": (

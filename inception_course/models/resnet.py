@@ -154,7 +154,7 @@ def small_table(layers: int, kind: str) -> Steps:
                     activation=kind != "preactivated",
                 )
             )
-    if kind == "preactivated":  # what the last sum lacks
+    if kind == "preactivated":  # the last sum still needs an activation
         steps.append(ActivationSpec("activation", norm=True))
     return tuple(steps)
 
@@ -162,12 +162,12 @@ def small_table(layers: int, kind: str) -> Steps:
 def preactivated(channels: int, stride: int, is_first: bool) -> Steps:
     """Normalize and activate before each convolution; the stem has done so for the first block.
 
-    He, Zhang, Ren, Sun, Identity Mappings in Deep Residual Networks, 2016: nothing stands on the
-    way from sum to sum.
+    He, Zhang, Ren, Sun, Identity Mappings in Deep Residual Networks, 2016: nothing stands between
+    one sum and the next.
     """
     steps = (
         ActivationSpec("activation", norm=True),
-        ConvSpec("conv1", 3, channels, stride),  # its normalization is that before conv2
+        ConvSpec("conv1", 3, channels, stride),  # the normalization after it is that before conv2
         ConvSpec("conv2", 3, channels, activation=False, norm=False),
     )
     return steps[1:] if is_first else steps

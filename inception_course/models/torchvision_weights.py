@@ -91,7 +91,7 @@ def resnet50_torchvision(*, num_classes: int = 10, in_channels: int = 1) -> ResN
 def transplant(source: nn.Module, target: nn.Module) -> None:
     """Copy the weights of `source` into `target`, layer by layer in their order.
 
-    For two nets with the same convolutions, normalizations and linear layers under other names.
+    The two nets have the same convolutions, normalizations and linear layers under other names.
 
     Raises `ValueError`, with nothing copied, at the first layer that differs in kind or shape.
     """

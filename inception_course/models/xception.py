@@ -19,7 +19,7 @@ from .blocks import (
 
 
 def module(name: str, *channels: int, halves: bool = False, begins: bool = True) -> ResidualSpec:
-    """Add what separable convolutions of 3x3 make of a map to the map, with nothing after the sum.
+    """Add the output of 3x3 separable convolutions to their input, with nothing after the sum.
 
     An activation stands before each convolution, unless the module `begins` without one. A module
     that `halves` the map ends with a pooling.

@@ -23,12 +23,12 @@ CELL = 4  # pixels a side, that are drawn as one
 def against_paper(
     columns: Mapping[str, Mapping[str, tuple[float, float]]], guess: Any = None
 ) -> Picture:
-    """Draw how far counts lie from a paper's, with a panel for each column of its table.
+    """Draw how much our counts differ from a paper's, with a panel for each column of its table.
 
-    Each row gives our count and the printed number. There is no bar where the printed number is
-    the count, rounded or cut off; bars beyond 10 % are broken and labeled.
+    `columns` holds, by column and row, our count and the printed number. There is no bar where the
+    printed number is our count, rounded or cut off; bars beyond 10 % are broken and labeled.
 
-    `guess` is in how many rows of the first column print and count are expected to agree.
+    `guess` is the expected number of rows of the first column in which the two agree.
     """
     deviations = {
         column: {
@@ -77,7 +77,7 @@ def label(value: float) -> str:
 
 
 def draw_break(axes: Axes, x: float, y: float) -> None:
-    """Draw the sign that a bar is longer than it is drawn."""
+    """Draw a gap in a bar, which says that its value is larger than it is drawn."""
     for up, color, width in ((0, "white", 9), (0.45, BLACK, 1.5), (-0.45, BLACK, 1.5)):
         ends = [y + up - 0.4, y + up + 0.4]
         axes.plot([x - 0.5, x + 0.5], ends, color=color, lw=width, solid_capstyle="butt")
@@ -87,10 +87,10 @@ def draw_break(axes: Axes, x: float, y: float) -> None:
 def receptive_fields(
     costs: CostTable, paths: Sequence[str], image: int, guess: Any = None
 ) -> Picture:
-    """Draw how many pixels a position sees after each stage, by the branch that is always taken.
+    """Draw the side of the receptive field after each stage, a line for each branch always taken.
 
-    Stages that add nothing to the widest field, and the head, are left out. `guess` is the expected
-    side at the end.
+    Stages that do not widen the widest field, and the head, are left out. `guess` is the expected
+    side at the end, in pixels.
     """
     rows, widest = [], 0
     for row in costs.blocks:
@@ -132,12 +132,12 @@ def receptive_fields(
 def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any = None) -> Picture:
     """Draw how much each pixel changes one position of a stage, in a panel for each stage.
 
-    `heat` holds, by stage, the size of the gradient at each pixel, `[H, W]`; `fields` the sides of
-    the receptive fields, in pixels. A solid square around the middle holds nine tenths of the
-    gradient; a dashed one is the field, unless that is wider than the image. Grays are the square
-    root of the size, so that small ones are seen.
+    `heat` holds, by stage, the size of the gradient at each pixel, `[H, W]`; `fields` holds the
+    sides of the receptive fields, in pixels. A solid square around the middle contains nine tenths
+    of the gradient; a dashed one is the field, unless that is wider than the image. Grays show the
+    square root of the gradient, so that small ones are visible.
 
-    `guess` is the side that is expected of the solid square in the first panel.
+    `guess` is the expected side of the solid square in the first panel.
     """
     figure = Picture(
         13,
@@ -180,7 +180,7 @@ def influence(heat: Mapping[str, Tensor], fields: Mapping[str, int], guess: Any 
 
 
 def middle(sizes: Tensor) -> tuple[int, int]:
-    """Return the row and the column around which the values lie."""
+    """Return the row and the column of the center of the values."""
     rows, columns = (torch.arange(length) for length in sizes.shape)
     row = (sizes.sum(dim=1) * rows).sum() / sizes.sum()
     column = (sizes.sum(dim=0) * columns).sum() / sizes.sum()
@@ -188,7 +188,7 @@ def middle(sizes: Tensor) -> tuple[int, int]:
 
 
 def side_of(sizes: Tensor, center: tuple[int, int]) -> int:
-    """Return the side of the smallest square around the center that holds most of the sum."""
+    """Return the side of the smallest square around the center with nine tenths of the sum."""
     row, column = center
     wanted, reach = SHARE * sizes.sum(), 0
     while inside(sizes, row, column, reach) < wanted:
@@ -212,7 +212,7 @@ def gradient_norms(norms: Mapping[str, Mapping[str, float]], guess: Any = None) 
     """Draw the gradient with respect to each layer's outputs, from the image to the head.
 
     `norms` holds root mean squares, as `probe.rms("gradient")` takes them, by network and layer.
-    `guess` is how many times smaller the first line is expected to start than it ends.
+    `guess` says how many times smaller the first line is expected to be at its start than its end.
     """
     layers = list(next(iter(norms.values())))
     ends = "; ".join(

@@ -19,9 +19,9 @@ CURVES = {
 
 @in_style
 def bench(result: Benchmark, guess: Any = None) -> Picture:
-    """Draw ratios of speed, where the time of a step goes, and what an image costs.
+    """Draw ratios of speed, what the time of a step is spent on, and what an image costs.
 
-    `guess` is how many times as fast as d2l the course is expected to be.
+    `guess` says how many times as fast as d2l the course is expected to be.
     """
     ratios = measured_ratios(result)
     shares = {
@@ -61,7 +61,7 @@ def bench(result: Benchmark, guess: Any = None) -> Picture:
 
 
 def measured_ratios(result: Benchmark) -> dict[str, list[float]]:
-    """Return how many times as fast as d2l the course is, by what is compared."""
+    """Return how many times as fast as d2l the course is, for each comparison."""
     ratios = {f"images/s at {race.image_size} pixels": race.ratios for race in result.races}
     if result.d2l_seconds:
         for goal in result.goals:
@@ -76,7 +76,7 @@ def times(ratio: float) -> str:
 
 
 def draw_ratios(axes: Axes, ratios: dict[str, list[float]]) -> None:
-    """Draw bars from 1, which is as fast as d2l, on a scale where twice as fast is one length."""
+    """Draw bars that start at 1, as fast as d2l, on a logarithmic axis."""
     axes.set_title("how many times as fast as d2l")
     if not ratios:
         axes.text(0.5, 0.5, "d2l is not installed", ha="center", va="center")
@@ -116,6 +116,6 @@ def draw_cost(axes: Axes, result: Benchmark, quantity: str) -> None:
 
 
 def milliseconds(timing: Timing) -> tuple[float, float, float]:
-    """Return what an image takes in the fastest, the median and the slowest round."""
+    """Return the milliseconds per image in the fastest, the median and the slowest round."""
     times = sorted(1e3 / rate for rate in timing.images_per_second)
     return times[0], median(times), times[-1]

@@ -1,4 +1,4 @@
-"""Single blocks drawn from their modules: ribbons of channels that fork, pass layers and join."""
+"""Single blocks drawn from their modules: ribbons of channels fork, pass layers and join."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from .ribbons import (
 from .style import Picture, Style, in_style
 from .traced import Chain, Fork, Layer, layers, products, read_block
 
-WIDTH, WIDTH_OF_TWO, HEIGHT = 12.0, 14.0, 6.6  # inches, as all lengths
-TOP, BOTTOM, MAP = 0.75, 0.95, 0.36  # for what is written; height of the largest map
-WIDEST = 3.6  # ribbon
+WIDTH, WIDTH_OF_TWO, HEIGHT = 12.0, 14.0, 6.6  # inches, as all lengths here
+TOP, BOTTOM, MAP = 0.75, 0.95, 0.36  # room for text; height of the largest map
+WIDEST = 3.6  # the widest ribbon
 BEND, INNER_BEND = 0.6, 0.4  # where a ribbon forks, and where branches join
 FUNNEL, STEP, POOL = 0.12, 0.27, 0.12  # before and after a layer; a pooling multiplies nothing
 APART, PAD = 0.25, 0.12  # between branches; around a label
@@ -36,10 +36,10 @@ SIDES: Style = {"facecolor": "none", "edgecolor": "#A9B6C4", "lw": 0.8, "zorder"
 def block(block: nn.Module, input_shape: tuple[int, int, int]) -> Picture:
     """Draw one block, any module that joins branches by concatenation or sum, as ribbons.
 
-    A ribbon is as wide as its channels. A layer is as wide as the channels that it gives and its
-    area is its multiply-adds, so that its height is the number of values that each of them reads.
-    Poolings multiply nothing and have one height. `input_shape` is (channels, height, width).
-    Normalizations and activations are left out.
+    The width of a ribbon is its number of channels. The width of a layer is its number of output
+    channels and its area is its multiply-adds, so that its height is the number of values that each
+    output channel reads. Poolings multiply nothing and all have the same height. `input_shape` is
+    (channels, height, width). Normalizations and activations are left out.
     """
     caption = (
         "A ribbon is as wide as its channels; the area of a box is its work. Where is most of it?"
@@ -49,7 +49,7 @@ def block(block: nn.Module, input_shape: tuple[int, int, int]) -> Picture:
 
 @in_style
 def blocks(blocks: Mapping[str, nn.Module], input_shape: tuple[int, int, int]) -> Picture:
-    """Draw two blocks, {name: block}, side by side and to one scale, each as `block` does.
+    """Draw two blocks, {name: block}, side by side and to the same scale, each as `block` does.
 
     Raises `ValueError` for more than two.
     """
@@ -82,7 +82,7 @@ def draw_blocks(
 
 
 def sentence(chain: Chain) -> str:
-    """Tell what a chain of layers does."""
+    """Describe in words what a chain of layers does."""
     words = []
     for part in chain:
         if isinstance(part, Layer):
@@ -95,7 +95,7 @@ def sentence(chain: Chain) -> str:
 
 
 class Drawing:
-    """A drawing of blocks has one scale of channels, and one of what each of them reads."""
+    """Draws blocks with one scale for channels (widths) and one for what each reads (heights)."""
 
     def __init__(self, axes: Axes, chains: Sequence[Chain], channels: int, width: float, side: int):
         self.axes, self.channels, self.side = axes, channels, side
@@ -114,7 +114,7 @@ class Drawing:
         return needed if ribbon * scale <= WIDEST else math.inf
 
     def box_height(self, layer: Layer) -> float:
-        """Give the height that makes the area of a box as wide as its channels its work."""
+        """Return the height of a layer's box that makes its area the layer's multiply-adds."""
         if layer.kind == "pooling":
             return POOL
         return self.inches_per_value * layer.multiply_adds / layer.channels
@@ -128,7 +128,7 @@ class Drawing:
         )
 
     def width(self, chain: Chain, channels: int) -> float:
-        """Give the room that a branch takes which reads that many channels."""
+        """Return the width that a branch needs if it reads that many channels."""
         widths = [self.inches_per_channel * channels]
         for part in chain:
             if isinstance(part, Fork):
@@ -144,16 +144,16 @@ class Drawing:
         return max(*widths, self.inches_per_channel * channels)
 
     def reach(self, layer: Layer) -> float:
-        """Give the width of a layer's box, or of the number below it if that is wider."""
+        """Return the width of a layer's box, or of the number below it if that is wider."""
         return max(self.inches_per_channel * layer.channels, text_width(f"{layer.channels:,}"))
 
     def fits(self, layer: Layer) -> bool:
-        """Tell whether the label of a layer is written in its box."""
+        """Tell whether the label of a layer fits into its box."""
         wide = self.inches_per_channel * layer.channels
         return self.box_height(layer) > 0.24 and wide > text_width(layer.label) + PAD
 
     def draw(self, chain: Chain, x: float, name: str, side: int) -> None:
-        """Draw a block around `x`, from the map that it reads down to the one that it gives."""
+        """Draw a block around `x`, from its input map at the top down to its output map."""
         title = f"{amount(products(chain))} multiply-adds"
         write(self.axes, x, HEIGHT - 0.2, f"{name}: {title}" if name else title, "bold")
         write(self.axes, x, HEIGHT - 0.53, size(self.channels, side))
@@ -169,7 +169,7 @@ class Drawing:
         write(self.axes, x, end - MAP * last / self.side - 0.2, told)
 
     def draw_map(self, x: float, top: float, channels: int, side: int) -> None:
-        """Draw a map, which its ribbon reaches in its whole width."""
+        """Draw a map; from one at the top, a ribbon of the same width leads down."""
         wide, high = self.inches_per_channel * channels, MAP * side / self.side
         draw_box(self.axes, x - wide / 2, top - high, wide, high)
         if high < MAP and top > HEIGHT / 2:
@@ -178,7 +178,7 @@ class Drawing:
     def draw_chain(
         self, chain: Chain, channels: int, x: float, y: float, end: float, bend: float = INNER_BEND
     ) -> int:
-        """Draw a ribbon of `channels` and what it passes, from y down to `end`."""
+        """Draw a ribbon of `channels` and the layers on its way, from y down to `end`."""
         for number, part in enumerate(chain):
             is_last = number == len(chain) - 1
             if isinstance(part, Fork):
@@ -196,7 +196,7 @@ class Drawing:
         return channels
 
     def draw_layer(self, layer: Layer, channels: int, x: float, y: float) -> float:
-        """Draw a layer below the ribbon that it reads, and the ribbon that it gives."""
+        """Draw a layer below its input ribbon, and its output ribbon below it."""
         wide, high = self.inches_per_channel * layer.channels, self.box_height(layer)
         self.bend((x, y, self.inches_per_channel * channels), (x, y - FUNNEL, wide))
         y -= FUNNEL + high
@@ -255,7 +255,7 @@ class Drawing:
             self.axes.add_patch(PathPatch(path, **look))
 
     def draw_key(self) -> None:
-        """Draw a box that says how large a number of channels and of multiply-adds is drawn."""
+        """Draw the key: a box whose channels and multiply-adds are written beside it."""
         channels = max((2**n for n in range(12) if 2**n * self.inches_per_channel < 0.7), default=1)
         wide = channels * self.inches_per_channel
         series = (digit * 10**n for n in range(12) for digit in (1, 2, 5))
@@ -272,5 +272,5 @@ def size(channels: int, side: int) -> str:
 
 
 def ends(chain: Chain, channels: int) -> int:
-    """Tell how many channels come out of a branch that reads `channels`."""
+    """Return how many channels come out of a branch that reads `channels`."""
     return chain[-1].channels if chain else channels

@@ -1,4 +1,4 @@
-"""Whole networks drawn from their modules, as a strip of maps with the work below."""
+"""Whole networks drawn from their modules, as a strip of maps with their multiply-adds below."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from itertools import groupby, pairwise, product
@@ -29,14 +29,14 @@ from .traced import Column, read_columns
 
 HEAD: Style = {"color": "#444444", "marker": "v", "linestyle": "", "markersize": 12}
 WIDTH, HEIGHT = 14.0, 6.6  # inches, as all lengths from here on
-BOTTOM, MAPS = 0.12, 2.8  # under the names; height of the image
-MARGIN, GAP, SIZE_GAP, CROSSING = 0.5, 0.14, 0.4, 1.0  # at the left; between columns
-NARROWEST = 0.27  # a column's name may be written upwards
+BOTTOM, MAPS = 0.12, 2.8  # room below the names; height of the highest map
+MARGIN, GAP, SIZE_GAP, CROSSING = 0.5, 0.14, 0.4, 1.0  # room at the left; three between columns
+NARROWEST = 0.27  # a column, whose name then stands upright
 MEET = "lanes meet"
 
 
 class Slot(NamedTuple):
-    """A slot is the place of a column: its sides, and its map's width and lanes."""
+    """A slot is the place of a column: its left and right side, its map's width and lanes."""
 
     left: float
     right: float
@@ -53,9 +53,9 @@ class Slot(NamedTuple):
 def strip(model: nn.Module, input_shape: tuple[int, int, int]) -> Picture:
     """Draw a whole network, any module, for one image of (channels, height, width).
 
-    Above are the maps, as wide as their channels and as high as their side; between them lie the
-    poolings and layers that lead from one to the next. The bars below have an area in proportion
-    to the multiply-adds of each stage. Normalizations, activations and dropout are left out.
+    Above are the maps: their width is their number of channels, their height is their side. Between
+    them lie the poolings and layers that lead from one to the next. The areas of the bars below are
+    the multiply-adds of each stage. Normalizations, activations and dropout are left out.
     """
     columns = read_columns(model, input_shape)
     total = sum(column.multiply_adds for column in columns)
@@ -77,10 +77,10 @@ def strip(model: nn.Module, input_shape: tuple[int, int, int]) -> Picture:
 
 @in_style
 def lanes(model: nn.Module, input_shape: tuple[int, int, int]) -> Picture:
-    """Draw a strip of a network with grouped convolutions, such as AlexNet, in its lanes.
+    """Draw a network with grouped convolutions, such as AlexNet, as a strip with lanes.
 
-    A lane holds channels that the grouped layers keep to themselves. A layer that is not grouped
-    sees all lanes, and the ribbons cross.
+    A lane is one group of channels, which grouped layers keep apart from the others. A layer that
+    is not grouped sees all lanes, and the ribbons cross.
     """
     columns = read_columns(model, input_shape)
     following = [column.groups for column in columns[1:]] + [1]
@@ -110,7 +110,7 @@ def meetings(columns: Sequence[Column], split: Sequence[int]) -> list[int]:
 
 
 def runs(values: Iterable[Hashable]) -> list[slice]:
-    """Cut a series where its value changes."""
+    """Cut a series into slices of equal values."""
     parts, start = [], 0
     for _, group in groupby(values):
         stop = start + len(list(group))
@@ -120,13 +120,13 @@ def runs(values: Iterable[Hashable]) -> list[slice]:
 
 
 def labels_above(columns: Sequence[Column], split: Sequence[int]) -> list[tuple[slice, str]]:
-    """Give the sizes of the maps, each at the columns that have it."""
+    """Return the sizes of the maps, each with the neighboring columns that have it."""
     parts = runs((column.size, count) for column, count in zip(columns, split, strict=True))
     return [(part, columns[part.start].size) for part in parts]
 
 
 def labels_below(columns: Sequence[Column], split: Sequence[int]) -> list[tuple[slice, str]]:
-    """Give the channels of the maps in a lane, each at the columns that have them."""
+    """Return the channels of a map in a lane, with the neighboring columns that have as many."""
     kinds = zip((column[1:4] for column in columns), split, strict=True)
     return [
         (part, f"{columns[part.start].channels // split[part.start]:,}") for part in runs(kinds)
@@ -134,9 +134,9 @@ def labels_below(columns: Sequence[Column], split: Sequence[int]) -> list[tuple[
 
 
 def place(columns: Sequence[Column], split: Sequence[int]) -> list[Slot]:
-    """Put the columns side by side, to one scale of channels.
+    """Place the columns side by side, all with the same scale of channels.
 
-    What is more than twice as wide as the widest map is cut, such as 4,096 fully connected units.
+    Columns more than twice as wide as the widest map are cut, such as 4,096 fully connected units.
     Raises `ValueError` for more columns than fit.
     """
     parts = [column.channels / count for column, count in zip(columns, split, strict=True)]
@@ -186,7 +186,7 @@ def draw_network(
     caption: str,
     heads: Iterable[str] = (),
 ) -> Picture:
-    """Draw the maps of a network above, its work below; `heads` name columns that have one."""
+    """Draw a network's maps above, its work below; `heads` names columns with an auxiliary head."""
     figure = Picture(WIDTH, HEIGHT, description, caption)
     axes, slots, heads = canvas(figure), place(columns, split), set(heads)
     meeting = meetings(columns, split)
@@ -219,7 +219,7 @@ def draw_network(
 def write_names(
     axes: Axes, columns: Sequence[Column], slots: Sequence[Slot], bottom: float
 ) -> float:
-    """Write the columns' names, upwards if one is too wide; return how high they reach."""
+    """Write the columns' names, all upright if one is too wide; return how high they reach."""
     names = [wrapped(column.name) for column in columns]
     upwards = any(
         max(map(text_width, name.split("\n"))) > slot.right - slot.left
@@ -245,7 +245,7 @@ def draw_maps(
 ) -> None:
     """Draw the maps around `middle`, the highest of them `height` high, with their labels.
 
-    Between two maps the ribbon first takes the height that a pooling gives it, then the layer's.
+    Between two maps, the ribbon first narrows to the height after a pooling, then after the layer.
     """
     scale = height / max(column.height for column in columns)
     centers = [
@@ -292,7 +292,7 @@ def draw_ribbon(
     height: tuple[float, float],
     kind: str = "",
 ) -> None:
-    """Lead from one map to the next: from and to an x, around two y, with two heights."""
+    """Draw the ribbon between two maps; each pair is a value at its left and at its right end."""
     above, below = (
         [(x[end], y[end] + side * height[end] / 2) for end in (0, 1)] for side in (1, -1)
     )
@@ -307,7 +307,7 @@ def draw_ribbon(
 def draw_work(
     axes: Axes, columns: Sequence[Column], slots: Sequence[Slot], floor: float, height: float
 ) -> None:
-    """Draw bars of one width, so that their areas are the multiply-adds, by kind of layer."""
+    """Draw each stage's multiply-adds as a bar, by kind of layer; all bars have the same width."""
     wide = min(slot.right - slot.left for slot in slots)
     most = max(column.multiply_adds for column in columns)
     for column, slot in zip(columns, slots, strict=True):
@@ -321,7 +321,7 @@ def draw_work(
 
 
 def explain(axes: Axes, columns: Sequence[Column], title: str, has_heads: bool) -> None:
-    """Name the kinds of layers in the upper right corner, where maps are small."""
+    """Write the legend of the kinds of layers in the upper right corner, where maps are small."""
     found = {kind for column in columns for kind in column.work}
     found |= {"pooling" for column in columns if column.pooled}
     handles: list[Any] = [Patch(**look_of(kind), label=kind) for kind in KINDS if kind in found]

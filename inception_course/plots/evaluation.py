@@ -1,4 +1,4 @@
-"""Figures of evaluation: the views of an image, what they and more networks buy, calibration."""
+"""Figures of evaluation: views of an image, what more views and networks gain, calibration."""
 
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -34,7 +34,7 @@ from .style import (
     styled,
 )
 
-FEW = 10  # answers whose share of right ones says little
+FEW = 10  # answers in a bin; the accuracy of fewer says little
 OUTLINES = tuple({key: line[key] for key in ("color", "linestyle")} for line in LINES)
 
 
@@ -97,7 +97,7 @@ def squares(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
-    """Draw the last square of the first scale, and its views: where they lie, and as shown."""
+    """Draw the last square of the first scale: where its views lie, and how the net sees them."""
     found = [(view, crop[0]) for view, crop in crops(image[None], protocol)]
     of_scale = [each for each in found if each[0].scale == protocol.scales[0]]
     of_square = [each for each in of_scale if each[0].square == of_scale[-1][0].square]
@@ -133,7 +133,7 @@ def crop_boxes(image: Tensor, protocol: Protocol) -> Picture:
 
 @in_style
 def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = None) -> Picture:
-    """Draw all views of an image, a row for each square of each scale: its shorter side, pixels.
+    """Draw all views of an image, a row for each square of each scale (shorter side in pixels).
 
     Where `right` is False the view has a frame and a cross: the network was wrong.
     """
@@ -160,7 +160,7 @@ def mosaic(image: Tensor, protocol: Protocol, right: Sequence[bool] | None = Non
 
 
 def _framed(image: Tensor, protocol: Protocol, scale: int) -> Tensor:
-    """Return the image with its margin, resized."""
+    """Return the image with its black margin, resized."""
     across, down = protocol.margin
     image = torch.nn.functional.pad(image[None].float(), (across, across, down, down))
     height, width = image.shape[2:]
@@ -193,7 +193,7 @@ def _outline(axes: Axes, box: Box, outline: Style, inset: float) -> None:
 
 @in_style
 def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) -> Picture:
-    """Draw printed tables as bars; each row is a name, a number, and whether to point it out."""
+    """Draw printed tables as bars; each row is a name, a number, and whether to highlight it."""
     printed = "; ".join(
         f"{name}: " + ", ".join(f"{team} {value:g}" for team, value, _ in rows)
         for name, rows in tables.items()
@@ -286,7 +286,7 @@ def _counted(count: int, noun: str) -> str:
 def by_networks(table: Table, guess: Any = None) -> Picture:
     """Draw the error against the number of networks, a line for each number of views.
 
-    The bands reach from the best to the worst choice of that many networks.
+    Each band reaches from the best to the worst choice of that many networks.
 
     `guess` is the expected error of all networks, in per cent.
     """
@@ -320,10 +320,10 @@ def by_networks(table: Table, guess: Any = None) -> Picture:
 
 @in_style
 def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture:
-    """Draw how often answers are right, against how sure they were, and how many there are.
+    """Draw how often answers are right against their confidence, and how many there are.
 
-    A point is a bin, the larger the more answers it holds; it is hollow and without a gap where
-    there are fewer than ten, whose accuracy is mostly chance.
+    A point is a bin, the larger the more answers it holds. With fewer than ten, whose accuracy is
+    mostly chance, it is hollow and its gap is not drawn.
 
     `guess` names what is expected to be calibrated worst.
     """
@@ -372,10 +372,10 @@ def reliability(judged: Mapping[str, Calibration], guess: Any = None) -> Picture
 
 @in_style
 def calibration_errors(measured: Mapping[str, tuple[float, Sequence[float]]]) -> Picture:
-    """Draw each network's calibration error, and those that chance alone would give it.
+    """Draw each network's calibration error, and the range that chance alone would cause.
 
     `measured` holds the error and the numbers of `evaluate.calibration_error_by_chance`. The band
-    holds 90 % of the latter.
+    contains 90 % of these numbers.
     """
     bands = {
         name: np.quantile(np.asarray(chance), (0.05, 0.5, 0.95))

@@ -7,7 +7,7 @@ from .style import BLUE, ORANGE, Picture, in_style, powers
 
 
 class Member(NamedTuple):
-    """A network of the family, in its form for ImageNet, if it has one."""
+    """A network of the family; its numbers are those of its form for ImageNet, if it has one."""
 
     name: str
     year: int
@@ -63,7 +63,7 @@ ASIDE = {
 
 @in_style
 def family_tree(guess: Any = None) -> Picture:
-    """Draw which network came from which, what each costs and how often it errs.
+    """Draw which network came from which, what each costs and how large its error is.
 
     `guess` is the expected number of GoogLeNet's parameters, in full or in millions.
     """

@@ -25,7 +25,7 @@ SIZE = 14  # of the letters
 LONGEST = 30  # characters of a guess that are repeated
 LINE: Style = {"color": PURPLE, "lw": 3.5, "linestyle": (0, (4, 2)), "zorder": 8}
 FRAME: Style = {"edgecolor": PURPLE, "linewidth": 5, "fill": False, "zorder": 8}
-Names = Mapping[str, Any]  # what carries a name: an artist, several, axes, or a place on the x axis
+Names = Mapping[str, Any]  # what has each name: an artist, several, axes, or a place on the x axis
 
 
 def is_open(guess: Any) -> bool:
@@ -35,8 +35,8 @@ def is_open(guess: Any) -> bool:
 def read(guess: Any, whole: float | None = None) -> float | None:
     """Return a guess as a number of the axis, or None.
 
-    Words around the only number of a text are left out. Where parts are drawn, `whole` is how the
-    axis writes all of it, 1 or 100: 0.8, 80 and "80 %" are the same part there.
+    Words around the only number of a text are left out. On an axis of fractions, `whole` is the
+    value of the whole, 1 or 100: there 0.8, 80 and "80 %" mean the same.
     """
     value = number(guess)
     percent = isinstance(guess, str) and re.search(r"(%|percent|per cent)\W*$", guess.strip())
@@ -55,14 +55,14 @@ def read(guess: Any, whole: float | None = None) -> float | None:
 def mark_y(
     figure: Picture, axes: Axes, guess: Any, names: Names | None = None, whole: float | None = None
 ) -> None:
-    """Mark a guess on the y axis with a horizontal line, or what it names."""
+    """Mark a guess on the y axis with a horizontal line; if it is a name, mark what has it."""
     _mark(figure, axes, guess, names or {}, whole, vertical=False)
 
 
 def mark_x(
     figure: Picture, axes: Axes, guess: Any, names: Names | None = None, whole: float | None = None
 ) -> None:
-    """Mark a guess on the x axis with a vertical line, or what it names."""
+    """Mark a guess on the x axis with a vertical line; if it is a name, mark what has it."""
     _mark(figure, axes, guess, names or {}, whole, vertical=True)
 
 
@@ -71,7 +71,7 @@ def mark_point(
 ) -> None:
     """Mark a guess with a star at `at` on the x axis and `value` on the y axis.
 
-    `value` is what the guess means there, and `words` follow it in the text.
+    `value` is what the guess means on that axis, and `words` follow the guess in the text.
     """
     if is_open(guess):
         return
@@ -88,7 +88,7 @@ def mark_point(
 
 
 def mark_choice(figure: Picture, axes: Axes, guess: Any, names: Names) -> None:
-    """Mark what the guess names; several names may be given in a list."""
+    """Mark what has the name that was guessed; a list may hold several names."""
     if is_open(guess):
         return
     guesses = list(guess) if isinstance(guess, list | tuple | set) else [guess]
@@ -111,7 +111,7 @@ def mark_choice(figure: Picture, axes: Axes, guess: Any, names: Names) -> None:
 def mark_words(
     figure: Picture, axes: Axes, guess: Any, words: str = "", near: Text | None = None
 ) -> None:
-    """Say a guess that is a number without a place on the axes, with `words` behind it."""
+    """Write a guess that is a number without a place on the axes, with `words` after it."""
     if is_open(guess):
         return
     value = read(guess)
@@ -136,7 +136,7 @@ def find(guess: Any, names: Iterable[str]) -> str | None:
 
 
 def quotient(value: float, guess: Any) -> float | None:
-    """Return what `value` is if it becomes as many times smaller as the guess says."""
+    """Return `value` divided by the guess, which says how many times smaller it becomes."""
     times = read(guess)
     return value / times if times else None
 
@@ -191,7 +191,7 @@ def _line(axes: Axes, at: float, *, vertical: bool) -> list[tuple[float, float]]
 
 
 def _inside(axes: Axes, value: float, *, vertical: bool) -> tuple[float, str]:
-    """Return `value` or the end of the axis that it lies beyond, and an arrow to where it lies."""
+    """Return `value` and no arrow; beyond the axis, return its end and an arrow towards `value`."""
     limits = axes.get_xlim() if vertical else axes.get_ylim()
     low, high = sorted(map(float, limits))
     # Left and right, or down and up.
@@ -208,7 +208,7 @@ def _said(figure: Picture, what: str) -> str:
 
 
 def _sentence(figure: Picture, axes: Axes, guess: Any, why: str) -> None:
-    """Say in the figure why there is no mark."""
+    """Write into the figure why the guess has no mark."""
     guess = unwrap(guess)
     quotable = isinstance(guess, str | int | float)
     what = " ".join(str(guess).split()) if quotable else "something else"
@@ -218,7 +218,7 @@ def _sentence(figure: Picture, axes: Axes, guess: Any, why: str) -> None:
 
 
 def _outline(axes: Axes, carrier: Any) -> list[tuple[float, float]]:
-    """Mark what carries a name; return where a text may stand beside it."""
+    """Mark what has a name; return where a text may stand beside it."""
     if isinstance(carrier, Axes):
         for spine in carrier.spines.values():
             spine.set(visible=True, edgecolor=PURPLE, linewidth=5)
@@ -272,7 +272,7 @@ def _label(figure: Picture, axes: Axes, text: str, spots: Iterable[Any]) -> None
     best: tuple[float, float, float] | None = None
     for spot in relative:
         for x, y in _beside(axes.transAxes.transform(spot), box.width, box.height):
-            # Not beyond the axes, as far as the text fits into them at all.
+            # Keep the text inside the axes, if it fits into them at all.
             x = max(room.x0 + 6, min(x, room.x1 - box.width - 6))
             y = max(room.y0 + 6, min(y, room.y1 - box.height - 6))
             cost = _hides(Bbox.from_bounds(x - 6, y - 6, box.width + 12, box.height + 12), hidden)
@@ -283,7 +283,7 @@ def _label(figure: Picture, axes: Axes, text: str, spots: Iterable[Any]) -> None
 
 
 def _beside(spot: Any, width: float, height: float) -> Iterator[tuple[float, float]]:
-    """Go through the lower left corners of a text around a spot."""
+    """Yield the lower left corners that a text beside a spot may have."""
     x, y = spot
     for across in (x + 12, x - width - 12, x - width / 2):
         for up in (y + 8, y - height - 8):
@@ -291,8 +291,10 @@ def _beside(spot: Any, width: float, height: float) -> Iterator[tuple[float, flo
 
 
 def _contents(figure: Picture, axes: Axes, label: Text) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a text should not hide: points of lines, [N, 2], and boxes, [N, 4], each with its
-    lower left and its upper right corner; those of texts are counted twice."""
+    """Return what a text should not hide: points of lines, [N, 2], and boxes, [N, 4].
+
+    A box is its lower left and its upper right corner; boxes of texts are counted twice.
+    """
     points = []
     for line in axes.lines:
         path = line.get_transform().transform(line.get_xydata())

@@ -1,4 +1,4 @@
-"""Figures of Fashion-MNIST and of what a network says to its images."""
+"""Figures of Fashion-MNIST and of what a network answers about its images."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -61,7 +61,7 @@ def classes(dataset: TensorDataset, per_class: int = 8) -> Picture:
 def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
     """Draw how often each gray value occurs, and the mean image.
 
-    `guess` is the expected mean, a part of full white.
+    `guess` is the expected mean, as a part of full white.
     """
     images = dataset.tensors[0].float() / 255
     mean, spread, black = images.mean(), images.std(), (images == 0).float().mean()
@@ -87,7 +87,7 @@ def pixels(dataset: TensorDataset, guess: Any = None) -> Picture:
 
 @in_style
 def descents(losses: Mapping[str, Sequence[float]]) -> Picture:
-    """Draw the loss before each step of some gradient descents, on a logarithmic axis."""
+    """Draw the loss before each step of several gradient descents, on a logarithmic axis."""
     ends = "; ".join(f"{name} ends at {values[-1]:.2g}" for name, values in losses.items())
     figure = Picture(
         11,

@@ -1,4 +1,4 @@
-"""Figures of batch normalization: what reaches an activation, and what experiments found."""
+"""Figures of batch normalization: the inputs of activations, and the results of experiments."""
 
 from collections.abc import Mapping, Sequence
 from statistics import NormalDist, mean
@@ -32,7 +32,7 @@ NEAR = 2  # beyond it the sigmoid is saturating
 def sigmoid_input(
     mean: float = 4.0, spread: float = 3.0, gamma: float = 1.0, beta: float = 0.0, guess: Any = None
 ) -> Picture:
-    """Draw normally distributed inputs of a sigmoid, as they come and after batch normalization.
+    """Draw normally distributed inputs of a sigmoid, before and after batch normalization.
 
     `guess` is the expected slope at 2, as a part of the largest slope.
     """
@@ -105,7 +105,7 @@ def sigmoid_inputs(positions: Sequence[tuple[float, float]]) -> Picture:
 def standardized(samples: Mapping[str, Tensor], guess: Any = None) -> Picture:
     """Draw distributions that all have mean 0 and variance 1, and their share in [-2, 2].
 
-    `guess` names the distribution that is expected to have another share than 95 %.
+    `guess` names the distribution whose share is not expected to be 95 %.
     """
     inside = {name: (x.abs() <= NEAR).float().mean().item() for name, x in samples.items()}
     shares = "; ".join(f"{name} {share:.2%}" for name, share in inside.items())
@@ -127,19 +127,17 @@ def standardized(samples: Mapping[str, Tensor], guess: Any = None) -> Picture:
 
 
 @in_style
-def percentile_bands(
-    result: Result, layer: str, statistic: str = "percentiles", guess: Any = None
-) -> Picture:
+def percentile_bands(result: Result, layer: str, guess: Any = None) -> Picture:
     """Draw the paper's Figure 1: accuracy, and percentiles of a unit's input, over the steps.
 
-    The first seed of each variant is drawn; `statistic` holds three percentiles of `layer`.
+    The first seed of each variant is drawn.
 
     `guess` is an expected accuracy or the name of a variant.
     """
     pairs = [(name, result.of(name)[0]) for name in result.variants]
     ends = [f"{name} reaches {training.last:.2f}" for name, training in pairs]
     bands = {
-        name: np.array([row[statistic] for row in training.layers if row["layer"] == layer])
+        name: np.array([row["percentiles"] for row in training.layers if row["layer"] == layer])
         for name, training in pairs
     }
     widths = [f"{name} {np.ptp(band, axis=1).max():.1f}" for name, band in bands.items()]
@@ -177,7 +175,7 @@ def accuracy_by_rate(
 ) -> Picture:
     """Draw accuracy against the learning rate: a mark for each seed, a line of the means.
 
-    `results` holds, for each kind of network, accuracies over the seeds by learning rate.
+    `results` holds, for each kind of network and each learning rate, the accuracies of the seeds.
 
     `guess` is the highest rate at which the first network is expected to learn.
     """
@@ -233,9 +231,10 @@ def along_the_step(
     changes: Mapping[str, Sequence[Sequence[float]]],
     steps: Sequence[int],
 ) -> Picture:
-    """Draw the range of the loss and the largest change of the gradient along a step's direction.
+    """Draw, along the direction of a step, the range of the loss and the gradient's largest change.
 
-    Each network has a row for each of the `steps` of its training, with a value for each length.
+    Each network has a row for each of the `steps` of its training, with a value for each length of
+    the step.
     """
     spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
     peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}

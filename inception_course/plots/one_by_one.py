@@ -1,4 +1,4 @@
-"""Figures of 1x1 convolutions: what reductions cost, what they lose, and where they stand."""
+"""Figures of 1x1 convolutions: what reductions cost, what they lose, and how the order matters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -33,10 +33,10 @@ from .style import (
 
 @in_style
 def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) -> Picture:
-    """Draw what each branch of a block costs in multiply-adds, and what channels it gives.
+    """Draw how many multiply-adds each branch of a block costs, and how many channels it outputs.
 
-    `c_in` channels enter on `side` x `side` positions. Weights have the same shares, as each is
-    used once at every position.
+    The input has `c_in` channels and `side` x `side` positions. The weights are shared out in the
+    same way, since each weight is used once at every position.
 
     `guess` names the branch that is expected to cost most.
     """
@@ -87,11 +87,11 @@ def block_shares(row: InceptionSpec, c_in: int, side: int, guess: Any = None) ->
 def with_and_without(
     costs: Mapping[str, tuple[int, int]], times: Mapping[str, BlockTimes], guess: Any = None
 ) -> Picture:
-    """Draw multiply-adds and time of each block, with and without its reductions.
+    """Draw the multiply-adds and the time of each block, with and without its reductions.
 
-    `costs` holds the multiply-adds of a block with and without.
+    `costs` holds both numbers of multiply-adds of each block.
 
-    `guess` is how many times as long the blocks are expected to take without.
+    `guess` says how many times as long the blocks are expected to take without reductions.
     """
     counted = np.array([costs[name] for name in times], dtype=float) / 1e6
     timed = np.array(list(times.values()), dtype=float)
@@ -126,7 +126,7 @@ def with_and_without(
 def channels_along(
     chains: Mapping[str, Sequence[int]], blocks: Sequence[str], guess: Any = None
 ) -> Picture:
-    """Draw the channels after each block, a line for each way of building them.
+    """Draw the number of channels after each block, a line for each kind of network.
 
     `guess` is the number of channels that is expected after the last block.
     """
@@ -152,8 +152,8 @@ def channels_along(
 def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
     """Draw what 1x1 convolutions with three channels, matrices [3, 3], make of a color image.
 
-    The image [3, H, W] has its red, green and blue as channels, from 0 to 1; each matrix stands
-    below what it makes.
+    The image [3, H, W] has red, green and blue as channels, from 0 to 1; each matrix stands below
+    the image that it makes.
     """
     rows = {
         name: ["  ".join(f"{value:4.2f}" for value in row) for row in matrix.tolist()]
@@ -181,7 +181,7 @@ def mixed_colors(image: Tensor, matrices: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
-    """Draw a map [H, W], 0 to 255, and what two orders of the same steps make of it."""
+    """Draw a map [H, W], 0 to 255, and what the same steps make of it in two orders."""
     maps = {"the map": given, **answers}
     first, second = answers.values()
     differ = (first - second).abs().gt(1e-4).float().mean().item()
@@ -198,9 +198,9 @@ def two_orders(given: Tensor, answers: Mapping[str, Tensor]) -> Picture:
 
 @in_style
 def spectra(spectra: Mapping[str, Tensor], marks: Mapping[str, int], guess: Any = None) -> Picture:
-    """Draw singular values [C] of kinds of data, and the variance that the best k channels hold.
+    """Draw the singular values [C] of several data, and the variance in the best k channels.
 
-    `marks` names numbers of channels to point at.
+    `marks` names numbers of channels to highlight.
 
     `guess` is the expected part of the variance kept, in per cent.
     """

@@ -1,4 +1,4 @@
-"""Figures of deep nets with and without shortcuts, and of what work buys in accuracy and time."""
+"""Figures of deep nets with and without shortcuts, and of accuracy and time against work."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from statistics import mean, median
@@ -29,7 +29,7 @@ Gradients = Mapping[str, Mapping[int, Sequence[Sequence[float]]]]
 
 @in_style
 def gradients_by_depth(found: Gradients, guess: Any = None) -> Picture:
-    """Draw the gradient in the first block by depth (left), and block by block in the deepest net.
+    """Draw the first block's gradient by depth (left), and every block's in the deepest net.
 
     A line goes through the medians of the seeds. `guess` names a kind of net.
     """
@@ -67,7 +67,7 @@ def gradients_by_depth(found: Gradients, guess: Any = None) -> Picture:
 def degradation(record: Contest, guess: Any = None) -> Picture:
     """Draw the error on the training images (left) and on validation images after the last pass.
 
-    `guess` is the error of a net on its training images, in per cent, or names a net.
+    `guess` is an expected error on the training images, in per cent, or names a net.
     """
     names = record.contenders
     figure = Picture(
@@ -130,8 +130,8 @@ def one_block_dropped(
 ) -> Picture:
     """Draw the error of each net without one block, block by block: the median of the seeds.
 
-    The left panel has the statistics of the whole net, the right one new ones. `guess` is the
-    error that is expected of a net without a block, in per cent.
+    In the left panel batch norm uses the statistics of the whole net, in the right one new ones.
+    `guess` is the expected error of a net without one block, in per cent.
     """
     figure = Picture(
         13, 5.4, caption="Each mark is a net without that one block. Which blocks are missed most?"
@@ -171,10 +171,10 @@ def several_blocks_dropped(
 ) -> Picture:
     """Draw the error of each net against the number of blocks that are missing.
 
-    The left panel has the statistics of the whole net, the right one new ones. The mean of a seed's
-    draws is a mark, and the line goes through the mean of the seeds. A dotted line shows what would
-    be lost if each block cost as much as the mean of single ones. `guess` is the expected error of
-    a net, in per cent.
+    In the left panel batch norm uses the statistics of the whole net, in the right one new ones. A
+    mark is the mean of one seed's draws, and the line goes through the mean of the seeds. A dotted
+    line shows the error if each missing block cost as much as a single one does on average. `guess`
+    is the expected error of a net, in per cent.
     """
     figure = Picture(
         13,
@@ -216,10 +216,10 @@ def over_work(
     logarithmic: bool = False,
     guess: Any = None,
 ) -> Picture:
-    """Draw networks by their billions of multiply-adds and another measure, {name: (work, it)}.
+    """Draw another measure of networks against their multiply-adds: {name: (billions, measure)}.
 
-    `label` says what the other measure is; it may have a logarithmic axis. Points of the names in
-    `hollow` are hollow. `guess` names a network.
+    `label` says what the measure is; its axis may be logarithmic. Points of the names in `hollow`
+    are hollow. `guess` names a network.
     """
     told = "; ".join(
         f"{name} {value:.3g} at {work:.2g} G" for name, (work, value) in points.items()

@@ -1,7 +1,7 @@
-"""Figures of what the later Inception papers changed, measured in small nets over seeds."""
+"""Figures of what the later Inception papers changed, measured in small nets with several seeds."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,35 +16,32 @@ from .tricks import summary
 
 
 @in_style
-def factors(
-    record: Contest, windows: Iterable[str] = tuple(studies.FACTORS), guess: Any = None
-) -> Picture:
-    """Draw the accuracy of nets whose windows are whole or in factors, a mark for each seed.
+def factors(record: Contest, guess: Any = None) -> Picture:
+    """Draw the accuracy of nets with whole or factorized windows, a mark for each seed.
 
-    `windows` are some of `studies.rethinking.FACTORS`, and `guess` names one of them.
+    `guess` names one of `studies.rethinking.FACTORS`.
     """
     work = {
-        name: cost.table(studies.factored_net(name), (1, 28, 28)).multiply_adds for name in windows
+        name: cost.table(studies.factored_net(name), (1, 28, 28)).multiply_adds
+        for name in studies.FACTORS
     }
     caption = "Black: the mean ± 2 standard errors. Which factors lie to the left of their window?"
     return by_seed(record, work, caption, guess)
 
 
 @in_style
-def resolutions(
-    record: Contest, sizes: Iterable[str] = tuple(studies.SIZES), guess: Any = None
-) -> Picture:
+def resolutions(record: Contest, guess: Any = None) -> Picture:
     """Draw the accuracy for images of several sizes, a mark for each seed.
 
-    `sizes` are some of `studies.rethinking.SIZES`, and `guess` names one of them.
+    `guess` names one of `studies.rethinking.SIZES`.
     """
-    work = {name: studies.multiply_adds(name) for name in sizes}
+    work = {name: studies.multiply_adds(name) for name in studies.SIZES}
     caption = "Black: the mean ± 2 standard errors. Compare rows of the same work."
     return by_seed(record, work, caption, guess)
 
 
 def by_seed(record: Contest, work: Mapping[str, int], caption: str, guess: Any) -> Picture:
-    """Draw a row for each net of `work`, {name: multiply-adds}."""
+    """Draw the accuracies of each net of `work`, {name: multiply-adds}, in a row."""
     found = {name: [each.accuracy for each in record.of(name)] for name in work}
     told = "; ".join(
         f"{name} ({work[name] / 1e6:.2f} M multiply-adds) {summary(values)}"
@@ -69,7 +66,7 @@ def by_seed(record: Contest, work: Mapping[str, int], caption: str, guess: Any) 
 
 @in_style
 def work_and_time(kept: Mapping[str, tuple[float, float]], guess: Any = None) -> Picture:
-    """Draw which parts of the work and of the time are left, {name: (work, time)}.
+    """Draw which parts of the work and of the time are left after a change, {name: (work, time)}.
 
     `guess` is the part of the time that is expected to be left, in per cent.
     """

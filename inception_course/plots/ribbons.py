@@ -1,7 +1,7 @@
-"""The language of the drawings of networks: widths are channels, areas are multiply-adds.
+"""What all drawings of networks share: widths are channels, areas are multiply-adds.
 
-Maps are gray. What works on them, the layers, has a color and a hatching by its kind, and an area
-in proportion to its multiply-adds. Axes are measured in inches, so that drawings share a scale.
+Maps are gray. Each kind of layer has a color and a hatching, and the area of a layer is in
+proportion to its multiply-adds. Axes are measured in inches, so that drawings share a scale.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from matplotlib.textpath import TextPath
 from .style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION, YELLOW, Picture, Style
 
 MAP, RIBBON, CROSSED, EDGE = "#97A6B8", "#DDE4EB", "#F6D3BC", "#333333"
-# What a layer is, and its color and hatching; the order is that of the legend and of the bars.
+# The color and hatching of each kind of layer; the order is that of the legend and of the bars.
 KINDS: dict[str, tuple[str, str]] = {
     "1x1": ("#FFFFFF", ""),
     "3x3": (SKY, ""),
@@ -44,7 +44,7 @@ def largest(size: Callable[[float], float], room: float) -> float:
 
 @cache
 def text_width(words: str) -> float:
-    """Measure how wide `words` are, in bold."""
+    """Return how wide `words` are in bold, in inches."""
     outline = TextPath((0, 0), words, size=FONT, prop=FontProperties(weight="bold"))
     return outline.get_extents().width / 72
 
@@ -73,7 +73,7 @@ def write(axes: Axes, x: float, y: float, words: str, weight: str = "normal", **
 
 
 def look_of(kind: str) -> Style:
-    """Give the look of a kind of layer, of a map, or of the key."""
+    """Return the style of a kind of layer, of a map, or of the key."""
     color, hatch = (KINDS | NO_LAYER)[kind]
     return {"facecolor": color, "hatch": hatch, "edgecolor": EDGE, "lw": 0.8}
 

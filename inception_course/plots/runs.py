@@ -27,7 +27,7 @@ LOWEST = 0.8  # the accuracy at which the axis of a race begins
 
 @in_style
 def learning_curves(runs: Run | Mapping[str, Run], guess: Any = None) -> Picture:
-    """Draw loss and accuracy per epoch, while training and on the validation data.
+    """Draw loss and accuracy per epoch, during training and on the validation data.
 
     `guess` is an expected accuracy.
     """
@@ -49,7 +49,7 @@ def epoch_curves(
         13,
         4.8,
         description,
-        caption="Training is dashed, validation is solid. Do the two part?",
+        caption="Training is dashed, validation is solid. How far apart do they end?",
     )
     for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for (name, epochs), style in styled(runs.items(), MARKED):
@@ -72,9 +72,9 @@ def epoch_curves(
 
 @in_style
 def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None) -> Picture:
-    """Draw validation accuracy over the time spent, and test accuracy at the end.
+    """Draw validation accuracy against the time spent, and test accuracy at the end.
 
-    A line begins where it stays above `LOWEST`. `marks` are test accuracies to pass.
+    A line begins where it stays above `LOWEST`. `marks` are test accuracies to compare with.
 
     `guess` is an expected accuracy or the name of a run.
     """
@@ -108,7 +108,9 @@ def race(runs: Mapping[str, Run], marks: Mapping[str, float], guess: Any = None)
         axes.text(0.18, accuracy, text, va="bottom", fontsize=13, transform=across)
     axes.plot([], [], "o", color=BLACK, fillstyle="none", markersize=14, label="test accuracy")
     axes.set(xlabel="minutes of training", ylabel="validation accuracy", xscale="log")
-    axes.set_ylim(LOWEST, 0.98)
+    ends = [end for run in runs.values() for end in (run.last.val_accuracy, run.test_accuracy)]
+    reached = [end for end in ends if end is not None]
+    axes.set_ylim(min(LOWEST, min(reached) - 0.01), max(0.98, max(reached) + 0.01))
     powers(axes.xaxis, (2, 5))
     axes.grid(alpha=0.3)
     legend(axes)
@@ -148,7 +150,7 @@ def seeds(runs: Mapping[str, Sequence[Run]], guess: Any = None) -> Picture:
 def schedules(recipes: Sequence[Recipe], epochs: int, guess: Any = None) -> Picture:
     """Draw the learning rate as a part of its highest value, over at most `epochs` passes.
 
-    `guess` is the epoch in which the rate is expected to be a tenth of the highest.
+    `guess` is the epoch in which the rate is expected to be a tenth of its highest value.
     """
     curves = {}
     for recipe in recipes:

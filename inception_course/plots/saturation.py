@@ -1,4 +1,4 @@
-"""Figures of saturation: what initial weights do to a deep sigmoid network, and during training."""
+"""Figures of saturation in deep sigmoid networks: by their initial weights, and during training."""
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import mean
@@ -55,7 +55,7 @@ def _by_gain(
 
 
 def _ends(drawn: Mapping[str, Mapping[float, float]], form: str) -> str:
-    """Tell each line by its values at the smallest and the largest gain."""
+    """Describe each line by its values at the smallest and the largest gain."""
     return "; ".join(
         f"{name} {values[min(values)]:{form}} to {values[max(values)]:{form}}"
         for name, values in drawn.items()
@@ -68,9 +68,10 @@ def _seeds(record: Gains, rate: float = RATES[0]) -> int:
 
 @in_style
 def dilemma(record: Gains, guess: Any = None) -> Picture:
-    """Draw the saturated share and the gradient's ratio before training, against the gain.
+    """Draw, by gain, the saturated share, and the first layer's gradient divided by the last's.
 
-    `guess` is the gain at which the reader expects the gradient to reach the first layer best.
+    Both are taken before training. `guess` is the gain at which the reader expects the gradient to
+    reach the first layer best.
     """
     figure = Picture(
         14,
@@ -123,12 +124,10 @@ def accuracy_by_gain(record: Gains) -> Picture:
 
 
 @in_style
-def saturation_heat_map(
-    record: Result | Gains, depths: Sequence[int] = (3, 5, 10), gain: float = 1.0
-) -> Picture:
-    """Draw the saturated share of every layer over the training, plain above BN.
+def saturation_heat_map(record: Result, depths: Sequence[int] = (3, 5, 10)) -> Picture:
+    """Draw the saturated share of every layer during training: without BN above, with BN below.
 
-    `record` is that of the study "depth" or, also for other gains, of "dilemma".
+    `record` is that of the study "depth".
     """
     figure = Picture(
         4.4 * len(depths) + 1.6,
@@ -139,7 +138,7 @@ def saturation_heat_map(
     parts = []
     for row, (kind, normalized) in zip(panels, KINDS.items(), strict=True):
         for axes, depth in zip(row, depths, strict=True):
-            steps, shares = saturated_shares(record, depth, normalized=normalized, gain=gain)
+            steps, shares = saturated_shares(record, depth, normalized=normalized)
             shown = axes.imshow(
                 100 * np.array(shares), cmap="inferno_r", vmin=0, vmax=100, aspect="auto"
             )
@@ -156,14 +155,14 @@ def saturation_heat_map(
     figure.colorbar(shown, ax=panels, label="saturated inputs, %")
     figure.description = (
         "share of saturated inputs (slope below 0.05) of each layer over the steps, at a gain of "
-        f"{gain:g}, mean of the seeds; at the end {'; '.join(parts)}"
+        f"1, mean of the seeds; at the end {'; '.join(parts)}"
     )
     return figure
 
 
 @in_style
 def signal_by_layer(signals: Mapping[str, Signal]) -> Picture:
-    """Draw what one pass through networks shows: saturated inputs and gradient, layer by layer."""
+    """Draw saturated inputs and gradient of one pass through networks, layer by layer."""
     ends = "; ".join(
         f"{name} {mean(each.saturated):.1%} saturated, gradient first over last {each.ratio:.2g}"
         for name, each in signals.items()

@@ -1,4 +1,4 @@
-"""What every figure of the course is: a picture with its words, in colors all can tell apart.
+"""What every figure of the course has: words beside it, and colors that all can tell apart.
 
 A figure shows itself in a notebook. Its caption is the line that says what to look at; its
 description tells what it shows to those who do not see it. The colors are Okabe and Ito's, which
@@ -33,8 +33,8 @@ YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 COLORS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, BLACK, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", "*")
 DASHES = ("-", "--", "-.", ":")
-# As many as differ without color, in the marker or in the dashes. In the first few both differ, so
-# MARKED are those to use where the dashes say something else.
+# As many styles as differ without color, in the marker or in the dashes. In the first ones, MARKED,
+# every marker differs: these are for figures in which the dashes say something else.
 LINES: tuple[Style, ...] = tuple(
     {
         "color": COLORS[number % len(COLORS)],
@@ -51,7 +51,7 @@ FILLS: tuple[Style, ...] = tuple(
     for number, hatch in enumerate(HATCHES)
 )
 
-# For a projector: read from the last row.
+# For a projector: letters and lines that can be read from the last row.
 PROJECTOR = {
     "font.size": 14,
     "axes.titlesize": 15,
@@ -62,7 +62,8 @@ PROJECTOR = {
     "figure.titlesize": 16,
     "legend.frameon": False,
 }
-# Decorates what draws: the settings are the course's own, whatever the reader's matplotlibrc says.
+# A decorator for all that draws: it takes the course's settings, not those of the reader's own
+# matplotlibrc.
 in_style = matplotlib.style.context(PROJECTOR, after_reset=True)
 
 DOTS_PER_INCH = 100
@@ -89,11 +90,11 @@ class Picture(Figure):
     def html(self) -> str:
         source = base64.b64encode(self.png()).decode()
         alt = html.escape(self.description)
-        style = "max-width: 100%"  # never wider than its cell
+        style = "max-width: 100%"  # not wider than its cell
         return f'<img alt="{alt}" style="{style}" src="data:image/png;base64,{source}">'
 
     def bundle(self) -> tuple[dict, dict]:
-        """Return what a notebook stores: the picture, and its description as text and as `alt`."""
+        """Return what a notebook stores: the picture, its description as text, and as `alt`."""
         picture = {"image/png": base64.b64encode(self.png()).decode()}
         return picture | {"text/plain": self.description}, {"image/png": {"alt": self.description}}
 
@@ -122,7 +123,7 @@ class Picture(Figure):
 
 
 class Note:
-    """A sentence in place of something that cannot be shown."""
+    """A sentence that stands in place of something that cannot be shown."""
 
     def __init__(self, text: str):
         self.text = text
@@ -154,7 +155,7 @@ def lines(axes: Axes, series: Mapping[str, tuple[Any, Any]], **labels: Any) -> N
 
 
 def means(axes: Axes, series: Mapping[str, Mapping[Any, Sequence[float]]], **labels: Any) -> None:
-    """Draw a line through the means of each of `series`, {name: {x: values}}, and every value."""
+    """Draw for each of `series`, {name: {x: values}}, every value and a line through the means."""
     curves = {
         name: (list(points), [mean(values) for values in points.values()])
         for name, points in series.items()
@@ -174,7 +175,7 @@ def bars(
     horizontal: bool = False,
     **labels: Any,
 ) -> dict[str, BarContainer]:
-    """Draw for each group a bar of each of `series`, which hold a value for each group."""
+    """Draw for each group a bar of each of `series`; each series has a value for every group."""
     groups, height = list(groups), 0.8 / len(series)
     draw, set_ticks = (axes.barh, axes.set_yticks) if horizontal else (axes.bar, axes.set_xticks)
     drawn = {}
@@ -188,7 +189,7 @@ def bars(
 
 
 def emphasis(pointed_out: Iterable[bool]) -> Style:
-    """Return the style of single bars, some of which are pointed out."""
+    """Return the style of bars of which some are highlighted."""
     chosen = [FILLS[bool(each)] for each in pointed_out]
     return {key: [fill[key] for fill in chosen] for key in chosen[0]} | {"edgecolor": "white"}
 
@@ -205,7 +206,7 @@ def grid(figure: Picture, shown: Sequence[tuple[str, Any]], columns: int, **look
 
 
 def legend(axes: Axes, columns: int = 0) -> None:
-    """Write a legend where no number can get under it: beside the axes, or below the figure."""
+    """Write a legend where it hides no data: beside the axes, or below the figure."""
     if columns:
         handles = axes.get_legend_handles_labels()
         axes.figure.legend(*handles, loc="outside lower center", ncols=columns)
@@ -214,7 +215,7 @@ def legend(axes: Axes, columns: int = 0) -> None:
 
 
 def factor(ratio: float) -> str:
-    """Return how many times as much it is, short whatever it is; empty if it is no number."""
+    """Write a ratio, such as 3.2x, in at most five characters; empty if it is no number."""
     if not np.isfinite(ratio):
         return ""
     if ratio >= 999.5 or ratio < 0.05:
@@ -223,13 +224,13 @@ def factor(ratio: float) -> str:
 
 
 def logarithmic(axes: Axes) -> None:
-    """Make the y axis logarithmic, if a line has anything above zero to show there."""
+    """Make the y axis logarithmic if any line has a value above zero."""
     if any((np.asarray(line.get_ydata()) > 0).any() for line in axes.lines):
         axes.set_yscale("log")
 
 
 def powers(axis: Axis, between: Sequence[int]) -> None:
-    """Put ticks on a logarithmic axis as numbers: powers of ten, and some `between` if they fit."""
+    """Write a logarithmic axis's ticks as numbers: powers of ten, and `between` if they fit."""
     low, high = axis.get_view_interval()
     axis.set_major_locator(LogLocator(subs=(1, *between) if high < 1e4 * low else (1,)))
     axis.set_major_formatter("{x:g}")
@@ -237,11 +238,11 @@ def powers(axis: Axis, between: Sequence[int]) -> None:
 
 
 def integers(axis: Axis) -> None:
-    """Put ticks at whole numbers alone."""
+    """Put ticks only at whole numbers."""
     axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
-# Where a name may stand beside its point: offset, and which part of the text is there.
+# Where a name may stand beside its point: the offset, and the text's alignment.
 SPOTS = (
     ((11, 0), "left", "center"),
     ((-11, 0), "right", "center"),

@@ -1,4 +1,4 @@
-"""What the drawings of networks draw, traced from the modules: maps, layers, branches."""
+"""The maps, layers and branches that the drawings of networks show, traced from the modules."""
 
 import copy
 from collections import Counter
@@ -15,7 +15,7 @@ from .ribbons import KINDS
 
 
 def kind_of(module: nn.Module | None) -> str:
-    """Tell the kind of a layer that multiplies."""
+    """Return the kind of a layer that multiplies, one of `KINDS`."""
     if not isinstance(module, nn.Conv2d):
         return "linear" if isinstance(module, nn.Linear) else "other"
     short, long = sorted(module.kernel_size)
@@ -24,10 +24,11 @@ def kind_of(module: nn.Module | None) -> str:
 
 
 class Column(NamedTuple):
-    """A column is a map, and what was done to reach it.
+    """A column is a map, with the layers that make it from the map before.
 
     `work` has the multiply-adds by kind of layer. `pooled` is the height of the map after a pooling
-    that came first, or 0. `groups` are parts of the channels that do not see each other.
+    before these layers, or 0. `groups` is the number of groups of channels that do not see one
+    another.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Layer(NamedTuple):
 
 
 class Fork(NamedTuple):
-    """Branches that read the same map, and are stacked as channels or summed."""
+    """Branches that read the same map, and whose outputs are stacked as channels or summed."""
 
     branches: "list[Chain]"
     channels: int
@@ -97,7 +98,7 @@ Chain: TypeAlias = list[Layer | Fork]
 
 
 class _Tracer(fx.Tracer):
-    """Follow a forward pass down to the modules that have none inside them."""
+    """Follow a forward pass down to the modules that contain no others."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return not any(True for _ in m.children())
@@ -106,8 +107,8 @@ class _Tracer(fx.Tracer):
 def read_block(block: nn.Module, input_shape: tuple[int, int, int]) -> Chain:
     """Trace what `block` does to a map of (channels, height, width).
 
-    Raises `ValueError` for a block that cannot be followed, or joins in another way than by
-    concatenation or sum.
+    Raises `ValueError` for a block that cannot be traced, or whose branches meet in another way
+    than by concatenation or sum.
     """
     work = {row.name: row.multiply_adds for row in cost.table(block, input_shape).layers}
     try:
@@ -121,7 +122,7 @@ def read_block(block: nn.Module, input_shape: tuple[int, int, int]) -> Chain:
     ShapeProp(meta).propagate(torch.empty(1, *input_shape, device="meta"))
     modules = dict(block.named_modules())
     nodes = list(graph.nodes)
-    before: dict[fx.Node, set[fx.Node]] = {}  # what every way to a node passes
+    before: dict[fx.Node, set[fx.Node]] = {}  # the nodes that lie on every way to a node
     for node in nodes:
         ways = [before[source] for source in node.all_input_nodes]
         before[node] = {node, *(set.intersection(*ways) if ways else ())}
@@ -174,7 +175,7 @@ def read_block(block: nn.Module, input_shape: tuple[int, int, int]) -> Chain:
 
 
 def label_of(module: nn.Module | None) -> str:
-    """Write what stands at a layer that multiplies."""
+    """Return the label of a layer that multiplies."""
     if not isinstance(module, nn.Conv2d):
         return "linear"
     stride = f", stride {module.stride[0]}" if module.stride[0] > 1 else ""

@@ -1,4 +1,4 @@
-"""Every recorded measurement: `STUDIES` can be made again by `run`, `load` finds their records.
+"""Every recorded measurement: `run` makes one of `STUDIES` again, `load` reads its record.
 
 depth = studies.load("depth")
 recorded = studies.runs()

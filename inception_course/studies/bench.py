@@ -2,9 +2,9 @@
 
     result = bench.run(bench.FULL, watch=print)
 
-Our numbers are taken from `train.fit` itself, from outside, by a stopwatch around its batches.
-Rounds of everything follow one another, so that a machine that slows down slows down both sides
-of a ratio. Everything runs on the CPU, in as many threads as there are cores.
+Our numbers come from `train.fit` itself: a stopwatch around its batches takes them from outside.
+Everything is measured in rounds, one after the other, so that a machine that gets slower slows
+down both sides of a ratio. Everything runs on the CPU, in as many threads as there are cores.
 """
 
 import importlib
@@ -34,9 +34,9 @@ from . import results
 
 D2L_ACCURACY = 0.886  # what d2l's stored training of its GoogLeNet on Fashion-MNIST ends with
 D2L_IMAGES = RECIPES["d2l"].epochs * 60_000
-SOONER = ("sprint", "quick", "modern")  # the recipes that are to be there sooner
+SOONER = ("sprint", "quick", "modern")  # the recipes that should reach it sooner
 
-# What the operations of a training step are for, by the beginning of their names in a profile.
+# The kinds of work in a training step: how the names of their operations in a profile begin.
 BACKWARD = "autograd::engine::evaluate_function: "
 KINDS = {
     "convolution forward": ("aten::conv2d",),
@@ -52,7 +52,7 @@ REST = "rest"
 
 
 class Contest(NamedTuple):
-    """A race between the two loops: how large the images are and how many, and the batches."""
+    """A race between the two loops: its image size, its batch size and its number of images."""
 
     image_size: int
     batch_size: int
@@ -61,14 +61,14 @@ class Contest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A network and how it is trained; `network` is {"model": NAME, "options": {…}}."""
+    """A network and the recipe that trains it; `network` is {"model": NAME, "options": {…}}."""
 
     recipe: Recipe
     network: dict[str, Any]
 
     @property
     def quantities(self) -> dict[str, float]:
-        """What the cost is drawn against."""
+        """Return the quantities on which the time of a step depends: the x axes of the figure."""
         return {
             "image_size": self.recipe.image_size,
             "width": self.network["options"].get("width", 1.0),
@@ -88,10 +88,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Budget:
-    """What is measured, and how long.
+    """Says what is measured, and for how many steps.
 
-    In a round `steps` are timed of each case, and `profiled` of those in the profiles. A matmul of
-    every side in `matmuls` looks for the machine's peak.
+    Each round times `steps` steps of each case; after the rounds, `profiled` steps of each case in
+    `profiles` are profiled. The machine's peak is sought with square matrices of sides `matmuls`.
     """
 
     contests: tuple[Contest, ...]
@@ -103,13 +103,13 @@ class Budget:
 
 
 def named(recipe: str) -> Case:
-    """Take a recipe of the course, with the network that it is meant for."""
+    """Return the case of a recipe of the course, with the network that it is meant for."""
     model, options = NETWORKS[recipe]
     return Case(RECIPES[recipe], {"model": model, "options": options})
 
 
 def changed(case: Case, name: str, *, options: dict[str, Any] | None = None, **fields: Any) -> Case:
-    """Return the case with other fields of its recipe, and other options of its network."""
+    """Return the case with some fields of its recipe and options of its network changed."""
     network = case.network | {"options": case.network["options"] | (options or {})}
     return Case(replace(case.recipe, name=name, **fields), network)
 
@@ -152,13 +152,13 @@ QUICK = Budget(
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Images per second of `d2l.train_ch6` with d2l's own loader and of `fit`, a value per round.
+    """Holds images per second of `d2l.train_ch6`, with d2l's own loader, and of `fit`, by round.
 
-    Same network, same images a batch, same size. Of both, whole passes over the training data are
-    timed, from asking for the first batch to the end of the last step, preparing the images
-    included. Of neither is what happens once, before and after: d2l's evaluation and our
-    validation, and our search for the fastest arithmetic. d2l's figure is not drawn at all; five
-    times a pass is little in a pass of 60,000 images, and would be much here.
+    Both train the same network with the same batch size and image size. For both, a whole pass
+    over the training data is timed, from asking for the first batch to the end of the last step,
+    with the preparation of the images. What happens once, before and after, is not timed: d2l's
+    evaluation, our validation, and our search for the fastest arithmetic. d2l's figure is not
+    drawn. d2l draws it five times a pass: little in a pass of 60,000 images, but much here.
     """
 
     image_size: int
@@ -170,16 +170,16 @@ class Race:
 
     @property
     def ratios(self) -> list[float]:
-        """How many times as fast `fit` is, round by round."""
+        """Return how many times as fast as d2l's loop `fit` is, round by round."""
         return [ours / theirs for ours, theirs in zip(self.fit, self.d2l, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class Timing(Case):
-    """What a training step takes, and preparing its batch: a value per round.
+    """Holds the times of a training step and of preparing its batch, a value per round.
 
-    Seconds per image, each the median over the steps of the round. `multiply_adds` are those of a
-    step, for one image.
+    Times are seconds per image, each the median over the steps of the round. `multiply_adds` are
+    those of a training step, for one image.
     """
 
     precision: str
@@ -193,15 +193,15 @@ class Timing(Case):
 
     @property
     def data_shares(self) -> list[float]:
-        """Preparing the images against the step that uses them."""
+        """Return the time to prepare the images, as a part of the time of the step, by round."""
         return [wait / step for step, wait in zip(self.step, self.data, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """When a run first had a validation accuracy, seconds from its start; None if it never had.
+    """Says after how many seconds a run first reached a validation accuracy; None if it never did.
 
-    Accuracy is taken at the end of an epoch, so that the time is that of whole epochs.
+    The accuracy is measured at the end of each epoch, so the time is that of whole epochs.
     """
 
     name: str  # of the recipe
@@ -213,17 +213,17 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Profile(Case):
-    """Fractions of the time of a training step, data included, by what it is for."""
+    """Says which fraction of a training step's time, data included, each kind of work takes."""
 
     shares: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """Everything that was measured, and in sentences what was left out.
+    """Holds everything that was measured, and sentences that say what was left out.
 
-    `peaks` hold the multiply-adds per second of the fastest square matmul, by precision, a value
-    per round.
+    `peaks` holds, for each precision, the multiply-adds per second of the fastest product of square
+    matrices, a value per round.
     """
 
     environment: dict[str, Any]
@@ -235,7 +235,7 @@ class Benchmark:
     left_out: tuple[str, ...]
 
     def curve(self, quantity: str) -> dict[float, Timing]:
-        """Sort timings by their "image_size", "width" or "batch_size", the others as at first."""
+        """Return the timings that differ from the first in this quantity alone, sorted by it."""
         first, *others = self.timings
         base = first.quantities
         points = {base[quantity]: first}
@@ -255,7 +255,7 @@ class Benchmark:
 
     @property
     def d2l_seconds(self) -> float | None:
-        """What d2l's recipe takes here for its 600,000 images; None if its race was left out."""
+        """Return the seconds that d2l's recipe, 600,000 images, takes here; None if not raced."""
         size = RECIPES["d2l"].image_size
         rates = [median(race.d2l) for race in self.races if race.image_size == size]
         return D2L_IMAGES / rates[0] if rates else None
@@ -270,11 +270,11 @@ def run(
     watch: Callable[[str], object] = lambda sentence: None,
     progress: Callable[[Iterable], Iterable] = iter,
 ) -> Benchmark:
-    """Measure everything in `budget`, `repeats` times in turns.
+    """Measure everything in `budget`, in `repeats` rounds.
 
     With `train_recipes` the times to an accuracy are those of new runs on the full data (in
-    `root`, see `data.find`), otherwise those of the recorded runs. `watch` is told
-    before each measurement what comes; `progress` wraps the batches of the new runs. The caller's
+    `root`, see `data.find`), otherwise those of the recorded runs. Before each measurement `watch`
+    is called with a sentence about it; `progress` wraps the batches of the new runs. The caller's
     random state stays as it was.
 
     Raises `ValueError` for `repeats` below 1.
@@ -340,7 +340,7 @@ def environment() -> dict[str, Any]:
 
 
 class Stopwatch:
-    """Around batches: seconds waited for each one, and worked with it by whoever goes through."""
+    """Wraps batches; times how long a loop waits for each one, and how long it works with it."""
 
     def __init__(self, batches: Any):
         self.batches = batches
@@ -368,7 +368,7 @@ class Stopwatch:
 
 
 class Pass(NamedTuple):
-    """A pass of `fit` over its training images, as seen by a stopwatch around its batches."""
+    """One pass of `fit` over its training images, timed by a stopwatch around its batches."""
 
     watch: Stopwatch
     precision: train.Precision
@@ -379,7 +379,7 @@ def one_pass(
     count: int,
     around: Callable[[Iterable], Iterable] = iter,
 ) -> Pass:
-    """Time one epoch of `fit` with `count` images; `around` is put around the batches as well."""
+    """Time one epoch of `fit` with `count` images; `around` wraps the batches, too."""
     train_set = data.fashion_mnist("train", sample=count)
     val_set = data.fashion_mnist("val", sample=10)
     watches = []
@@ -395,7 +395,7 @@ def one_pass(
 
 
 class Rates(NamedTuple):
-    """Images per second of both loops in one round of a race."""
+    """Holds the images per second of both loops in one round of a race."""
 
     d2l: float
     fit: float
@@ -432,7 +432,7 @@ def import_d2l() -> Any:
 
 
 def d2l_pass(contest: Contest, d2l: Any) -> Stopwatch:
-    """Time an epoch of `d2l.train_ch6` over what d2l's own loader makes of the images."""
+    """Time an epoch of `d2l.train_ch6` over the batches that d2l's own loader makes."""
     with warnings.catch_warnings(), redirect_stdout(StringIO()), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # its loader asks for four processes on any machine
         train_batches, test_batches = d2l_loaders(contest, d2l)
@@ -448,7 +448,7 @@ def d2l_pass(contest: Contest, d2l: Any) -> Stopwatch:
 
 
 class NoFigure:
-    """Takes what d2l's figure takes, and draws nothing."""
+    """Stands in for d2l's figure: it accepts the same calls, and draws nothing."""
 
     def __init__(self, **settings: Any):
         pass
@@ -458,10 +458,10 @@ class NoFigure:
 
 
 def d2l_loaders(contest: Contest, d2l: Any) -> tuple[DataLoader, DataLoader]:
-    """Call `d2l.load_data_fashion_mnist`, which finds only as many images as we give it.
+    """Call `d2l.load_data_fashion_mnist` where it finds only the images of the race.
 
-    It reads the folder ../data, from which it holds all images in memory, and downloads nothing
-    where that has the four files.
+    It reads all images in the folder ../data into memory, and downloads nothing if the four files
+    are there: so we write four small ones.
     """
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder, "data", "FashionMNIST", "raw")
@@ -484,7 +484,7 @@ def d2l_loaders(contest: Contest, d2l: Any) -> tuple[DataLoader, DataLoader]:
 
 
 class StepTimes(NamedTuple):
-    """Seconds per image of a step and of preparing its batch, each the median of a round."""
+    """Holds seconds per image of a step and of preparing its batch: the medians of one round."""
 
     step: float
     data: float
@@ -511,7 +511,7 @@ def gather_timing(case: Case, rounds: Sequence[StepTimes]) -> Timing:
 
 
 def settled(case: Case, rounds: Sequence[StepTimes]) -> Case:
-    """Fix the case in the arithmetic of the first round, so that no later round searches again."""
+    """Return the case with the precision that its first round chose: later ones do not search."""
     if rounds and rounds[0].precision.layout == "channels_last":
         return changed(case, case.recipe.name, precision=rounds[0].precision.dtype)
     return case
@@ -520,8 +520,8 @@ def settled(case: Case, rounds: Sequence[StepTimes]) -> Case:
 def step_multiply_adds(case: Case) -> int:
     """Count the multiply-adds of a training step, for one image.
 
-    Each layer makes three products of the same size: its answers, the gradient of its weights and
-    that of what it was given. The first layer was given the image, which needs no gradient.
+    Each layer computes three products of the same size: its output, the gradient of its weights and
+    the gradient of its input. The first layer's input is the image, which needs no gradient.
     """
     costs = cost.table(case.create(), (1, case.recipe.image_size, case.recipe.image_size))
     first = next(row for row in costs.layers if row.multiply_adds)
@@ -529,7 +529,7 @@ def step_multiply_adds(case: Case) -> int:
 
 
 def matmul_peak(precision: str, sides: Iterable[int]) -> float:
-    """Time the fastest product of square matrices, twice, in multiply-adds per second."""
+    """Return the multiply-adds per second of the fastest product of square matrices."""
     best = 0.0
     with using_threads(usable_cores()):
         for side in sides:
@@ -542,7 +542,7 @@ def matmul_peak(precision: str, sides: Iterable[int]) -> float:
 
 
 def profile_steps(case: Case, steps: int) -> dict[str, float]:
-    """Split the time of `steps` steps of `fit` by KINDS, after two that set up kernels."""
+    """Split the time of `steps` steps of `fit` among KINDS, after two that set up kernels."""
     profiles = []
 
     def around(batches: Iterable) -> Iterator:
@@ -573,19 +573,19 @@ def profile_steps(case: Case, steps: int) -> dict[str, float]:
 
 @contextmanager
 def quiet_profiler() -> Iterator[profile]:
-    """Return torch's profiler, which otherwise misses a graphics card aloud, on stderr."""
+    """Inside, torch's profiler runs, without its message on stderr that there is no GPU."""
     quiet = patch.dict(os.environ, KINETO_LOG_LEVEL="99")
     with quiet, profile(activities=[ProfilerActivity.CPU]) as profiler:
         yield profiler
 
 
 def recorded_runs() -> list[Run]:
-    """Load the recorded runs of those recipes, on the full data."""
+    """Load the recorded runs of the recipes in `SOONER`, on the full data."""
     return [run for run in results.runs().values() if run.recipe.name in SOONER]
 
 
 def first_time(run: Run, accuracy: float, recorded: bool) -> Goal:
-    """Tell when `run` first had the validation accuracy."""
+    """Tell when `run` first reached the validation accuracy."""
     seconds, reached = 0.0, None
     for epoch in run.epochs:
         seconds += epoch.seconds
@@ -596,9 +596,9 @@ def first_time(run: Run, accuracy: float, recorded: bool) -> Goal:
 
 
 def report(result: Benchmark) -> str:
-    """Give the ratios as a table, each the median over the rounds, with the lowest and highest.
+    """Write the ratios as a table: the median over the rounds, the lowest and the highest.
 
-    Seconds and rates stand beside them, to say what a ratio is of.
+    Beside each ratio stand the seconds or the rates that it compares.
     """
     lines = ["images/s of fit against d2l.train_ch6"] if result.races else []
     for race in result.races:

@@ -1,6 +1,7 @@
 """Comparisons of recipes: networks trained by `fit`, each by its own recipe, with several seeds."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import partial
@@ -12,35 +13,45 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from .. import data, models
+from .. import cost, data, models
 from ..evaluate import accuracy
-from ..machine import usable_cores, using_threads
 from ..models.blocks import Norm, he_initialize, xavier_initialize
-from ..train import NETWORKS, RECIPES, Diverged, Epoch, Precision, Recipe, describe, fit
-from .experiment import NORMALIZED, narrow_googlenet
+from ..train import NETWORKS, RECIPES, Diverged, Epoch, Recipe, fit
+from .experiment import NORMALIZED, narrow_googlenet, other_networks
 from .reduction import narrow_net
 from .study import Study, Unit
 
-# The settings that a recipe has which says nothing of them, such as one that was recorded before
-# there was such a setting.
+# The default of each setting of a recipe. A recipe that was recorded before a setting existed has
+# its default.
 DEFAULTS = {each.name: each.default for each in fields(Recipe) if each.default is not MISSING}
 
 
 class Contender(NamedTuple):
-    """A network, made by `build()`, and the recipe by which it learns."""
+    """A network, made by `build()`, and the recipe that trains it."""
 
     name: str
     recipe: Recipe
     build: Callable[[], nn.Module]
 
+    def multiply_adds(self, images: int) -> int:
+        """Return the multiply-adds of all forward passes, if there are so many training images."""
+        with torch.device("meta"):
+            network = self.build()
+        sizes = Counter(self.recipe.size_in(n + 1) for n in range(self.recipe.epochs))
+        per_image = sum(
+            passes * cost.table(network, (1, size, size)).multiply_adds
+            for size, passes in sizes.items()
+        )
+        return per_image * (self.recipe.train_images or images)
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """One contender trained with one seed.
+    """Holds the training of one contender with one seed.
 
-    `accuracies` are those on the validation images after each pass, fractions of 1; a training
-    `diverged` whose loss was no number. `cpu_seconds` are summed over all cores, so that another
-    program beside it adds little.
+    `accuracies` are the validation accuracies after each pass, fractions of 1. `diverged` is true
+    if the loss was no longer a number. `cpu_seconds` are summed over all cores; another program
+    that runs at the same time adds little to them.
     """
 
     contender: str
@@ -57,7 +68,7 @@ class Trained:
 
     @property
     def accuracy(self) -> float:
-        """The accuracy at the end; that of a guess among ten classes if the training diverged."""
+        """Return the accuracy at the end, or that of a guess among ten classes if it diverged."""
         return 0.1 if self.diverged else self.accuracies[-1]
 
     def __str__(self) -> str:
@@ -70,7 +81,7 @@ class Trained:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """The trainings of a comparison that are done."""
+    """Holds the finished trainings of a comparison."""
 
     title: ClassVar[str] = "a comparison of recipes"
     settings: dict
@@ -82,12 +93,12 @@ class Contest:
         return list(dict.fromkeys(each.contender for each in self.trainings))
 
     def of(self, contender: str) -> list[Trained]:
-        """Return the trainings of a contender, by seed."""
+        """Return the trainings of a contender, sorted by seed."""
         chosen = [each for each in self.trainings if each.contender == contender]
         return sorted(chosen, key=lambda each: each.seed)
 
     def measured(self, contenders: Iterable[str]) -> list[str]:
-        """Return those of which a training is there; raises `ValueError` if none is."""
+        """Return those that were trained at least once; raises `ValueError` if none was."""
         found = [name for name in contenders if name in self.contenders]
         if not found:
             asked = " or ".join(contenders) or "anything"
@@ -97,10 +108,11 @@ class Contest:
 
 @dataclass(frozen=True)
 class Comparison(Study):
-    """Every contender with every seed, on all training images or on some of the sample.
+    """Trains every contender with every seed, on all training images or on some of the sample.
 
-    `clean` asks for the training accuracy after each pass, in eval mode and without augmentation,
-    not while the network learns. `val_images` are the first N validation images; None: all.
+    With `clean`, the training accuracy is measured after each pass, in eval mode and without
+    augmentation, not while the network learns. `val_images=N` takes the first N validation images,
+    None all of them.
     """
 
     record: ClassVar[type] = Contest
@@ -120,21 +132,17 @@ class Comparison(Study):
         return chosen | {"recipes": recipes}
 
     def differences(self, record: Contest) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what was otherwise; contenders may be added to a record, and fields to a recipe."""
+        """Yield the settings that differ, except for new contenders and new fields of a recipe."""
         for name, before, now in super().differences(record):
             if name == "recipes":
                 before = {each: DEFAULTS | recipe for each, recipe in before.items()}
                 now = {each: now[each] for each in before if each in now}
             if now != before:
                 yield name, before, now
-
-    def environment(self) -> dict[str, Any]:
-        with using_threads(usable_cores()):
-            precision = Precision("float32", "channels_last")
-            return describe(torch.device("cpu"), precision, *self.images())
+        builds = {each.name: each.build for each in self.contenders}
+        yield from other_networks(builds, {e.contender: e.parameters for e in record.trainings})
 
     def images(self) -> tuple[TensorDataset, TensorDataset]:
-        """Load the images to learn from, and those to validate on."""
         val_set = TensorDataset(*data.fashion_mnist("val")[: self.val_images])
         return data.fashion_mnist("train", sample=self.sample), val_set
 
@@ -183,21 +191,21 @@ class Comparison(Study):
 
 @dataclass(frozen=True, slots=True)
 class Asked(Trained):
-    """One contender trained with one seed, and the `rows` that the network answered."""
+    """Holds the training of one contender with one seed, and the `rows` that `ask` returned."""
 
     rows: tuple[dict, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Answers(Contest):
-    """The trainings of an inquiry that are done."""
+    """Holds the finished trainings of an inquiry."""
 
     title: ClassVar[str] = "an inquiry into trained networks"
     trainings: tuple[Asked, ...]
 
     @property
     def rows(self) -> list[dict]:
-        """All answers, with the contender and the seed, for pandas or a figure."""
+        """Return all rows, each with its contender and its seed, for pandas or a figure."""
         return [
             {"contender": each.contender, "seed": each.seed, **row}
             for each in self.trainings
@@ -215,10 +223,10 @@ class Answers(Contest):
 
 @dataclass(frozen=True)
 class Inquiry(Comparison):
-    """A comparison that also asks each network: `ask(model, validation images)` gives rows.
+    """A comparison that also examines each network: `ask(model, validation images)` returns rows.
 
-    It asks after the training. With `untrained` it asks before as well, and every row says when:
-    trained, true or false.
+    It asks after the training and, with `untrained`, also before it; "trained" in a row is true or
+    false.
     """
 
     record: ClassVar[type] = Answers
@@ -240,8 +248,8 @@ class Inquiry(Comparison):
 class Difference(NamedTuple):
     """A mean difference over seeds, and twice its standard error, both in points (per cent).
 
-    It is `seen` where the mean is beyond twice the error. Where nothing differs, chance alone gets
-    there 18 times in 100 with three seeds, 12 times with five, 8 times with ten.
+    It is `seen` if the mean is larger than twice the error. Where nothing differs, chance alone
+    does this 18 times in 100 with three seeds, 12 times with five, 8 times with ten.
     """
 
     points: float
@@ -257,7 +265,7 @@ class Difference(NamedTuple):
 
 
 def difference(ones: Sequence[float], others: Sequence[float]) -> Difference:
-    """Compare fractions of 1, such as accuracies, seed by seed: `ones` less `others`.
+    """Compare fractions of 1, such as accuracies, seed by seed: `ones` minus `others`.
 
     Raises `ValueError` unless both have the same number of seeds, two at least.
     """
@@ -273,12 +281,12 @@ FIRST = Recipe("ladder", epochs=2, batch_size=128, learning_rate=0.1)
 CYCLED = replace(FIRST, momentum=0.9, schedule="one-cycle")
 AUGMENTED = replace(CYCLED, flip=True, translate=2)
 AVERAGED = replace(AUGMENTED, ema_decay=0.99)
-CONTROL = "Xavier, batch normalization"  # off the ladder: the third rung without the second
+CONTROL = "Xavier, batch normalization"  # no rung: the third one without the second
 
 
-def started(initialize: Callable, norm: Norm = None, width: float = 0.0625) -> nn.Module:
-    """Make GoogLeNet for 28x28 pixels with a sixteenth of the channels, initialized in that way."""
-    return initialize(narrow_googlenet(norm=norm, width=width))
+def started(initialize: Callable, norm: Norm = None) -> nn.Module:
+    """Make GoogLeNet for 28x28 pixels with a sixteenth of the channels, and `initialize` it."""
+    return initialize(narrow_googlenet(norm=norm, width=0.0625))
 
 
 BEFORE = partial(started, he_initialize, nn.BatchNorm2d)
@@ -308,7 +316,7 @@ KINDS = ("BN, scaled rate", "BN, one rate", "group norm, scaled rate")
 
 
 def group_norm(channels: int) -> nn.Module:
-    """Make the normalization by groups of four channels of one image: the batch plays no part."""
+    """Make group normalization with four channels in a group; other images play no part in it."""
     return nn.GroupNorm(channels // 4, channels)
 
 
@@ -318,7 +326,7 @@ def small_net(norm: Norm) -> nn.Module:
 
 
 def contender_of(kind: str, size: int) -> Contender:
-    """Return the contender of a batch size; a scaled rate is in proportion to it."""
+    """Return the contender of a kind and batch size; a scaled rate is proportional to the size."""
     rate = BASE.learning_rate * (size / BASE.batch_size if kind.endswith("scaled rate") else 1)
     norm = nn.BatchNorm2d if kind.startswith("BN") else group_norm
     recipe = replace(BASE, batch_size=size, learning_rate=rate)
@@ -342,7 +350,6 @@ BATCHES = Comparison(
 
 ONE_PASS = replace(RECIPES["quick"], precision="float32")
 TWO_PASSES = replace(ONE_PASS, epochs=2)
-AS_MODERN = replace(RECIPES["modern"], precision="float32")  # six passes
 THIRDS = 36_700  # two passes over them take as long as one of small images and one of large ones
 QUICK_NAME, QUICK_OPTIONS = NETWORKS["quick"]
 QUICK_NET = partial(models.create, QUICK_NAME, **QUICK_OPTIONS)
@@ -351,7 +358,7 @@ TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # about th
 FRONTIER = Comparison(
     "frontier",
     "What a few minutes of one core are best spent on: new images, more passes, smaller images "
-    "first, or a wider network (36 trainings, 510 minutes).",
+    "first, or a wider network (32 trainings, 390 minutes).",
     (
         Contender("one pass", ONE_PASS, QUICK_NET),
         Contender("one at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUICK_NET),
@@ -362,7 +369,6 @@ FRONTIER = Comparison(
         Contender("three passes", replace(ONE_PASS, epochs=3), QUICK_NET),
         Contender("six passes", replace(ONE_PASS, epochs=6), QUICK_NET),
         Contender("six passes, mirrored", replace(ONE_PASS, epochs=6, flip=True), QUICK_NET),
-        Contender("six passes, as modern", AS_MODERN, QUICK_NET),
         Contender("one pass, twice the width", ONE_PASS, TWICE_AS_WIDE),
     ),
     seeds=(0, 1, 2, 3),
@@ -372,7 +378,7 @@ COMPARISONS = {each.name: each for each in (LADDER, BATCHES, FRONTIER)}
 
 
 def by_batch_size(result: Contest) -> dict[str, dict[int, list[float]]]:
-    """Sort the accuracies of the study "batch-size" by kind and size of the batch."""
+    """Return the accuracies of the study "batch-size", by kind and by batch size."""
     return {
         kind: {
             size: [each.accuracy for each in found]

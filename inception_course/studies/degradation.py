@@ -24,24 +24,24 @@ from .comparison import Contender, Inquiry
 NETS = (("plain", 8), ("residual", 8), ("plain", 44), ("residual", 44), ("preactivated", 44))
 TRAIN_IMAGES = 20_000
 ASKED_IMAGES = 2000
-DRAWS = 5  # of several blocks at random
+DRAWS = 5  # how often several blocks are drawn at random
 RECIPE = Recipe("degradation", 3, 128, 0.1, momentum=0.9, schedule="one-cycle")
 
 
 def small_net(kind: str, layers: int, norm: Norm = nn.BatchNorm2d) -> ResNet:
-    """Make a net of 6n + 2 layers with 8, 16 and 32 channels, for 28 pixels."""
+    """Make a net of 6n + 2 layers with 8, 16 and 32 channels, for images of 28x28 pixels."""
     return models.resnet_small(layers=layers, kind=kind, stride=2, width=0.5, norm=norm)
 
 
 def block_gradients(kind: str, layers: int, norm: bool, seed: int) -> list[float]:
-    """Return the norm of the loss's gradient on all weights of each block, before any training."""
+    """Return for each block the norm of the gradient of its weights, before any training."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return gradients_of(small_net(kind, layers, norm=nn.BatchNorm2d if norm else None))
 
 
 def gradients_of(net: ResNet) -> list[float]:
-    """Return the norm of the loss's gradient on all weights of each block, on 128 images."""
+    """Return for each block the norm of the gradient of its weights, on 128 images."""
     net.train()
     images, labels = next(iter(data.Batches(data.fashion_mnist("train", sample=128), 128)))
     nn.functional.cross_entropy(net(images), labels).backward()
@@ -65,7 +65,7 @@ def removable(net: ResNet) -> list[str]:
 
 @contextmanager
 def without(net: ResNet, names: Iterable[str]) -> Iterator[ResNet]:
-    """Let the net pass by these blocks inside the block of code."""
+    """Inside, the net works without the blocks of these names; afterwards they are back."""
     kept = {name: net.body[name] for name in names}
     net.body.update({name: nn.Identity() for name in kept})
     try:
@@ -75,10 +75,10 @@ def without(net: ResNet, names: Iterable[str]) -> Iterator[ResNet]:
 
 
 def dropped(net: ResNet, val_set: TensorDataset) -> list[dict]:
-    """Take blocks away, one at a time and several at random, and measure what is left.
+    """Take blocks away, one at a time and several at random, and measure the accuracy that is left.
 
-    Statistics of batch normalization are those of the whole net ("old"), or "new" ones, of 2,000
-    training images that go through what is left.
+    Batch normalization uses the statistics of the whole net ("old"), or "new" ones, of 2,000
+    training images that pass through the blocks that are left.
     """
     few = TensorDataset(*(each[:ASKED_IMAGES] for each in val_set.tensors))
     train_images: Iterable[Tensor] = [
@@ -106,7 +106,7 @@ def dropped(net: ResNet, val_set: TensorDataset) -> list[dict]:
 
 
 class FirstImages(Inquiry):
-    """The nets learn from the first images of the training split."""
+    """An inquiry whose nets learn from the first images of the training split."""
 
     def images(self) -> tuple[TensorDataset, TensorDataset]:
         train_set, val_set = super().images()

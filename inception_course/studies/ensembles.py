@@ -1,9 +1,9 @@
-"""GoogLeNet's Table 3 in miniature: what more views and more networks buy, and what they cost.
+"""GoogLeNet's Table 3 in miniature: what more views and more networks gain, and what they cost.
 
     table = ensembles.measure(["runs/first", "runs/second"], val_set, "val", "crops.json")
 
-Answers are saved as they come, beside the record, and a second call resumes from there. A further
-network is one folder more.
+Answers are saved as they come, beside the record, and a second call resumes from there. To add a
+network, add its folder.
 """
 
 import copy
@@ -28,12 +28,12 @@ from ..evaluate import FASHION, Protocol, calibration, eval_mode, multi_crop
 from ..machine import best_time, usable_cores, using_threads
 from ..train import checkpoint, load_trained
 
-AT_ONCE = 250  # images answered between two savings
+AT_ONCE = 250  # images: their answers are saved together
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """One network with one protocol. Fractions of 1; `seconds` per image."""
+    """Holds how one network did with one protocol: fractions of 1, and `seconds` per image."""
 
     model: str
     crops: int
@@ -45,11 +45,11 @@ class Single:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """N networks with M views: means over all choices of N from the networks.
+    """Holds a row of the table, N networks with M views: means over all choices of N networks.
 
     `lowest` and `highest` are the errors of the best and the worst choice. `difference` is the
-    error against that of one network and one view, `uncertainty` its standard error: how far it
-    would scatter with other images of the same kind. `seconds` per image.
+    error minus that of one network and one view, `uncertainty` its standard error: how far it
+    would scatter with other images of the same kind. `seconds` are per image.
     """
 
     models: int
@@ -65,13 +65,13 @@ class Row:
 
     @property
     def cost(self) -> int:
-        """The forward passes per image."""
+        """Return the number of forward passes per image."""
         return self.models * self.crops
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What was measured: each network alone, and the rows of the table."""
+    """Holds what was measured: each network alone, and the rows of the table."""
 
     title: ClassVar[str] = "a table of crops"
     settings: dict
@@ -80,7 +80,7 @@ class Table:
 
     @property
     def models(self) -> int:
-        """The number of networks."""
+        """Return the number of networks."""
         return len({single.model for single in self.singles})
 
     def row(self, models: int, crops: int) -> Row:
@@ -105,15 +105,15 @@ def measure(
     progress: Callable[[Iterable], Iterable] = iter,
     watch: Callable[[str], object] | None = None,
 ) -> Table:
-    """Ask the networks in `folders`, left by training, about `dataset`, and give the table.
+    """Ask the networks that trainings left in `folders` about `dataset`, and return the table.
 
     The networks answer in the arithmetic of `optimize_for_inference`. The table is saved at `path`,
-    and the answers beside it, with the ending .pt: what is there is not done again. After `seconds`
-    no further images are begun; rows that wait for answers are left out. `name` says what `dataset`
-    is; `watch` is called with a sentence for each network.
+    the answers beside it, with the ending .pt; a second call keeps those that are there. After
+    `seconds` no further images are asked about, and rows that lack answers are left out. `name`
+    says what `dataset` is; `watch` is called with a sentence for each network.
 
-    Raises `ValueError` if `path` holds answers to other questions or another process is at it, or
-    a network knows other classes, `CheckpointError` if a folder has no network.
+    Raises `ValueError` if `path` holds answers to other questions, if another process uses it, or
+    if a network knows other classes; `CheckpointError` if a folder has no network.
     """
     path = Path(path)
     names = [Path(folder).name for folder in folders]
@@ -157,7 +157,7 @@ def measure(
 
 
 def _begin(path: Path, settings: dict) -> dict:
-    """Read the answers that are there already."""
+    """Read the answers of an earlier call; refuse those that were measured otherwise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         return {}
@@ -192,9 +192,9 @@ def _digest(content: bytes) -> str:
 
 
 def tabulate(answers: dict, names: Sequence[str], labels: Tensor, settings: dict) -> Table:
-    """Make the table of the complete `answers`: name and views -> probabilities [N, 10], seconds.
+    """Make the table from `answers`: probabilities [N, 10] and seconds, by name and views.
 
-    A number of views makes rows once every network has answered.
+    A number of views has rows only if every network has answered about every image.
     """
     singles: list[Single] = []
     rows: list[Row] = []
@@ -253,10 +253,10 @@ def optimize_for_inference(model: nn.Module, images: Tensor) -> nn.Module:
 class MixedPrecision(nn.Module):
     """A copy of `model` that computes in bfloat16, except for its first convolution.
 
-    bfloat16 keeps eight binary digits. Rounding the pixels to it as well would move the answers
-    further, and the first convolution is little of the work.
+    bfloat16 keeps eight binary digits. To round the pixels, too, would change the answers more, and
+    the first convolution is a small part of the work.
 
-    Shape: as `model`; logits come out in float32
+    Shape: as `model`; the logits are float32
     """
 
     def __init__(self, model: nn.Module):
@@ -272,7 +272,7 @@ class MixedPrecision(nn.Module):
 
 
 class InFloat32(nn.Sequential):
-    """Layers that keep their precision inside an autocast."""
+    """Layers that compute in float32 even inside an autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -280,5 +280,5 @@ class InFloat32(nn.Sequential):
 
 
 def answer_time(model: nn.Module, images: Tensor) -> float:
-    """Measure the time of one answer."""
-    return best_time(lambda: model(images).cpu())  # waits for it wherever it is computed
+    """Measure the seconds that `model` takes to answer about `images`."""
+    return best_time(lambda: model(images).cpu())  # .cpu() waits until a GPU has finished

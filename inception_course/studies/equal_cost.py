@@ -1,8 +1,9 @@
 """The paper's claim at equal cost: reductions allow a wider or a deeper net for the same work.
 
 All nets have the same stem, and blocks with the proportions of 3a and 3b. The widths are chosen so
-that the multiply-adds agree within 1 %, before anything is trained. The control cannot: a naive net
-with four blocks has 6 % less work or 11 % more, since channels are whole numbers. It has more.
+that the multiply-adds agree within 1 %, before anything is trained. Only the control differs: as
+channels are whole numbers, a naive net with four blocks has 6 % less work or 11 % more. We take
+the one with more.
 """
 
 from dataclasses import replace
@@ -27,12 +28,12 @@ RECIPE = Recipe(
 
 
 class Blocks(NamedTuple):
-    """How many blocks, and how wide as a part of the paper's; with which branch for pooling."""
+    """Describes the blocks of a net: `depth` blocks, each `width` times as wide as the paper's."""
 
     depth: int
     width: float
     reduced: bool = True
-    pool: str = "maximum"  # or "1x1" for its projection alone, or "none"
+    pool: str = "maximum"  # the pooling branch: or "1x1" for its projection alone, or "none"
 
 
 NETS = {
@@ -72,7 +73,7 @@ def scaled(row: InceptionSpec, width: float) -> InceptionSpec:
 
 
 def multiply_adds() -> dict[str, int]:
-    """Count the work of each net for one image."""
+    """Count the multiply-adds of each net for one image."""
     return {
         name: cost.table(net(blocks), (1, 28, 28)).multiply_adds for name, blocks in NETS.items()
     }

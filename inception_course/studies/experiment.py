@@ -6,7 +6,7 @@ however many run side by side.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count, islice, product
@@ -24,12 +24,12 @@ from ..data import Batches
 from ..evaluate import accuracy
 from ..machine import using_threads
 from ..models.blocks import Act, Norm, he_initialize, xavier_initialize
-from ..train import Precision, Recipe, RunningMean, describe, one_epoch
+from ..train import Recipe, RunningMean, one_epoch
 from .study import Study, Unit
 
 
 class Variant(NamedTuple):
-    """A network, made by `build()`, and the rate at which it learns."""
+    """A network, made by `build()`, and its learning rate."""
 
     name: str
     learning_rate: float
@@ -38,11 +38,11 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One variant trained with one seed.
+    """Holds the training of one variant with one seed.
 
     `rows` hold step, accuracy (validation, a fraction of 1) and loss (of the training step that
     follows, in nats); `layers` hold step, layer and the statistics. `diverged` is the step whose
-    loss was no number, or None.
+    loss was no longer a number, or None.
     """
 
     variant: str
@@ -61,12 +61,12 @@ class Training:
 
     @property
     def best(self) -> float:
-        """The highest validation accuracy."""
+        """Return the highest validation accuracy."""
         return max(row["accuracy"] for row in self.rows)
 
     @property
     def last(self) -> float:
-        """The validation accuracy at the end, or before it diverged."""
+        """Return the validation accuracy at the end, or the last one before the loss diverged."""
         return self.rows[-1]["accuracy"]
 
     def late(self, evaluations: int = 10) -> float:
@@ -87,7 +87,7 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The trainings of an experiment that are done."""
+    """Holds the finished trainings of an experiment."""
 
     title: ClassVar[str] = "an experiment"
     settings: dict
@@ -96,7 +96,7 @@ class Result:
 
     @property
     def rows(self) -> list[dict]:
-        """A row for each variant, seed and step, for pandas or a figure."""
+        """Return a row for each variant, seed and step, for pandas or a figure."""
         return [
             {"variant": training.variant, "seed": training.seed, **row}
             for training in self.trainings
@@ -108,20 +108,21 @@ class Result:
         return list(dict.fromkeys(training.variant for training in self.trainings))
 
     def of(self, variant: str) -> list[Training]:
-        """Return the trainings of a variant, by seed."""
+        """Return the trainings of a variant, sorted by seed."""
         chosen = [training for training in self.trainings if training.variant == variant]
         return sorted(chosen, key=lambda training: training.seed)
 
 
 @dataclass(frozen=True)
 class Experiment(Study):
-    """Everything that decides an experiment. The learning rate is constant, the optimizer SGD.
+    """Holds the settings of an experiment. The learning rate is constant, the optimizer SGD.
 
-    Every `every` steps the validation accuracy is taken, and `statistics` (see `probe`) of the
-    layers `look_at`, given by kind or by name, during the training step that follows.
+    Every `every` steps the validation accuracy is measured. The training step that follows takes
+    `statistics` (see `probe`) of the layers in `look_at`, which are given by kind or by name.
     """
 
     record: ClassVar[type] = Result
+    threads: ClassVar[int | None] = 1
     name: str
     variants: tuple[Variant, ...]
     steps: int
@@ -147,10 +148,16 @@ class Experiment(Study):
         for each in record.trainings:
             if each.learning_rate != now.get(each.variant, each.learning_rate):
                 yield each.variant, each.learning_rate, now[each.variant]
+        builds = {variant.name: variant.build for variant in self.variants}
+        yield from other_networks(builds, {e.variant: e.parameters for e in record.trainings})
 
-    def environment(self) -> dict[str, Any]:
-        with using_threads(1):
-            return describe(torch.device("cpu"), Precision("float32", "channels_last"), *load(self))
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        train_set = data.fashion_mnist("train", sample=self.sample)
+        sample = self.sample and self.val_images
+        val_set = TensorDataset(*data.fashion_mnist("val", sample=sample)[: self.val_images])
+        if self.binary:
+            return black_or_white(train_set), black_or_white(val_set)
+        return train_set, val_set
 
     def units(self) -> list[Unit]:
         return list(product((variant.name for variant in self.variants), sorted(self.seeds)))
@@ -161,15 +168,26 @@ class Experiment(Study):
         return train_variant(self, variant, seed)[1]
 
 
+def other_networks(
+    builds: Mapping[str, Callable[[], nn.Module]], recorded: Mapping[str, int]
+) -> Iterator[tuple[str, int, int]]:
+    """Yield the networks that are built with another number of parameters than was recorded."""
+    for name in (name for name in recorded if name in builds):
+        with torch.random.fork_rng():
+            now = sum(p.numel() for p in builds[name]().parameters())
+        if now != recorded[name]:
+            yield f"parameters of {name}", recorded[name], now
+
+
 def train_variant(
     experiment: Experiment, variant: Variant, seed: int
 ) -> tuple[nn.Module, Training]:
-    """Train `variant` once, and give the network as well as the record.
+    """Train `variant` once; return the network and the record.
 
     The caller's random state and number of threads are left alone.
     """
     start = time.perf_counter()
-    train_set, val_set = load(experiment)
+    train_set, val_set = experiment.images()
     rows: list[dict] = []
     looks: list[dict] = []
     diverged = None
@@ -181,7 +199,7 @@ def train_variant(
         names += probe.layers(model, *kinds)
         rate = variant.learning_rate
         optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=experiment.momentum)
-        # The step after the last is looked at, and changes no weight.
+        # One more step takes statistics at the end; at learning rate 0 it changes no weight.
         schedule = LambdaLR(optimizer, lambda step: float(step < experiment.steps))
         recipe = Recipe(experiment.name, 1, experiment.batch_size, rate, seed=seed)
         batches = endless(Batches(train_set, experiment.batch_size, shuffle=True, seed=seed))
@@ -224,17 +242,6 @@ def to_layout(images: Tensor) -> Tensor:
     return images.to(memory_format=torch.channels_last)
 
 
-def load(experiment: Experiment) -> tuple[TensorDataset, TensorDataset]:
-    """Load the training and the validation images of an experiment."""
-    train_set = data.fashion_mnist("train", sample=experiment.sample)
-    sample = experiment.sample and experiment.val_images
-    images, labels = data.fashion_mnist("val", sample=sample).tensors
-    val_set = TensorDataset(images[: experiment.val_images], labels[: experiment.val_images])
-    if experiment.binary:
-        return black_or_white(train_set), black_or_white(val_set)
-    return train_set, val_set
-
-
 def black_or_white(dataset: TensorDataset) -> TensorDataset:
     """Return the same images with every pixel 0 or 255: white from half of full white on."""
     images, labels = dataset.tensors
@@ -242,16 +249,16 @@ def black_or_white(dataset: TensorDataset) -> TensorDataset:
 
 
 def endless(batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield pass after pass over `batches`, each in an order of its own."""
+    """Yield pass after pass over `batches`, each pass in a new order."""
     for _ in count():
         yield from batches
 
 
 class Line(NamedTuple):
-    """A line of the paper's table (Figure 3): a value for each seed.
+    """A line of the paper's table (Figure 3), with a value for each seed.
 
-    `steps` to the best accuracy of the baseline with the same seed, None where it was never
-    reached; `best` and `diverged` as in `Training`.
+    `steps` lead to the best accuracy of the baseline with the same seed, None where it was never
+    reached; `best` and `diverged` are those of `Training`.
     """
 
     variant: str
@@ -261,7 +268,7 @@ class Line(NamedTuple):
 
     @property
     def mean_steps(self) -> float | None:
-        """The mean over the seeds; None unless every one got there."""
+        """Return the mean of `steps`; None unless every seed reached the baseline's accuracy."""
         reached = [step for step in self.steps if step is not None]
         return mean(reached) if len(reached) == len(self.steps) else None
 

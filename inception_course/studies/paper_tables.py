@@ -1,6 +1,6 @@
 """The results that GoogLeNet's paper prints (arXiv:1409.4842, Tables 2 to 5), as data to check.
 
-Errors and average precisions are in per cent, as printed; `None` is what the paper leaves open.
+Errors and average precisions are in per cent, as printed; `None` is what the paper does not say.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Classification(NamedTuple):
 
 
 class Crops(NamedTuple):
-    """A line of Table 3: what more networks and more crops buy, on the validation images."""
+    """A line of Table 3: what more networks and more crops gain, on the validation images."""
 
     models: int
     crops: int

@@ -1,6 +1,6 @@
 """What the parts of a network do: activations, crops and dropout, pooling and strides.
 
-All networks are small, for one channel of 28x28 pixels or more, and learn from the packaged sample.
+All networks are small, for gray images of 28x28 pixels or more, and learn from the packaged sample.
 """
 
 from collections import OrderedDict
@@ -34,7 +34,7 @@ CYCLED = replace(PLAIN, epochs=5, learning_rate=0.05, momentum=0.9, schedule="on
 
 
 def pooled(channels: int) -> Steps:
-    """List two convolutions with `channels` and twice as many maps, each with a max-pooling."""
+    """List two convolutions, with `channels` and twice as many maps, each before a max-pooling."""
     return (
         ConvSpec("conv1", 5, channels),
         MaxPoolSpec("pool1", 2, 2),
@@ -48,11 +48,11 @@ def pooled(channels: int) -> Steps:
 ACTS: dict[str, type[nn.Module]] = {"ReLU": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 STARTS = ("torch's default", "Xavier or He")
 RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
-SLOPES = {"ReLU": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # the steepest
+SLOPES = {"ReLU": 1.0, "tanh": 1.0, "sigmoid": 0.25}  # the steepest slope of each
 
 
 def activated_net(act: str, start: str) -> nn.Module:
-    """Make four layers with one activation; ReLU nets start as He's, the others as Xavier's."""
+    """Make a net of four layers; unless `start` is torch's, ReLU starts after He, others Xavier."""
     body, maps = build(pooled(8), 1, act=ACTS[act])
     hidden = nn.Linear(maps * 49, 64)
     layers = OrderedDict(body=body, flatten=nn.Flatten(), hidden=hidden, act=ACTS[act]())
@@ -63,7 +63,7 @@ def activated_net(act: str, start: str) -> nn.Module:
 
 
 def saturation(net: nn.Module, val_set: TensorDataset) -> list[dict]:
-    """Tell of each activation its mean output, and which fraction of its inputs is saturated.
+    """Return for each activation layer its mean output, and the saturated fraction of its inputs.
 
     A unit is saturated where its slope is below a twentieth of the steepest.
     """
@@ -106,7 +106,7 @@ CROPPED = replace(BY_HEART, translate=3, flip=True)
 
 
 class DenseNet(nn.Module):
-    """Two convolutions, then hidden layers of 128, each with dropout, as in AlexNet's head."""
+    """Has two convolutions, then hidden layers of 128 units with dropout, as in AlexNet's head."""
 
     def __init__(self, dropout: float, hidden_layers: int = 2):
         super().__init__()
@@ -143,18 +143,19 @@ OVERFIT = Comparison(
 # Thinned networks: what dropout trains, against the whole network
 
 MASKS = (1, 10, 100, 1000)
-MEANS: dict[str, Callable[[Tensor], Tensor]] = {  # what is averaged, made of logits
+MEANS: dict[str, Callable[[Tensor], Tensor]] = {  # what is averaged, and how logits become it
     "logits": torch.clone,
     "probabilities": partial(F.softmax, dim=-1),
 }
 
 
 def mean_of_thinned(net: DenseNet, val_set: TensorDataset) -> list[dict]:
-    """Compare the mean of thinned networks with the whole one, for numbers of masks.
+    """Compare the mean of thinned networks with the whole network, for each number of `MASKS`.
 
-    A row tells in how many images their answers agree, how accurate the mean is, and how far it is
-    from the whole: the root mean square, over that of the whole around its mean. One mask hides
-    the same units in every image. Where masks are few, rows are means over groups of them.
+    A row tells for which fraction of the images both agree, how accurate the mean is, and how far
+    it is from the whole: the root mean square of the difference, over that of the whole around its
+    mean. One mask silences the same units in every image. With few masks, a row is the mean over
+    many groups of masks.
     """
     whole, labels = predict(net, val_set), val_set.tensors[1]
     thinned = masked_answers(net, val_set)  # [masks, N, classes]
@@ -231,7 +232,7 @@ HALVINGS: dict[str, tuple[int, Callable[[], list[nn.Module]]]] = {  # stride of 
 
 
 def halving_net(halving: str) -> nn.Module:
-    """Make a net that halves its maps twice in that way, and averages each map at its end."""
+    """Make a net that halves its maps twice, in a way of `HALVINGS`, then averages each map."""
     stride, after = HALVINGS[halving]
     widths = (16, 32, 64) if halving != "stride 2, as much work" else (21, 42, 84)
     layers: list[nn.Module] = []
@@ -251,7 +252,7 @@ def with_border(dataset: TensorDataset) -> TensorDataset:
 
 
 def shifted(net: nn.Module, val_set: TensorDataset) -> list[dict]:
-    """Move the images to the right by each of `SHIFTS`; compare with the answers before."""
+    """Move the images to the right by each of `SHIFTS`; compare the answers with those before."""
     images, labels = val_set.tensors
     before = predict(net, val_set).argmax(dim=1)
     rows = []
@@ -263,7 +264,7 @@ def shifted(net: nn.Module, val_set: TensorDataset) -> list[dict]:
 
 
 class Shifts(Inquiry):
-    """All images stand in a black border, which a shift by as many pixels leaves behind."""
+    """An inquiry whose images have a black border, so that no shift cuts anything off."""
 
     def images(self) -> tuple[TensorDataset, TensorDataset]:
         train_set, val_set = super().images()

@@ -42,7 +42,7 @@ class BlockInput(NamedTuple):
 
 
 def block_inputs() -> list[BlockInput]:
-    """List the blocks of the paper's Table 1, with the maps that an image of 224x224 gives them."""
+    """List the blocks of the paper's Table 1, with their input maps for an image of 224x224."""
     found = []
     with torch.device("meta"):  # channels only
         _, channels = build(STEM, 3)
@@ -67,7 +67,7 @@ def block_cost(row: RowSpec, c_in: int, side: int) -> cost.CostTable:
 
 
 class Branch(NamedTuple):
-    """What one branch of a block costs; weights are counted without biases."""
+    """Holds what one branch of a block costs; weights are counted without biases."""
 
     weights: int
     reduction: int  # multiply-adds of its 1x1 before a window
@@ -91,7 +91,7 @@ def branches(row: RowSpec, c_in: int, side: int) -> dict[str, Branch]:
 
 
 class BlockTimes(NamedTuple):
-    """Milliseconds per image, forward only, of a block with and without its reductions."""
+    """Holds a block's milliseconds per image, forward only, with and without its reductions."""
 
     reduced: float
     naive: float
@@ -128,7 +128,7 @@ def clock(block: nn.Module, maps: Tensor) -> float:
 
 
 def stage_input(model: Network, name: str, dataset: TensorDataset) -> Tensor:
-    """Return the maps of all images that enter the stage `name` of a network, in eval mode.
+    """Return the maps that enter the stage `name` of a network, for all images, in eval mode.
 
     Shape: [N, c_in, H, W]
     """
@@ -150,7 +150,7 @@ def pixels(maps: Tensor) -> Tensor:
 
 
 def spectrum(rows: Tensor) -> Tensor:
-    """Return the singular values of `rows` [N, C], centered, over sqrt(N), largest first: [C].
+    """Return the singular values of centered `rows` [N, C], over sqrt(N), largest first: [C].
 
     Their squares are the variances along the principal directions.
     """
@@ -162,8 +162,8 @@ def spectrum(rows: Tensor) -> Tensor:
 def explained_variance(singular_values: Tensor) -> Tensor:
     """Return the share of the variance that the best k channels hold, for k = 1 to C: [C].
 
-    The best are the first k principal components. One minus the share is the squared error of the
-    reconstruction from them, over the variance.
+    The best are the first k principal components. One minus the share is the squared error of a
+    reconstruction from them, divided by the variance.
     """
     variances = singular_values**2
     return variances.cumsum(0) / variances.sum()
@@ -178,7 +178,7 @@ def shuffled(rows: Tensor, generator: torch.Generator) -> Tensor:
 def r2(rows: Tensor, reduced: Tensor) -> float:
     """Return the share of the variance of `rows` [N, C] that a linear map restores from `reduced`.
 
-    The best linear map with a constant, by least squares, from [N, k] to [N, C].
+    It is the best linear map with a constant, by least squares, from [N, k] to [N, C].
     """
     x, z = ((each - each.mean(dim=0)).double() for each in (rows, reduced))
     together = z.T @ x
@@ -204,10 +204,10 @@ RECIPE = train.Recipe(
 
 
 def narrow_net(width: int | None, *, bypass: bool, norm: Norm = nn.BatchNorm2d) -> GoogLeNet:
-    """Make a net: two convolutions, then 3a and 3b, quartered, with reductions `width` wide.
+    """Make a net of two convolutions, 3a and 3b, a quarter as wide, with reductions to `width`.
 
-    Without `bypass` the branches 1x1 and pool are left out, so that all that reaches the
-    next layer has gone through a reduction. For images of 28x28 with one channel and ten classes.
+    Without `bypass` the branches 1x1 and pool are left out, so that everything passes through a
+    reduction. The net is for images of 28x28 with one channel, and for ten classes.
     """
     body = []
     for row in BODY[:2]:
@@ -233,7 +233,7 @@ def narrow_net(width: int | None, *, bypass: bool, norm: Norm = nn.BatchNorm2d) 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of a net with reductions of `width` channels."""
+    """Holds the training of a net with reductions to `width` channels."""
 
     width: int | None
     bypass: bool
@@ -272,7 +272,7 @@ def train_narrow(
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """The nets with reductions that are trained."""
+    """Holds the nets that are trained."""
 
     title: ClassVar[str] = "trained widths"
     settings: dict
@@ -281,7 +281,7 @@ class Widths:
 
 
 class NarrowNets(Study):
-    """Every width of the reductions, with and without ways around them."""
+    """Trains nets with every width of the reductions, with and without branches around them."""
 
     name = "reductions"
     about = "What nets lose when their 1x1 reductions get narrower (80 trainings, 15 minutes)."
@@ -291,6 +291,10 @@ class NarrowNets(Study):
         fields = ("epochs", "batch_size", "learning_rate")
         chosen = {field: getattr(RECIPE, field) for field in fields}
         return {"name": self.name} | chosen | {"sample": SAMPLE, "val_images": VAL_IMAGES}
+
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        val_set = data.fashion_mnist("val", sample=VAL_IMAGES)
+        return data.fashion_mnist("train", sample=SAMPLE), val_set
 
     def units(self) -> list[Unit]:
         return list(product((False, True), WIDTHS, SEEDS))

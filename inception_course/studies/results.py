@@ -20,8 +20,8 @@ RECORDS = Path(__file__).with_name("records")  # those that come with the course
 def runs(folder: str | Path = RECORDS) -> dict[str, Run]:
     """Read the runs in `folder`, by the name of their file, the shortest first.
 
-    A run that `train` has left goes by the name of its folder, which may be `folder` or stand in
-    it. Runs of which no epoch is finished are left out.
+    A run that `train` has left has the name of its own folder, which may be `folder` or lie in it.
+    Runs without a finished epoch are left out.
     """
     folder = Path(folder).resolve()
     left = [path for each in (".", "*") for path in folder.glob(f"{each}/{RECORD}")]
@@ -40,13 +40,13 @@ def repetitions(folder: str | Path = RECORDS) -> dict[str, list[Run]]:
 
 
 def command(name: str, run: Run) -> str:
-    """Return the command that makes the run again; `name` tells the model if it does not."""
+    """Return the command that makes the run again; if `run` lacks the model, `name` tells it."""
     model = (run.network or {}).get("model") or name.removesuffix(f"-{run.recipe.name}")
     return f"python -m inception_course train --model {model} --recipe {run.recipe.name}"
 
 
 def duration(seconds: float) -> str:
-    """Tell a time in the unit that a reader would choose."""
+    """Write a time in seconds, minutes or hours, whichever is easiest to read."""
     for unit, size, below in (("s", 1, 100), ("min", 60, 100)):
         if seconds < below * size:
             return f"{seconds / size:.0f} {unit}"
@@ -54,11 +54,11 @@ def duration(seconds: float) -> str:
 
 
 def markdown(folder: str | Path = RECORDS) -> str:
-    """Write tables in Markdown of what is there: recipes, classes, repetitions, networks together.
+    """Write the results as Markdown tables: recipes, classes, repetitions, ensembles.
 
-    The first has the runs with seed 0, and the second how often they are right about each class.
-    The last has what was asked about test images, each row one of a `ensembles.Table`: with several
-    networks or several views, averaged.
+    The first has the runs with seed 0, the second how often they are right about each class, the
+    third their repetitions. The last has the accuracy on the test images, averaged over several
+    networks or several views: each of its rows comes from an `ensembles.Table`.
     """
     found = runs(folder)
     rows = [

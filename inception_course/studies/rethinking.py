@@ -44,7 +44,7 @@ RECIPE = Recipe(
 
 
 def normalized_net(steps: Steps) -> nn.Module:
-    """Make a net of `steps` with batch normalization; a mean over each map ends it."""
+    """Make a net of `steps` with batch normalization, then averages of the maps, a linear layer."""
     body, channels = build(steps, 1, nn.BatchNorm2d)
     layers = OrderedDict[str, nn.Module](body=body, head=AverageHead(channels, 10, dropout=0))
     return he_initialize(nn.Sequential(layers))
@@ -66,7 +66,7 @@ FACTORS: dict[str, Steps] = {
 
 
 def factored_net(factors: str) -> nn.Module:
-    """Make a net of three units of these windows, on maps of 14x14."""
+    """Make a net of three units, each with the windows of `FACTORS[factors]`, on maps of 14x14."""
     units = tuple(
         step._replace(name=f"{step.name}{number}")
         for number in (1, 2, 3)
@@ -98,12 +98,12 @@ REST = (ConvSpec("conv2", 3, 32), ConvSpec("conv3", 3, 64), ConvSpec("conv4", 3,
 
 
 def net_for(size: str) -> nn.Module:
-    """Make the net for images of that size: only its beginning differs."""
+    """Make the net for one of `SIZES`: nets for different sizes differ only in how they begin."""
     return normalized_net((*SIZES[size][1], *REST))
 
 
 def multiply_adds(size: str) -> int:
-    """Count the work for one image of that size."""
+    """Count the multiply-adds for one image of that size."""
     pixels = SIZES[size][0]
     return cost.table(net_for(size), (1, pixels, pixels)).multiply_adds
 
@@ -125,15 +125,15 @@ BY_HEART = replace(RECIPE, epochs=8, batch_size=64, train_images=3000, weight_de
 
 
 def smoothed_net() -> nn.Module:
-    """Make the net that the smoothed labels are tried on: four convolutions."""
+    """Make the net on which label smoothing is tried: it has four convolutions."""
     return normalized_net((ConvSpec("conv1", 3, 16, stride=2), *REST))
 
 
 def confidence(net: nn.Module, val_set: TensorDataset) -> list[dict]:
     """Tell how sure the net is, how often it is right, and how far its largest logit stands out.
 
-    `gap` is the largest logit less the mean of the others. `by chance` is the calibration error of
-    a perfectly calibrated net on as many images, in the mean.
+    `gap` is the largest logit minus the mean of the others. `by chance` is the mean calibration
+    error of a perfectly calibrated net on as many images.
     """
     logits, labels = predict(net, val_set), val_set.tensors[1]
     probabilities = logits.softmax(dim=1)
@@ -170,7 +170,7 @@ SMOOTHING = Inquiry(
 
 
 class Around(nn.Module):
-    """An Inception block and a 1x1 convolution back to the channels of its input, then ReLU.
+    """An Inception block, a 1x1 convolution back to the channels of its input, and a ReLU.
 
     With `added` the input is added before the ReLU, which costs no parameter and no multiply-add.
 

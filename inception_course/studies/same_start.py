@@ -1,4 +1,4 @@
-"""Ensembles of five: from the same initial weights, or each from its own?"""
+"""Do five networks gain less together if all of them start from the same initial weights?"""
 
 from dataclasses import dataclass, replace
 from itertools import combinations, product
@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 from .. import data, train
 from ..evaluate import predict, top_1
-from ..machine import usable_cores, using_threads
 from .reduction import RECIPE, SAMPLE, narrow_net
 from .study import Study, Unit
 
@@ -23,11 +23,11 @@ TRAINED = replace(RECIPE, epochs=4)
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Five networks and their average: fractions of 1, on the validation images.
+    """Holds the accuracies of five networks and of their average, on the validation images.
 
-    `start` is "same" or "different", for the initial weights; the order of the images differs
-    always. `disagreement` is the share of images that two members call by different names, a mean
-    over the pairs. `loss` is the cross-entropy of the average, in nats.
+    `start` says whether their initial weights are the "same" or "different"; the order of the
+    images always differs. `disagreement` is the share of images that two members classify
+    differently, a mean over the pairs. `loss` is the cross-entropy of the average, in nats.
     """
 
     start: str
@@ -43,7 +43,7 @@ class Group:
 
     @property
     def gain(self) -> float:
-        """How much more often the average is right than a member, in fractions of 1."""
+        """Return the accuracy of the average minus the mean accuracy of the members."""
         return self.together - mean(self.singles)
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The groups that are trained."""
+    """Holds the groups that are trained."""
 
     title: ClassVar[str] = "ensembles by their initial weights"
     settings: dict
@@ -64,14 +64,14 @@ class Groups:
     trainings: tuple[Group, ...]
 
     def of(self, start: str) -> list[Group]:
-        """Return the groups of a kind, by seed."""
+        """Return the groups of a kind, sorted by seed."""
         return sorted((g for g in self.trainings if g.start == start), key=lambda g: g.seed)
 
 
 class SameStart(Study):
-    """Groups of five small nets that learn from the same images, each in an order of its own.
+    """Trains groups of five small nets on the same images, each net in an order of its own.
 
-    Groups of the two kinds with the same seed see the same orders, and share their first member.
+    The two groups with one seed, one of each kind, use the same orders and share the first member.
     """
 
     name = "same-start"
@@ -86,11 +86,8 @@ class SameStart(Study):
         chosen = {field: getattr(TRAINED, field) for field in fields}
         return {"name": self.name} | chosen | {"sample": SAMPLE, "members": MEMBERS}
 
-    def environment(self) -> dict[str, Any]:
-        sets = data.fashion_mnist("train", sample=SAMPLE), data.fashion_mnist("val")
-        with using_threads(usable_cores()):
-            precision = train.Precision("float32", "channels_last")
-            return train.describe(torch.device("cpu"), precision, *sets)
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        return data.fashion_mnist("train", sample=SAMPLE), data.fashion_mnist("val")
 
     def units(self) -> list[Unit]:
         return list(product(STARTS, GROUPS))
@@ -118,18 +115,18 @@ class SameStart(Study):
         )
 
 
-def member(initial: int, order: int, recipe: train.Recipe = TRAINED) -> torch.nn.Module:
-    """Train a small net: `initial` decides its initial weights, `order` that of the images."""
+def member(initial: int, order: int) -> torch.nn.Module:
+    """Train a small net; seed `initial` decides its weights, seed `order` the order of images."""
     with torch.random.fork_rng():
         torch.manual_seed(initial)
         model = narrow_net(16, bypass=True)
     train_set = data.fashion_mnist("train", sample=SAMPLE)
-    train.fit(model, train_set, data.fashion_mnist("val"), replace(recipe, seed=order))
+    train.fit(model, train_set, data.fashion_mnist("val"), replace(TRAINED, seed=order))
     return model
 
 
 def disagreement(answers: Tensor) -> float:
-    """Return the share of images that two networks call by different names, averaged over pairs.
+    """Return the share of images that two networks classify differently, averaged over pairs.
 
     `answers` are [models, N, classes].
     """

@@ -1,4 +1,4 @@
-"""The dilemma of a deep sigmoid network: small initial weights fade, large ones saturate."""
+"""The dilemma of deep sigmoid nets: small initial weights let signals fade, large ones saturate."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import TensorDataset
 
 from .. import data, probe
 from ..batch_norm import fully_connected
@@ -37,7 +38,7 @@ TRAINED = Experiment(
 
 
 class Signal(NamedTuple):
-    """What one forward and one backward pass show, layer by layer from the input.
+    """Holds what one forward and one backward pass show, layer by layer from the input.
 
     `saturated` is the share of the sigmoids' inputs where the slope is below 0.05, `gradient` the
     root mean square of the loss's gradient with respect to the sigmoids' outputs.
@@ -48,7 +49,7 @@ class Signal(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The gradient at the first hidden layer over that at the last."""
+        """Return the gradient at the first hidden layer divided by that at the last."""
         return self.gradient[0] / self.gradient[-1]
 
 
@@ -82,11 +83,11 @@ def pass_through(model: nn.Module, images: Tensor, labels: Tensor) -> Signal:
 
 @dataclass(frozen=True, slots=True)
 class Gained:
-    """A network whose initial weights were multiplied by `gain`, before and during its training.
+    """Holds the training of a network whose initial weights were multiplied by `gain`.
 
-    `saturated` has a row for each moment of `steps`, from the first layer to the last; `gradient`
-    is that of step 0 (see `Signal`). `accuracy` is the validation accuracy at each moment, up to
-    where the loss was no number.
+    `saturated` has a row for each of `steps`, with a value for each layer; `gradient` is that of
+    step 0 (see `Signal`). `accuracy` is the validation accuracy at each of `steps`, as long as the
+    loss was a number.
     """
 
     gain: float
@@ -106,7 +107,7 @@ class Gained:
 
     @property
     def ratio(self) -> float:
-        """The gradient at the first hidden layer over that at the last, before any training."""
+        """Return the first hidden layer's gradient divided by the last's, before any training."""
         return self.gradient[0] / self.gradient[-1]
 
     def __str__(self) -> str:
@@ -118,7 +119,7 @@ class Gained:
 
 
 def condensed(unit: Unit, training: Training) -> Gained:
-    """Keep what the lecture draws of a training, with four digits."""
+    """Return only what the lecture draws of a training, with four digits."""
     gain, depth, normalized, rate, seed = unit
     layers = [f"unit{number}" for number in range(1, depth + 1)]
     seen = {(row["step"], row["layer"]): row for row in training.layers}
@@ -143,7 +144,7 @@ def condensed(unit: Unit, training: Training) -> Gained:
 
 @dataclass(frozen=True, slots=True)
 class Gains:
-    """The trainings of the dilemma that are done."""
+    """Holds the finished trainings of the study "dilemma"."""
 
     title: ClassVar[str] = "the dilemma"
     settings: dict
@@ -162,7 +163,7 @@ class Gains:
 
 
 class Dilemma(Study):
-    """Every gain at every depth, plain and with batch normalization, at two learning rates."""
+    """Trains nets of every gain and depth, with and without batch norm, at two learning rates."""
 
     name = "dilemma"
     about = (
@@ -170,12 +171,13 @@ class Dilemma(Study):
         "weights (384 trainings, 30 minutes)."
     )
     record = Gains
+    threads = TRAINED.threads
 
     def settings(self) -> dict[str, Any]:
         return TRAINED.settings()
 
-    def environment(self) -> dict[str, Any]:
-        return TRAINED.environment()
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        return TRAINED.images()
 
     def units(self) -> list[Unit]:
         kinds = product(GAINS, DEPTHS, (False, True), RATES)
@@ -189,29 +191,21 @@ class Dilemma(Study):
 
 
 def saturated_shares(
-    record: Result | Gains, depth: int, *, normalized: bool, gain: float = 1.0
+    record: Result, depth: int, *, normalized: bool
 ) -> tuple[tuple[int, ...], list[list[float]]]:
-    """Return the steps, and for every layer its saturated share at each, a mean over the seeds.
+    """Return the steps, and each layer's saturated share at each step, averaged over the seeds.
 
-    `record` is that of the study "dilemma" or, for a gain of 1, of "depth". Raises `ValueError` if
-    it has no such network.
+    `record` is that of the study "depth". Raises `ValueError` if it has no such network.
     """
-    if isinstance(record, Gains):
-        found = record.of(depth, normalized).get(gain, [])
-        steps = min((each.steps for each in found), key=len, default=())
-        tables = [each.saturated for each in found]
-    else:
-        trainings = record.of(f"{depth} layers{', BN' if normalized else ''}") if gain == 1 else []
-        steps = tuple(row["step"] for row in trainings[0].rows) if trainings else ()
-        tables = [
-            tuple(
-                tuple(row["flat"] for row in each.layers if row["step"] == step) for step in steps
-            )
-            for each in trainings
-        ]
-    if not tables:
+    trainings = record.of(f"{depth} layers{', BN' if normalized else ''}")
+    if not trainings:
         kind = "with BN" if normalized else "without BN"
-        raise ValueError(f"the record has no net of {depth} layers {kind} at gain {gain:g}")
+        raise ValueError(f"the record has no net of {depth} layers {kind}")
+    steps = tuple(row["step"] for row in trainings[0].rows)
+    tables = [
+        [[row["flat"] for row in each.layers if row["step"] == step] for step in steps]
+        for each in trainings
+    ]
     return steps, [
         [mean(table[moment][layer] for table in tables) for moment in range(len(steps))]
         for layer in range(depth)

@@ -18,26 +18,31 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
-from .. import records
-from ..machine import sharing_cores
+import torch
+from torch.utils.data import TensorDataset
 
-Unit: TypeAlias = tuple  # what one measurement is of, such as a variant's name and a seed
+from .. import records
+from ..machine import sharing_cores, usable_cores, using_threads
+from ..train import Precision, describe
+
+Unit: TypeAlias = tuple  # names one measurement, such as by a variant's name and a seed
 
 
 class Study(ABC):
-    """What is measured, and how; `about` says it in a line, with the time that it takes.
+    """Says what is measured, and how; `about` says it in a line, with the time that it takes.
 
-    `record` is the dataclass of the whole: `settings`, `environment`, and `trainings`, of which
-    each has the `unit` that it is of.
+    `record` is the dataclass that holds the results: `settings`, `environment` and `trainings`,
+    each with its `unit`.
     """
 
     name: str
     about: str
     record: ClassVar[type]
+    threads: ClassVar[int | None] = None  # of a measurement; None: all the cores it may use
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
-        """Return what a record must agree in to be resumed."""
+        """Return the settings that a record must have so that this study can resume it."""
 
     @abstractmethod
     def units(self) -> list[Unit]:
@@ -48,15 +53,21 @@ class Study(ABC):
         """Measure one unit, for the record; this may run in a process of its own."""
 
     def sentence(self, measured: Any) -> str:
-        """Tell one finished measurement to a reader who waits."""
+        """Describe a finished measurement in one line, for a reader who waits."""
         return str(measured)
 
+    @abstractmethod
+    def images(self) -> tuple[TensorDataset, TensorDataset]:
+        """Load the images to learn from, and those to validate on."""
+
     def environment(self) -> dict[str, Any]:
-        """Describe the machine, where that belongs in the record."""
-        return {}
+        """Describe the machine and the images, for the record."""
+        precision = Precision("float32", "channels_last")
+        with using_threads(self.threads or usable_cores()):
+            return describe(torch.device("cpu"), precision, *self.images())
 
     def differences(self, record: Any) -> Iterator[tuple[str, Any, Any]]:
-        """Yield what a record was measured with otherwise: its name, its value then, and now."""
+        """Yield each setting that differs in the record: its name, its value there, and now."""
         for name, now in self.settings().items():
             if (before := record.settings.get(name, now)) != now:
                 yield name, before, now
@@ -70,13 +81,13 @@ def run(
     seconds: float = math.inf,
     on_done: Callable[[Any], object] | None = None,
 ) -> Any:
-    """Measure every unit of a study, all variants of a seed first, and give the record of all.
+    """Measure every unit of a study, seed by seed, and return the record of all.
 
     With `path`, the record is saved there after every measurement, and what is there already is
-    not done again. `workers` measurements run side by side and share the cores; after `seconds` no
-    further one is started. `on_done` is called with each that is finished.
+    not measured again. `workers` measurements run side by side and share the cores; after `seconds`
+    no further one is started. `on_done` is called with each that is finished.
 
-    Raises `ValueError` if `path` holds the record of another study, or another process is at it.
+    Raises `ValueError` if `path` holds the record of another study, or another process uses it.
     """
     path = Path(path) if path else None
     with records.claimed(path) if path else nullcontext(), sharing_cores(workers):
@@ -109,7 +120,7 @@ def _begin(study: Study, path: Path | None) -> Any:
 
 
 def _end_with_parent() -> None:
-    """End this process with the one that started it, however that ends: nobody else will ask."""
+    """End this process when the one that started it ends: nobody would take its result."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
@@ -121,19 +132,19 @@ def _end_with_parent() -> None:
 
 
 def _measure_beside(study: Study, unit: Unit, workers: int) -> Any:
-    """Measure in a process of its own, which may not slow the others: threads would queue up."""
+    """Measure in a worker process, with its share of the cores: more threads would queue up."""
     with sharing_cores(workers):
         return study.measure(unit)
 
 
 def _measure_all(study: Study, todo: Iterable[Unit], workers: int, seconds: float) -> Iterator[Any]:
-    """Give each measurement, in the order in which they finish."""
+    """Yield each measurement as soon as it is finished."""
     end = time.monotonic() + seconds
     todo = iter(todo)
     if workers == 1:
         yield from (study.measure(unit) for unit in todo if time.monotonic() < end)
         return
-    # A fresh process each: a fork of one that has used torch's threads can hang.
+    # Workers are fresh processes: a fork of one that has used torch's threads can hang.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, initializer=_end_with_parent) as pool:
         running: set[Future] = set()

@@ -1,4 +1,4 @@
-"""What a training run needs to resume, saved so that a killed process leaves the last good file.
+"""Save what a training needs to resume, so that the last good file survives a killed process.
 
 A run's folder holds `run.json`, the record to read, and `checkpoint-1.pt` and `checkpoint-2.pt`,
 the last two states to resume from: a line that says what it is, the SHA-256 of the rest, and the
@@ -118,6 +118,8 @@ class CheckpointManager:
         state = saved["state"]
         if saved["identity"] != self.identity:  # its steps are not ours: begin the epoch again
             state["position"] = {"epoch": state["position"]["epoch"]}
+        if saved["identity"].get("precision") != self.identity.get("precision"):
+            state["precision"] = None  # as the recipe says now
         return state
 
     def _compare(self, before: dict, allow_changes: bool) -> None:
@@ -185,9 +187,9 @@ def is_finite(weights: dict) -> bool:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """Return what a data set is known by: how many images, and the SHA-256 of images and labels.
+    """Return what identifies a data set: how many images, and the SHA-256 of images and labels.
 
-    Of pictures on disk it is that of their `signature`, which is faster than to read them all.
+    For pictures on disk it is the SHA-256 of their `signature`, which needs no reading of them.
     """
     sha256 = hashlib.sha256()
     if isinstance(dataset, TensorDataset):
@@ -269,7 +271,7 @@ def save_weights(
 
 
 def load_weights(path: str | Path) -> nn.Module:
-    """Load a network of `save_weights`, on the CPU, in eval mode; `.classes` are its names."""
+    """Load a network that `save_weights` saved, on the CPU, in eval mode, with its `.classes`."""
     try:
         saved = from_bytes(Path(path).read_bytes(), path)
     except OSError as error:

@@ -46,7 +46,7 @@ def learning_rate(recipe: Recipe, epoch: float) -> float:
 def make_schedule(
     optimizer: torch.optim.Optimizer, recipe: Recipe, steps_per_epoch: int, done: int = 0
 ) -> LambdaLR:
-    """Take `learning_rate` in the middle of each step, so that the first and the last step learn.
+    """Schedule the learning rate of each step: that of its middle, so that the first learns, too.
 
     `done` is the number of steps that the run has taken already.
     """
@@ -60,7 +60,7 @@ def make_schedule(
 
 
 def make_average(model: nn.Module, recipe: Recipe) -> AveragedModel | None:
-    """Make a running mean of weights and statistics; None, and no copy, if none is wanted."""
+    """Make a running mean of weights and statistics; return None if the recipe wants none."""
     if not recipe.ema_decay:
         return None
     if recipe.ema_decay == 1:  # one by one: counters cannot be averaged together

@@ -29,12 +29,12 @@ def launched() -> bool:
 
 
 def restarted() -> bool:
-    """Tell whether torchrun started it again, after one of the processes died."""
+    """Tell whether torchrun started this process again, after one of all died."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", 0)) > 0
 
 
 def is_first() -> bool:
-    """Tell which process this is: the first, 0, writes, prints and draws for all."""
+    """Tell whether this is the first process, 0, which writes, prints and draws for all."""
     return not launched() or os.environ["RANK"] == "0"
 
 
@@ -90,7 +90,7 @@ def shard(values: Tensor) -> Tensor:
 
 
 def broadcast_buffers(model: nn.Module) -> None:
-    """Take the first process's statistics of batch norm, everywhere."""
+    """Copy the first process's statistics of batch norm to all processes."""
     for values in model.buffers() if world_size() > 1 else ():
         dist.broadcast(values, src=0)
 
@@ -114,7 +114,7 @@ def _reduced(numbers: tuple, dtype: torch.dtype, operation: Any) -> list:
 
 
 def all_gather(value: Value) -> list[Value]:
-    """Give the values of all processes to all of them."""
+    """Return the values of all processes, in each of them."""
     values: list[Any] = [value] * world_size()
     if world_size() > 1:
         dist.all_gather_object(values, value)

@@ -1,5 +1,6 @@
 """Recipes: how a network is trained. What is trained, a network and its options, stands beside."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,11 +9,28 @@ from ..data import Augment, Compose, Cutout, RandomFlip, RandomResizedCrop, Tran
 SCHEDULES = ("constant", "one-cycle", "step")
 OPTIMIZERS = ("sgd", "adamw")
 PRECISIONS = ("float32", "bfloat16", "auto")
+# The lowest and the highest value; where the lowest is written as a whole number, all are whole.
+LIMITS: dict[str, tuple[float, float]] = {
+    "epochs": (1, math.inf),
+    "batch_size": (1, math.inf),
+    "learning_rate": (0.0, math.inf),
+    "image_size": (1, math.inf),
+    "first_size": (1, math.inf),
+    "train_images": (1, math.inf),
+    "momentum": (0.0, 1.0),
+    "weight_decay": (0.0, math.inf),
+    "label_smoothing": (0.0, 1.0),
+    "auxiliary_weight": (0.0, math.inf),
+    "ema_decay": (0.0, 1.0),
+    "translate": (0, math.inf),
+    "cutout": (0, math.inf),
+    "seed": (0, math.inf),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that decides how a network is trained. It can be compared and hashed.
+    """Holds everything that decides how a network is trained. It can be compared and hashed.
 
     Raises `ValueError` for a value that no training can have.
     """
@@ -23,7 +41,8 @@ class Recipe:
     learning_rate: float  # at its highest
     image_size: int = 28  # pixels a side; the images are resized to it
     first_size: int | None = None  # pixels a side in the first half of the epochs, if it is another
-    train_images: int | None = None  # learn from the first N images; None: from all
+    train_images: int | None = None  # learn from the first N images, or from N pictures of your
+    # own, drawn once and for all; None: from all
 
     optimizer: str = "sgd"  # or "adamw"
     momentum: float = 0.0  # for "sgd", in Nesterov's form
@@ -37,7 +56,7 @@ class Recipe:
     init_from: str | None = None  # the recipe whose trained network this one begins with
 
     random_resized_crop: bool = False  # a patch of 8 to 100 % of the area, as in 2014
-    flip: bool = False  # mirror every other image
+    flip: bool = False  # mirror each image with a chance of one half
     translate: int = 0  # move by up to N pixels
     cutout: int = 0  # blacken a square of N pixels
 
@@ -49,16 +68,23 @@ class Recipe:
         for name, valid in choices.items():
             if getattr(self, name) not in valid:
                 raise ValueError(f"{name} is one of {valid}, not {getattr(self, name)!r}")
-        if not 0 <= self.ema_decay <= 1:
-            raise ValueError(f"ema_decay is from 0 to 1, not {self.ema_decay}")
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is a part of the run, from 0 to below 1, not {self.warmup}")
-        if self.epochs < 1 or self.learning_rate <= 0:
+        if self.epochs < 1 or not self.learning_rate > 0:
             raise ValueError("a recipe needs at least one epoch and a learning rate above 0")
-        if self.train_images is not None and self.train_images < 1:
-            raise ValueError(f"train_images is 1 or more, or None, not {self.train_images}")
         if self.first_size is not None and self.first_size < 1:
             raise ValueError(f"first_size is 1 pixel or more, or None, not {self.first_size}")
+        for name, (low, high) in LIMITS.items():
+            value, whole = getattr(self, name), isinstance(low, int)
+            optional = name in ("first_size", "train_images")
+            if value is None and optional:
+                continue
+            fits = isinstance(value, int) if whole else math.isfinite(value)
+            if not fits or not low <= value <= high:
+                kind = "" if fits else f"a {'whole' if whole else 'finite'} number, "
+                reach = f"{low:g} or more" if high == math.inf else f"from {low:g} to {high:g}"
+                end = ", or None" if optional else ""
+                raise ValueError(f"{name} is {kind}{reach}{end}, not {value!r}")
 
     def size_in(self, epoch: int) -> int:
         """Return the side of the images, in pixels, that an epoch learns from; the first is 1."""

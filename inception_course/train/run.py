@@ -12,7 +12,7 @@ from .recipes import Recipe
 
 
 class RunningMean:
-    """Mean loss and accuracy over images, however they were divided into batches."""
+    """Holds the mean loss and accuracy over images, however they are divided into batches."""
 
     def __init__(self, loss_sum: float = 0.0, correct: int = 0, count: int = 0):
         self._sums = loss_sum, correct, count
@@ -68,7 +68,7 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a training left behind: one `Epoch` per pass, the recipe, and where it ran.
+    """Holds what a training left behind: one `Epoch` per pass, the recipe, and where it ran.
 
     `network` names what was trained: {"model": NAME, "options": {…}}; it is empty where the caller
     did not say. `test_accuracy` is a fraction of 1, over the whole test set. `test_confusion` tells

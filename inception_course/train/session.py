@@ -18,7 +18,8 @@ from types import FrameType
 from typing import Any, NamedTuple, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
+from torch.utils.data import TensorDataset
 
 from ..data import Dataset, loader, subset, targets
 from ..machine import best_time, keep_freed_memory, processor, using_threads
@@ -29,12 +30,12 @@ from .recipes import Recipe
 from .run import Diverged, Epoch, Interrupted, Run, RunningMean
 
 PROBED_PIXELS = 2**18  # in all images of a probe, so that it takes as long at any image size
-CHECK_EVERY = 20  # steps between two looks at the loss on a GPU, which must wait for each
+CHECK_EVERY = 20  # steps between two looks at the loss on a GPU, since a look makes the GPU wait
 Objective = Callable[..., tuple[Tensor, Tensor]]
 
 
 class Precision(NamedTuple):
-    """How the arithmetic is done; only the pace depends on it, and the last digits."""
+    """Says how the arithmetic is done, which changes only the speed and the last digits."""
 
     dtype: str  # "float32" or "bfloat16"
     layout: str  # the torch memory format of images and weights
@@ -49,7 +50,7 @@ class Precision(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a training is: `step` batches of `epoch` are learned, in `seconds`."""
+    """Says how far a training is: `step` batches of `epoch` are learned, in `seconds`."""
 
     epoch: int = 1
     step: int = 0
@@ -74,8 +75,10 @@ def open_session(
 ) -> Iterator["Session"]:
     """Open a `Session`; its end puts the caller's threads, signals and random state back."""
     if recipe.train_images:
-        count = min(len(train_set), recipe.train_images)
-        train_set = subset(train_set, torch.arange(count))
+        rows = torch.arange(len(train_set))
+        if not isinstance(train_set, TensorDataset):  # pictures come class by class
+            rows = torch.randperm(len(rows), generator=Generator().manual_seed(2014))
+        train_set = subset(train_set, rows[: recipe.train_images])
     identity = asdict(recipe) | dict(options["network"] or {})
     folder = None if processes.rank() else folder
     manager = CheckpointManager(folder, identity, train_set, val_set, save_every=save_every)
@@ -94,7 +97,7 @@ def open_session(
 
 
 class Session:
-    """One training as it goes: what the loop needs, what is saved, and where it stands."""
+    """Holds a training in progress: what the loop needs, what is saved, and how far it is."""
 
     def __init__(
         self,
@@ -126,7 +129,7 @@ class Session:
             device=self.device,
             min_last=2 * processes.world_size(),
         )
-        if saved:
+        if saved and saved["precision"]:
             self.precision = Precision(*saved["precision"])
         else:
             self.precision = processes.on_rank_zero(
@@ -181,7 +184,7 @@ class Session:
         first = processes.rank() == 0
         self.seen = RunningMean(*(self.position.seen if first else ()))
         self.step = self.position.step
-        self.checked = torch.zeros((), device=self.device)  # no number once a loss was none
+        self.checked = torch.zeros((), device=self.device)  # nan as soon as a loss is no number
         self.start = time.perf_counter() - self.position.seconds
         self.loader.epoch, self.loader.start = epoch - 1, self.step
         self.loader.size = self.recipe.size_in(epoch)
@@ -250,7 +253,7 @@ class Session:
         return learning_rate(self.recipe, done)
 
     def _diverged(self, loss: float, where: str) -> NoReturn:
-        loss = math.nan if math.isfinite(loss) else loss  # another process or step had the loss
+        loss = math.nan if math.isfinite(loss) else loss  # a step before or another process had it
         raise Diverged(loss, where, self._rate(), self.run, self.manager.latest)
 
     def _save(self, position: Position) -> None:
@@ -341,7 +344,8 @@ def time_step(
 def describe(
     device: torch.device, precision: Precision, train_set: Dataset, val_set: Dataset
 ) -> dict[str, Any]:
-    """Describe what a reader of the record needs to compare it with another."""
+    """Return what a reader of a record needs to compare it with another one."""
+    known = len(getattr(train_set, "classes", ()))  # of pictures, whose classes have names
     return {
         "course": course_version(),
         "python": platform.python_version(),
@@ -355,12 +359,12 @@ def describe(
         "layout": precision.layout,
         "train_images": len(train_set),
         "val_images": len(val_set),
-        "classes": int(targets(train_set).max()) + 1,
+        "classes": known or int(targets(train_set).max()) + 1,
     }
 
 
 def course_version() -> str:
-    """Return the installed version; a copy that was never installed trains all the same."""
+    """Return the course's version; a copy that was never installed has none, but can train."""
     try:
         return metadata.version("inception-course")
     except metadata.PackageNotFoundError:
@@ -375,11 +379,11 @@ def merge_environments(before: dict[str, Any], now: dict[str, Any]) -> dict[str,
         same = str(old).rpartition(", then ")[2] == str(new)
         return old if same else f"{old}, then {new}"
 
-    return {name: told(name) for name in now} | {"classes": now["classes"]}  # a number to count on
+    return {name: told(name) for name in now} | {"classes": now["classes"]}  # stays a number
 
 
 class Signals:
-    """Note Ctrl-C and SIGTERM inside, so that no step is cut in two; the second one stops.
+    """Inside, Ctrl-C and SIGTERM are noted, so that the step can finish; a second one stops it.
 
     Only the main thread may ask for signals; elsewhere, and for a signal that is ignored, nothing
     changes.

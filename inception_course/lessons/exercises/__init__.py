@@ -3,9 +3,9 @@
     from inception_course.lessons.exercises import ch00
     ch00.q1.check(0.25)
 
-Each is a table: the answer, and for every known mistake what is said to it. There are four kinds,
+Each exercise is a table: the answer, and a reply to every known mistake. There are four kinds,
 `Number`, `Choice`, `Code` and `Open`. A check never raises and never changes anything, so that the
-notebook runs on whatever is answered.
+notebook continues whatever the answer is.
 """
 
 import inspect
@@ -39,14 +39,14 @@ from .answers import (
 )
 
 UNITS = {1_000: "thousands", 1_024: "K of 1,024", 1_000_000: "millions", 0.01: "per cent"}
-# Brackets, and words that may stand around an option without another meaning.
+# Brackets, and words that may stand around an option and do not change its meaning.
 AROUND = r"[()\[\]{}]|(?<![a-z])(the|set|split|data|images?|branch|block|inception|after)(?![a-z])"
 STOPS = (Exception, SystemExit)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says; `passed` is for a grader."""
+    """Holds what a check says; `passed` is for a grader."""
 
     passed: bool
     message: str
@@ -57,7 +57,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """A right answer; shows itself as the text that explains it, or as its source code."""
+    """A right answer; what is shown is the text that explains it, or its source code."""
 
     answer: Any
     text: str
@@ -87,7 +87,7 @@ class Exercise:
         raise NotImplementedError
 
     def known(self) -> Iterator[tuple[Any, str]]:
-        """Go through the wrong answers of the table, each with what is said to it."""
+        """Yield the wrong answers of the table, each with its reply."""
         yield from getattr(self, "wrong", {}).items()
 
     def check(self, answer: Any) -> Verdict:
@@ -95,12 +95,12 @@ class Exercise:
             return Verdict(False, "Not answered yet: put your answer in place of the three dots.")
         try:
             wrong = self.examine(answer)
-        except STOPS as error:  # of an answer that does something when it is looked at
+        except STOPS as error:  # of an answer that runs code when it is examined
             wrong = f"this cannot be read as an answer: {error}"
         return Verdict(False, f"Not yet: {wrong}") if wrong else Verdict(True, "Right.")
 
     def hint(self) -> Verdict:
-        """Give the next hint; after the last one, the last one again."""
+        """Return the next hint; after the last one, the last one again."""
         self._given = min(self._given + 1, len(self.hints))
         return Verdict(False, f"Hint {self._given}: {self.hints[self._given - 1]}")
 
@@ -114,7 +114,7 @@ def is_empty(function: Any) -> bool:
     def bare(): ...
 
     def described():
-        """Like the first, below a docstring."""
+        """Have three dots below a docstring."""
 
     code = getattr(function, "__code__", None)
     return (
@@ -126,11 +126,11 @@ def is_empty(function: Any) -> bool:
 
 @dataclass(eq=False)
 class Number(Exercise):
-    """A question for a number; `wrong` has a mistake, or several in a tuple, and what is said.
+    """A question for a number; `wrong` maps a mistake, or a tuple of several, to its reply.
 
     A fraction may be rounded to two digits; a whole number must be equal, unless there is a
-    `tolerance`. Nothing outside `between` is right. A word after the number may be any but those
-    that begin like `other_units`.
+    `tolerance`. Nothing outside `between` is right. Any word may follow the number, except for
+    words that begin with one of `other_units`.
     """
 
     wrong: Mapping[float | tuple[float, ...], str]
@@ -180,7 +180,7 @@ class Number(Exercise):
 
 @dataclass(eq=False)
 class Choice(Exercise):
-    """A question with options: the right one, and for each wrong one what is said to it.
+    """A question with options: the right one, and wrong ones, each with its reply.
 
     The reader may write an option as the text does, with words such as `set` or `block` around it,
     or as a longer or shorter form of the same word; `also` has other words for an option.
@@ -213,7 +213,7 @@ class Choice(Exercise):
 
 
 def _core(answer: Any) -> str:
-    """Return the words of an answer without what may stand around an option; (3, 3) is 3x3."""
+    """Return an answer's words without those that may stand around an option; (3, 3) is 3x3."""
     if sizes := numbers(answer):
         return "x".join(f"{each:g}" for each in sizes)
     text = plain(answer.replace("-", " ")) if isinstance(answer, str) else ""
@@ -221,7 +221,7 @@ def _core(answer: Any) -> str:
 
 
 def _one_word(text: str, option: str) -> bool:
-    """Tell whether one is the beginning of the other, as val of validation; conv2d is not conv2."""
+    """Tell whether one begins the other, as val begins validation; conv2 does not begin conv2d."""
     short, long = sorted((text, option), key=len)
     rest = long.removeprefix(short)
     return len(short) > 2 and short[-1].isalpha() and rest != long and rest.isalpha()
@@ -229,13 +229,13 @@ def _one_word(text: str, option: str) -> bool:
 
 @contextmanager
 def _aside() -> Iterator[None]:
-    """Keep the reader's generator, and compare alike whatever mode and device they have set."""
+    """Inside, gradients are on and the device is the CPU; the reader's random state is kept."""
     with torch.random.fork_rng([]), torch.enable_grad(), torch.device("cpu"):
         yield
 
 
 class OtherKind(Exception):
-    """What a function returns cannot be compared with what it should return."""
+    """Says that what a function returns cannot be compared with what it should return."""
 
 
 @dataclass(eq=False)
@@ -314,7 +314,7 @@ class Code(Exercise):
         return ", ".join(map(named, self._names, self._drawn()[at]))
 
     def _run(self, function: Callable) -> tuple[list, str | None]:
-        """Return what comes of each case, and the name of an argument that was changed."""
+        """Return the result of each case, and the name of an argument that was changed."""
         results, changed = [], None
         for arguments in self._drawn():
             held = [list(holdings(value)) for value in arguments]
@@ -356,11 +356,11 @@ def _stopped(error: BaseException) -> str:
 
 @dataclass(eq=False)
 class Open(Exercise):
-    """A question with many right answers: change an experiment so that its result is like this.
+    """A question with many right answers: change an experiment so that its result has properties.
 
     The reader gives the result, or a function of no arguments that makes it. `read` turns it into
-    what is measured, or into None where it is not what the question `wants`. A property is a
-    measure, when that is right, and what is said (of the measure) where it is not.
+    what is measured, or into None if it is not what the question `wants`. A property is a measure,
+    a test of the measured value, and the reply if the test fails, in which {} is this value.
     """
 
     wants: str

@@ -57,7 +57,7 @@ def last_word(answer: Any) -> str:
 
 
 def numbers(answer: Any) -> list[float] | None:
-    """Return several numbers as floats, from a list, a tensor or text with something between."""
+    """Return several numbers as floats, from a list, a tensor or text with signs between them."""
     if isinstance(answer, str):
         text = plain(answer).strip("()[]")
         apart = [re.split(between, text) for between in (";", r"\s+", r"[\s,;]+")]
@@ -65,7 +65,7 @@ def numbers(answer: Any) -> list[float] | None:
         return next((each for each in lists if each is not None), None)
     try:
         values = [number(each) for each in answer]
-    except TypeError:  # there is nothing to go through
+    except TypeError:  # it is no series
         return None
     known = [value for value in values if value is not None]
     return known if len(known) == len(values) else None
@@ -107,9 +107,9 @@ def alike(given: float, exact: float, tolerance: float = 0.0) -> bool:
 
 
 def same(given: Any, want: Any) -> bool:
-    """Tell whether a result has the values of `want`, as well as their precision can tell.
+    """Tell whether a result has the values of `want`, within the precision of both.
 
-    A tensor has the shape of `want`, too, and holds fractions or whole numbers as `want` does.
+    A tensor must have the shape of `want`, too, and hold fractions or whole numbers as `want` does.
     """
     if isinstance(want, Exception):
         return type(given) is type(want)
@@ -137,7 +137,7 @@ def _step(value: Any) -> float:
 
 
 def tensor_like(given: Any, want: Tensor) -> Tensor | None:
-    """Return a result as a tensor to compare with `want`: lists, too, and a number for one."""
+    """Return a result, also a list or a number, as a tensor to compare with `want`, or None."""
     if isinstance(given, np.ndarray | list | tuple):
         given = tensor(given)
     if isinstance(given, Tensor) and (want.ndim or given.numel() != 1):
@@ -180,7 +180,7 @@ def difference(given: Any, want: Any) -> str:
 
 
 def shown(value: Any) -> str:
-    """Return a number as a reader likes it: counts in full, fractions with four digits."""
+    """Write a number for a reader: counts in full, fractions with four digits."""
     value = number(value)
     if value is None:
         return "not a number"
@@ -188,7 +188,7 @@ def shown(value: Any) -> str:
 
 
 def holdings(value: Any) -> Iterator[Tensor | nn.Module]:
-    """Go through the tensors and modules that `value` is made of."""
+    """Yield the tensors and modules that `value` is made of."""
     if isinstance(value, Tensor | nn.Module):
         yield value
     elif isinstance(value, list | tuple):

@@ -98,11 +98,11 @@ q4 = Choice(
 
 
 @lru_cache
-def _loss(rate, centered=True):
+def _loss(rate):
     """Return the loss after 30 steps of gradient descent on the lesson's 3,000 images."""
     images, labels = fashion_mnist("train", sample=3000).tensors
     pixels = images.flatten(1).double() / 255
-    pixels = pixels - pixels.mean(dim=0) if centered else pixels
+    pixels = pixels - pixels.mean(dim=0)
     targets = F.one_hot(labels, 10).double()
     weights = torch.zeros(784, 10, dtype=torch.double)
     for _ in range(30):

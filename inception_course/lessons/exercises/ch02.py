@@ -60,7 +60,7 @@ q2 = Code(
 
 
 def _phases(period: float, stride: float) -> list[int]:
-    """List how far below a stripe the rows lie that the window looks at, each distance once."""
+    """List the distances from a stripe down to the rows at which the window looks, each once."""
     return sorted({int(row * stride % period) for row in range(40)})
 
 

@@ -95,11 +95,11 @@ pool4
 """
 
 
-MOST = 1_000_000  # of the channels of a layer; more would not fit into the counts
+MOST = 1_000_000  # channels of a layer; with more, the counts would become too large
 
 
 def _grown(table: Any) -> cost.CostTable | None:
-    """Count the network of a table that is written as in the notebook; None if it is not one."""
+    """Count the cost of the network of a table, written as in the notebook; None if it is none."""
     if not isinstance(table, str):
         return None
     body: list[InceptionSpec | MaxPoolSpec] = []
@@ -114,7 +114,7 @@ def _grown(table: Any) -> cost.CostTable | None:
         with torch.device("meta"):
             model = models.create("googlenet", in_channels=3, num_classes=1000, body=tuple(body))
         return cost.table(model, (3, 224, 224))
-    except (KeyError, RuntimeError, ValueError):  # a name with a dot, or of something else
+    except (KeyError, RuntimeError, ValueError):  # a name that no module can have
         return None
 
 

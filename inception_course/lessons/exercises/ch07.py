@@ -66,7 +66,7 @@ def _right(weight, bias, scale, mean, beta):
 
 
 def _made(parts=_right, power=0.5, with_eps=True):
-    """Make a layer of `parts` of the two; all but the weights are columns."""
+    """Make a function that folds a norm into a linear layer by `parts`, as a mistake would."""
 
     def wrong(linear, norm):
         scale = norm.weight / (norm.running_var + with_eps * norm.eps) ** power
@@ -125,7 +125,7 @@ def _network() -> nn.Module:
 
 
 class Company(NamedTuple):
-    """What a network says of an image alone, in eval mode, and among others, in training mode."""
+    """Holds a network's answers about an image: alone (eval mode), among others (training mode)."""
 
     rows: list[float]
     label: int = -1
