@@ -193,6 +193,7 @@ WRONG = {
         (1 / 3, "Where do most strangers lie"),
         (0.5, "Where do most strangers lie"),
         (2 / 3, "too far right"),
+        (0.8, "right of both humps"),
         ("high", "a threshold, a number"),
     ],
     "ch03.q3": [

@@ -1,12 +1,17 @@
 """What several test files share: a recipe, data and a network that train in a moment."""
 
+import os
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
+from inception_course import models
 from inception_course.machine import CLAIM
 from inception_course.train import Recipe, Run
 
@@ -75,12 +80,12 @@ def recorded(folder):
 
 
 def damaged(content, seed):
-    """The bytes with one bit flipped, a piece zeroed, two pieces swapped, or the end cut off."""
+    """The bytes with a bit flipped, a piece zeroed, two swapped, the end cut off, or some more."""
     draw = random.Random(seed)
     content = bytearray(content)
     length = min(draw.choice((1, 16, 1000)), len(content) // 4)
     one, two = sorted(draw.sample(range(len(content) - length), 2))
-    match seed % 4:
+    match seed % 5:
         case 0:
             content[one] ^= 1 << draw.randrange(8)
         case 1:
@@ -90,4 +95,31 @@ def damaged(content, seed):
             content[one : one + length], content[two : two + length] = second, first
         case 3:
             del content[one:]
+        case 4:
+            content[one:one] = draw.randbytes(5)
     return bytes(content)
+
+
+def course(*arguments, **environment):
+    """Call the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "inception_course", *map(str, arguments)],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def on_meta(name, **options):
+    """The network of that name, without numbers."""
+    with torch.device("meta"):
+        return models.create(name, **options).eval()
+
+
+def multiply_adds(model, *shape):
+    """What torch counts for a network without numbers."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad(), torch.device("meta"):
+        model(torch.empty(shape))
+    return counter.get_total_flops() // 2

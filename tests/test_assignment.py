@@ -12,6 +12,7 @@ import lectures
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
 LECTURE = next(path for path in lectures.paths() if path.stem.startswith("04"))
 CODE = {
     "q1": """def one_by_one(maps, weight, bias):

@@ -1,17 +1,18 @@
 """The benchmark: what a stopwatch sees, d2l's real loop, and a record that survives."""
 
 import os
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import course
 
 from inception_course import cost, data, records, studies, train
 from inception_course.studies import bench
 
+pytestmark = pytest.mark.slow
 CONTEST = bench.Contest(image_size=28, batch_size=8, images=40)
 
 
@@ -207,24 +208,15 @@ def test_d2ls_loader_finds_our_images():
     assert train_data[0][0].shape == (1, 32, 32)
 
 
-def course(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "inception_course", "bench", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def test_the_command_leaves_record_and_figure(tmp_path):
     folder = tmp_path / "new"
-    done = course("--quick", "--repeats", 1, "--out", folder)
+    done = course("bench", "--quick", "--repeats", 1, "--out", folder)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert "round 1 of 1" in done.stdout
     result = records.load(bench.Benchmark, folder / "bench.json")
     assert bench.report(result) in done.stdout
     assert (folder / "bench.png").read_bytes().startswith(b"\x89PNG")
-    again = course("--quick", "--out", folder)
+    again = course("bench", "--quick", "--out", folder)
     assert again.returncode == 1
     assert "already holds a result" in again.stderr

@@ -5,9 +5,9 @@ from math import prod
 import pytest
 import torch
 import torchvision
+from helpers import multiply_adds, on_meta
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from inception_course import cost, models
@@ -15,28 +15,17 @@ from inception_course.__main__ import app
 from inception_course.models.googlenet import PRINTED
 
 
-def on_meta(name, **options):
-    with torch.device("meta"):
-        return models.create(name, **options).eval()
-
-
 def googlenet():
     return on_meta("googlenet", in_channels=3, num_classes=1000)
 
 
-def counted_by_torch(net, shape):
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad(), torch.device("meta"):
-        net(torch.empty(1, *shape))
-    return counter.get_total_flops() // 2
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.names())
 def test_totals_are_those_of_torch(name):
     net = on_meta(name, in_channels=3)
     shape = (3, net.image_size, net.image_size)
     costs = cost.table(net, shape)
-    assert costs.multiply_adds == counted_by_torch(net, shape)
+    assert costs.multiply_adds == multiply_adds(net, 1, *shape)
     assert costs.parameters == sum(parameter.numel() for parameter in net.parameters())
     assert sum(row.multiply_adds for row in costs.layers) == costs.multiply_adds
 
@@ -80,6 +69,7 @@ def test_receptive_fields_of_googlenet():
     assert [costs[name].stride for name in ("conv1", "3a", "4a", "5a")] == [2, 8, 16, 32]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "size"),
     [
@@ -187,12 +177,13 @@ def _widths_from_numbers(monkeypatch):
 CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_widths_from_numbers")
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_every_classifier_of_torchvision_is_counted(name):
     net = from_torchvision(name)
     costs = cost.table(net, (3, 224, 224))
-    assert costs.multiply_adds == counted_by_torch(net, (3, 224, 224)) > 0
+    assert costs.multiply_adds == multiply_adds(net, 1, 3, 224, 224) > 0
     idle = [
         p
         for head in ("aux1", "aux2", "AuxLogits")
@@ -303,6 +294,12 @@ def test_a_net_of_linear_layers_alone():
     assert flattened["1"].receptive_field == 28
 
 
+def test_a_dilated_pooling_sees_as_far_as_its_window():
+    assert (
+        cost.table(nn.MaxPool2d(3, padding=1, dilation=2), (1, 8, 8)).layers[0].receptive_field == 5
+    )
+
+
 def test_a_layer_that_works_twice_has_its_weights_once():
     layer = nn.Linear(8, 8)
     costs = cost.table(nn.Sequential(layer, nn.ReLU(), layer), (8,))
@@ -319,7 +316,7 @@ def test_attention_is_counted_and_has_no_receptive_field():
     assert costs["self_attn"].multiply_adds == projections + 2 * tokens**2 * width
     assert costs["self_attn"].parameters == 4 * (width**2 + width)
     assert costs["self_attn"].receptive_field is None
-    assert costs.multiply_adds == counted_by_torch(net.to("meta"), (tokens, width))
+    assert costs.multiply_adds == multiply_adds(net.to("meta"), 1, tokens, width)
     assert cost.report(costs).splitlines()[1].endswith(" -")
 
 
@@ -338,6 +335,9 @@ def test_an_error_names_the_layer_and_the_shape():
         cost.table(Functional(), (1, 14, 14))
     with pytest.raises(ValueError, match="channels, height, width"):
         cost.table(Functional(), (28, 28))
+    decides = Then(lambda maps: maps if maps.sum() > 0 else -maps)
+    with pytest.raises(ValueError, match="followed without values"):
+        cost.table(decides, (3, 8, 8))
 
 
 # The command
@@ -356,6 +356,7 @@ def test_the_command_prints_the_papers_column():
     assert "6,998,552" in result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", models.names())
 def test_the_command_knows_every_network(name):
     result = run(name)

@@ -63,6 +63,7 @@ def test_an_exported_page_has_it(path):
     assert [each.get_text() for each in page("em")] == [CAPTION]
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sphinx")
 def test_the_web_edition_has_it(path, tmp_path):
     (path.parents[1] / "README.md").write_text("# The course\n", "utf-8")
@@ -75,6 +76,7 @@ def test_the_web_edition_has_it(path, tmp_path):
     assert folded(body) == []
 
 
+@pytest.mark.slow
 @pytest.mark.needs("sphinx")
 def test_the_slides_have_it(path):
     import slides

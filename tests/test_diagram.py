@@ -104,6 +104,7 @@ def assert_legible(figure):
             assert inside or beside or above, f"{text!r} lies on the edge of a box"
 
 
+@pytest.mark.drawing
 @pytest.mark.parametrize("case", NETWORKS)
 def test_the_texts_of_a_strip_can_be_read(case):
     assert_legible(strip(case))

@@ -110,6 +110,7 @@ def test_a_network_for_other_pictures_is_not_asked(folders, few, tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.slow
 def test_it_resumes_where_it_stopped(folders, few, tmp_path, monkeypatch):
     monkeypatch.setattr(ensembles, "AT_ONCE", 20)
     path = tmp_path / "made" / "crops.json"
@@ -137,6 +138,7 @@ def test_it_resumes_where_it_stopped(folders, few, tmp_path, monkeypatch):
     assert errors[0] == errors[1]
 
 
+@pytest.mark.slow
 def test_a_record_of_something_else_is_refused(folders, few, tmp_path):
     path = tmp_path / "crops.json"
     one = {1: FASHION[1]}
@@ -186,6 +188,7 @@ def prefer(kind, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_mixed_answers_agree(model, images, monkeypatch):
     prefer(ensembles.MixedPrecision, monkeypatch)
     quick = ensembles.optimize_for_inference(model, images)

@@ -4,7 +4,6 @@ import ast
 import functools
 import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -376,14 +375,6 @@ def test_the_tests_come_last_in_make_test(course):
     for target, tests in {"test": every, "quick": quick}.items():
         lines = course.make("-n", target).stdout.splitlines()
         assert [line.split(" -m ", 1)[1] for line in lines] == [*lint, tests]
-
-
-def test_what_make_quick_leaves_out_exists():
-    settings = runpy.run_path(str(ROOT / "conftest.py"))
-    for entry in settings["SLOW"] | settings["DRAWING"]:
-        file, _, name = entry.partition("::")
-        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
-        assert f"def {name or 'test_'}" in text, entry
 
 
 def test_the_gate_runs_make_test_and_nothing_after_it():

@@ -359,7 +359,7 @@ def test_calibration_keeps_its_bounds_and_ignores_the_order():
 
 
 def test_certainty_is_judged_by_accuracy_alone():
-    certain = torch.eye(4)
+    certain = torch.eye(4, dtype=torch.double)
     assert evaluate.calibration(certain, torch.arange(4)).error == 0
     assert evaluate.calibration(certain, torch.tensor([0, 1, 3, 2])).error == 0.5
 
@@ -374,6 +374,8 @@ def test_an_average_is_never_surer_than_its_parts():
 def test_calibration_refuses_logits():
     with pytest.raises(ValueError, match="softmax"):
         evaluate.calibration(torch.randn(5, 10), torch.zeros(5).long())
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        evaluate.calibration(torch.tensor([[1.5, -0.5]]), torch.tensor([0]))
     with pytest.raises(ValueError, match="bins"):
         evaluate.calibration(torch.eye(3), torch.arange(3), bins=0)
 

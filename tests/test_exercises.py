@@ -177,6 +177,7 @@ def precision(request):
     torch.set_default_dtype(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", of(Code))
 def test_inputs_have_the_readers_own_precision(name, precision):
     exercise = EXERCISES[name]
@@ -300,6 +301,7 @@ def test_an_example_says_what_should_come_and_what_does():
     assert "nan" not in verdict.message
 
 
+@pytest.mark.slow
 def test_answers_are_what_the_package_counts_and_measures():
     alexnet, googlenet = (
         cost.table(models.create(name, in_channels=3, num_classes=1000), (3, side, side))

@@ -20,6 +20,7 @@ from inception_course import evaluate, hebbian, plots, train
 from inception_course.plots.style import in_style
 from inception_course.studies import experiment, reduction, saturation
 
+pytestmark = pytest.mark.drawing
 SLACK = 1.5  # pixels: letters keep this far from the edge of their box
 
 
@@ -213,7 +214,8 @@ def of_values(values):
                     size,
                     64,
                     tuple(np.geomspace(0.01, 1, 9).round(3)),
-                    {"dense": [1.0] * 9, "CSR": list(values), "BSR": list(values)[::-1]},
+                    (1.0,) * 9,
+                    tuple(values),
                 )
                 for size in (512, 1024, 2048)
             ]

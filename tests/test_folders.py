@@ -1,7 +1,6 @@
 """A reader's own pictures, from folders and files of all kinds to a trained network."""
 
 import os
-import random
 import shutil
 import struct
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import course, damaged
 from PIL import Image, PngImagePlugin
 from torch import nn
 
@@ -185,6 +185,7 @@ HIDDEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["", "red", "red/deep"])
 @pytest.mark.parametrize("name", HIDDEN)
 def test_hidden_folders_and_those_of_systems_never_count(name, place, undivided):
@@ -803,22 +804,8 @@ def test_a_picture_of_too_many_pixels_is_told_to_become_smaller(undivided, monke
     assert "poster.png cannot be read: it has more than 10,000 pixels. Make it small" in problem
 
 
-def damaged(content, draw):
-    content, at = bytearray(content), draw.randrange(len(content))
-    kind = draw.randrange(4)
-    if kind == 0:
-        content[at] ^= 1 << draw.randrange(8)
-    elif kind == 1:
-        content[at : at + 20] = bytes(len(content[at : at + 20]))
-    elif kind == 2:
-        del content[at:]
-    else:
-        content[at:at] = draw.randbytes(5)
-    return bytes(content)
-
-
 def test_a_damaged_picture_is_refused_by_name_or_can_be_trained_on(tmp_path):
-    draw_damage, outcomes = random.Random(0), Counter()
+    outcomes = Counter()
     names = ("a.jpg", "b.png", "palette.png", "cmyk.jpg", "c.webp", "d.tif", "e.gif", "f.bmp")
     for name in names:
         draw(tmp_path / "right" / name, (90, 160, 60), 0, size=(40, 30))
@@ -827,7 +814,7 @@ def test_a_damaged_picture_is_refused_by_name_or_can_be_trained_on(tmp_path):
         name = names[number % len(names)]
         right = (tmp_path / "right" / name).read_bytes()
         path = tmp_path / f"damaged-{name}"
-        path.write_bytes(damaged(right, draw_damage))
+        path.write_bytes(damaged(right, number))
         problem = pictures.problem(path)
         outcomes[problem is None, name[-3:]] += 1
         if problem:
@@ -929,6 +916,14 @@ def test_a_crop_looks_at_a_part_and_at_another_one_in_every_pass(tmp_path):
     assert 0.8 < spans.max() <= 1
 
 
+@pytest.mark.parametrize("augment", [RandomResizedCrop(), RandomFlip()])
+def test_a_single_augmentation_is_taken_as_it_is(augment, val_set):
+    alone, composed = (
+        data.loader(val_set, 4, size=8, augment=each) for each in (augment, Compose((augment,)))
+    )
+    assert identical(list(alone), list(composed))
+
+
 def test_a_batch_follows_from_seed_epoch_and_number_alone(val_set):
     def batches(**options):
         return val_set.batches(4, size=8, augment=AUGMENT, shuffle=True, **options)
@@ -1014,6 +1009,7 @@ def test_a_worker_reads_on_after_ctrl_c_which_reaches_it_too(method, worker, div
 # Training
 
 
+@pytest.mark.slow
 def test_a_network_learns_from_pictures_and_is_evaluated_on_them(divided):
     train_set, val_set = (folders.open_folder(divided, split) for split in ("train", "val"))
     model = small_net()
@@ -1026,6 +1022,27 @@ def test_a_network_learns_from_pictures_and_is_evaluated_on_them(divided):
     assert cells.trace().item() / 18 == pytest.approx(run.last.val_accuracy)
 
 
+def test_some_of_the_pictures_are_of_all_classes(divided):
+    train_set, val_set = (folders.open_folder(divided, split) for split in ("train", "val"))
+    passes = []
+
+    def progress(batches):
+        passes.append(torch.cat([labels for _, labels in batches]))
+        return batches
+
+    recipe = replace(TINY, epochs=1, train_images=12)
+    train.fit(small_net(), train_set, val_set, recipe, progress=progress)
+    assert len(passes[0]) == 12
+    assert passes[0].unique().tolist() == [0, 1, 2]
+
+
+def test_a_class_without_a_picture_counts_in_the_record(divided):
+    train_set, val_set = (folders.open_folder(divided, split) for split in ("train", "val"))
+    run = train.fit(small_net(), train_set.subset(torch.arange(12)), val_set, TINY)
+    assert run.environment["classes"] == 3
+
+
+@pytest.mark.slow
 def test_a_run_on_pictures_resumes_where_it_stopped(undivided, tmp_path):
     train_set, val_set = (folders.open_folder(undivided, split) for split in ("train", "val"))
     whole, fresh = small_net(), small_net(seed=7)
@@ -1048,16 +1065,7 @@ def test_a_run_on_pictures_resumes_where_it_stopped(undivided, tmp_path):
 # The command line
 
 
-def course(*arguments):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "inception_course", *map(str, arguments)],
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
+@pytest.mark.slow
 def test_the_command_line_trains_on_pictures_and_evaluates(undivided, tmp_path):
     run = tmp_path / "run"
     options = ("--recipe", "quick", "--epochs", 1, "--out", run)
@@ -1080,6 +1088,7 @@ def test_the_command_line_trains_on_pictures_and_evaluates(undivided, tmp_path):
     assert "leave out --sample" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_a_recipe_pictures_are_learned_by_their_own(undivided, tmp_path):
     damage_contents(undivided / "green" / "01-b.png")
     done = course("train", "--images", undivided, "--out", tmp_path / "run")

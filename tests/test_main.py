@@ -1,29 +1,21 @@
 """The command line, called as a reader calls it."""
 
-import os
 import re
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+import torch
+from helpers import course
 from typer.testing import CliRunner
 
-from inception_course import data, records, studies, train
+from inception_course import data, evaluate, machine, records, studies, train
 from inception_course.__main__ import STUCK, app, main, many, ours
 from inception_course.studies import comparison
 from inception_course.train import checkpoint
 
-
-def course(*arguments, **environment):
-    return subprocess.run(
-        [sys.executable, "-W", "error", "-m", "inception_course", *map(str, arguments)],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +32,7 @@ def test_train_leaves_record_weights_and_curves(trained):
     assert done.stderr == ""  # nobody watches, so no bar moves
     record = train.Run.from_json((folder / "run.json").read_text())
     assert record.environment["train_images"] == 200
+    assert list(record.network["options"]) == ["stem", "width"]  # in every process
     left = {path.name for path in folder.iterdir()} - {"checkpoint-2.pt"}  # on a slow machine
     assert left == {"run.json", "checkpoint-1.pt", "weights.pt", "curves.png"}
 
@@ -50,6 +43,19 @@ def test_evaluate_reads_what_train_left(trained):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("val: accuracy 0.")
     assert done.stdout.count("\n") == 11
+
+
+def test_evaluate_asks_on_the_device_that_train_takes(trained, monkeypatch):
+    devices = []
+
+    def confusion(network, dataset, **options):
+        devices.append(next(network.parameters()).device.type)
+        return torch.eye(10, dtype=torch.long)
+
+    monkeypatch.setattr(machine, "pick_device", lambda: ("meta", ""))
+    monkeypatch.setattr(evaluate, "confusion", confusion)
+    done = CliRunner().invoke(app, ["evaluate", str(trained[0]), "--split", "val", "--sample", "9"])
+    assert (done.exit_code, devices) == (0, ["meta"])
 
 
 @pytest.mark.needs("data")
@@ -75,6 +81,8 @@ def test_crops_makes_a_table_and_goes_on_with_it(trained, tmp_path):
     arguments = ("crops", folder, "--out", tmp_path / "crops.json", "--sample", 10)
     unknown = course(*arguments, "--views", 12)
     assert unknown.stderr == "Error: --views is one of 1, 10, 144, not 12\n"
+    too_many = course(*arguments, "--count", 11)
+    assert too_many.stderr == "Error: --count must be 1 to 10, not 11\n"
     begun = course(*arguments, "--minutes", 0)
     assert begun.returncode == 1
     assert "run the same command again" in begun.stdout
@@ -189,6 +197,9 @@ class Stopped(studies.Study):
     def settings(self):
         return {}
 
+    def images(self):
+        return 2 * (data.fashion_mnist("val", sample=10),)
+
     def units(self):
         return [("short", 0), ("short", 1)]
 
@@ -239,6 +250,7 @@ def test_every_command_explains_itself():
         done = course(*command, "--help")
         assert done.returncode == 0
         assert "Usage" in done.stdout
+        assert not re.search(r"\binf\b", done.stdout)
 
 
 @pytest.mark.needs("data")

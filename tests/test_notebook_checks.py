@@ -226,12 +226,14 @@ def toys(tmp_path_factory):
     return found, done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_notebook_passes(toys, name):
     found, _ = toys
     assert [failure for failure, _ in found[name].values()] == [""] * len(RIGHT[name].cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_notebook_fails_at_the_cell_and_for_the_reason(toys, name):
     found, _ = toys
@@ -240,6 +242,7 @@ def test_a_wrong_notebook_fails_at_the_cell_and_for_the_reason(toys, name):
     assert all(failure == "" for cell, (failure, _) in found[name].items() if cell < number)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["raises", "dies_by_exit", "hangs"])
 def test_cells_after_a_failure_are_reported_as_not_run(toys, name):
     found, _ = toys
@@ -247,6 +250,7 @@ def test_cells_after_a_failure_are_reported_as_not_run(toys, name):
     assert f"Not run: Cell {number} failed first" in found[name][number + 1][0]
 
 
+@pytest.mark.slow
 def test_a_broken_promise_is_told_once(toys):
     found, _ = toys
     assert found["takes_too_much_memory"][1][0] == ""
@@ -271,6 +275,7 @@ def test_a_dead_kernel_is_noticed_at_once():
     assert waits == [nbval_repair.POLL_SECONDS]
 
 
+@pytest.mark.slow
 def test_the_summary_compares_each_notebook_with_its_promise(toys):
     _, stdout = toys
     pattern = r"{}\.ipynb: [\d.]+ s, \d+ MB \(promised: {:g} minutes, 1 GB\){}\n"
@@ -315,6 +320,7 @@ def bare_machine(tmp_path):
     return partial(run_pytest, tmp_path, tmp_path, PYTHONPATH=path, PYTEST_PLUGINS=plugins)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_what_a_machine_lacks_is_left_out_and_listed(bare_machine, processes):
     done = bare_machine(f"--numprocesses={processes}", "--dist=loadfile")
@@ -344,6 +350,7 @@ def test_each_process_has_its_own_cores(monkeypatch, worker, cores, share):
     assert given == ([share] if worker else [])
 
 
+@pytest.mark.slow
 def test_in_ci_nothing_may_be_left_out(bare_machine):
     outcome = bare_machine("--continue-on-collection-errors", CI="true")
     assert outcome.returncode == 1
@@ -397,6 +404,7 @@ CATCHES = cell(
 )
 
 
+@pytest.mark.slow
 def test_a_notebook_is_stored_clean_and_the_same_each_time(tmp_path):
     path = tmp_path / "toy.ipynb"
     toy = notebook(CATCHES, cell("6 * 7", tags=["kept"], count=5), minutes=3)
@@ -416,6 +424,7 @@ def test_a_notebook_is_stored_clean_and_the_same_each_time(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("toy", "reason"),
     [

@@ -176,6 +176,20 @@ def test_a_shared_layer_has_a_value_for_each_use():
     assert seen["layer"] == seen["again"]
 
 
+def test_of_a_layer_that_gives_no_tensor_the_input_is_measured():
+    attention, x = nn.Sequential(nn.MultiheadAttention(4, 1)), torch.ones(2, 3, 4)
+    with probe.record(attention, ["0"], rms=probe.rms("input")) as seen:
+        attention[0](x, x, x)
+    assert seen["0"]["rms"] == [1.0]
+    for of in ("output", "gradient"):
+        with (
+            pytest.raises(ValueError, match=f"no {of} of layer '0'.* gives a tuple"),
+            probe.record(attention, ["0"], rms=probe.rms(of)),
+        ):
+            attention[0](x, x, x)
+    assert hooks(attention) == 0
+
+
 def test_layers_are_found_by_kind():
     model = models.create("googlenet_bn", stem="small", width=0.125, act=nn.Sigmoid)
     names = probe.layers(model, nn.Sigmoid)

@@ -222,6 +222,7 @@ def test_each_step_has_the_learning_rate_of_the_schedule(changes, parts):
 PIXELS = torch.Generator().manual_seed(0)
 COUNT = 24  # each picture is a class of its own, so that its label says which it is
 PICTURES = torch.randint(1, 256, (COUNT, 1, 12, 12), generator=PIXELS, dtype=torch.uint8)
+DATASET = TensorDataset(PICTURES, torch.arange(COUNT))
 
 
 class Witness(nn.Module):
@@ -237,100 +238,43 @@ class Witness(nn.Module):
         return self.weight.expand(len(images), COUNT)
 
 
-def shown(pictures=PICTURES, **changes):
-    """The pictures that a network learns from, in their own order: bytes [epochs, N, 12, 12]."""
+AUGMENTATIONS = {
+    "random_resized_crop": (True, data.RandomResizedCrop()),
+    "flip": (True, data.RandomFlip()),
+    "translate": (2, data.Translate(2)),
+    "cutout": (3, data.Cutout(3)),
+}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [(), *((field,) for field in AUGMENTATIONS), tuple(AUGMENTATIONS)],
+    ids=lambda fields: ", ".join(fields) or "none",
+)
+def test_the_pictures_are_augmented_as_the_recipe_says(fields):
+    """What each augmentation does is in test_data."""
     witness, passes = Witness(), []
-    dataset = TensorDataset(pictures, torch.arange(COUNT))
-    recipe = replace(PLAIN, batch_size=COUNT, **changes)  # a batch is drawn at once
-    train.fit(witness, dataset, dataset, recipe, progress=kept(passes))
-    torch.testing.assert_close(torch.cat(witness.asked), normalized(pictures).repeat(2, 1, 1, 1))
-    labels = torch.cat([labels for batches in passes for _, labels in batches])
-    images = torch.cat(witness.learned).squeeze(1)
-    by_label = images.view(2, COUNT, 12, 12)[torch.arange(2)[:, None], labels.view(2, -1).argsort()]
-    return ((by_label * data.STD + data.MEAN) * 255).round().to(torch.uint8)
+    changes = {field: AUGMENTATIONS[field][0] for field in fields}
+    recipe = replace(PLAIN, batch_size=COUNT, **changes)
+    augment = data.Compose(AUGMENTATIONS[field][1] for field in fields) or None
+    assert recipe.augmentation() == augment
+    train.fit(witness, DATASET, DATASET, recipe, progress=kept(passes))
+    batches = data.Batches(DATASET, COUNT, augment=augment, shuffle=True)
+    for learned, ((_, labels),) in zip(witness.learned, passes, strict=True):
+        ((images, right),) = batches
+        assert torch.equal(learned, images)
+        assert torch.equal(labels, right)
+    torch.testing.assert_close(torch.cat(witness.asked), normalized(PICTURES).repeat(2, 1, 1, 1))
 
 
-def equal(one, two):
-    """Which of the pictures are equal, pixel by pixel."""
-    return (one == two).flatten(-2).all(dim=-1)
-
-
-def test_a_plain_recipe_shows_the_pictures_as_they_are():
-    assert equal(shown(), PICTURES[:, 0]).all()
-
-
-def test_flip_mirrors_every_other_picture():
-    pictures = shown(flip=True)
-    mirrored = equal(pictures, PICTURES[:, 0].flip(-1))
-    assert (mirrored ^ equal(pictures, PICTURES[:, 0])).all()
-    assert all(0.3 < share < 0.7 for share in mirrored.float().mean(dim=1))
-    assert not torch.equal(*mirrored)  # another draw in the second epoch
-
-
-def test_translate_moves_each_picture_and_fills_with_black():
-    padded = F.pad(PICTURES[:, 0], [2] * 4)
-    moved = padded.unfold(1, 12, 1).unfold(2, 12, 1)  # [N, 5 rows, 5 columns, 12, 12]
-    match = equal(shown(translate=2)[:, :, None, None], moved)
-    assert (match.sum(dim=(2, 3)) == 1).all()
-    assert match.any(dim=3).flatten(0, 1).any(dim=0).all()  # by -2, -1, 0, 1 and 2, up or down
-    assert match.any(dim=2).flatten(0, 1).any(dim=0).all()  # and left or right
-    assert not torch.equal(*match)
-
-
-def test_cutout_blackens_a_square_in_each_picture():
-    pictures = shown(cutout=3)
-    hole = pictures != PICTURES[:, 0]
-    assert (pictures[hole] == 0).all()
-    rows, columns = hole.any(dim=3), hole.any(dim=2)
-    assert torch.equal(hole, rows[..., None] & columns[..., None, :])  # a rectangle
-    for sides in (rows.sum(dim=-1), columns.sum(dim=-1)):  # smaller where it leaves the picture
-        assert sides.min() >= 1
-        assert sides.max() == 3
-        assert (sides == 3).float().mean() > 0.5
-    assert len(hole.flatten(0, 1).unique(dim=0)) > COUNT  # another draw for each picture and epoch
-
-
-def test_random_resized_crop_enlarges_a_patch_of_each_picture():
-    ramp = torch.arange(12, dtype=torch.uint8)
-    slopes = 11 * ramp[:, None] + 11 * ramp  # enlarged, it rises as much less per pixel
-    pictures = shown(slopes.expand(COUNT, 1, 12, 12), random_resized_crop=True).float()
-    middle = pictures[..., 2:10, 2:10]  # the border of a patch is repeated
-    height = (middle[..., -1, :] - middle[..., 0, :]).mean(dim=-1) / (7 * 11)
-    width = (middle[..., :, -1] - middle[..., :, 0]).mean(dim=-1) / (7 * 11)
-    area, aspect = height * width, width / height
-    assert 0.07 < area.min() < 0.25
-    assert 0.75 < area.max() < 1.02
-    assert 0.72 < aspect.min() < 0.9
-    assert 1.1 < aspect.max() < 1.37
-    for drawn in (area, aspect, pictures.flatten(2).amin(dim=-1)):  # the last tells the place
-        assert len(drawn.unique()) > COUNT // 2
-        assert not torch.equal(*drawn)
-
-
-def test_augmentations_are_combined():
-    recipe = replace(PLAIN, random_resized_crop=True, flip=True, translate=2, cutout=3)
-    assert PLAIN.augmentation() is None
-    assert recipe.augmentation() == (
-        data.RandomResizedCrop(),
-        data.RandomFlip(),
-        data.Translate(2),
-        data.Cutout(3),
-    )
-
-
-def test_pictures_are_resized_to_train_and_to_validate():
+@pytest.mark.parametrize(
+    ("epochs", "first", "sizes"),
+    [(1, 8, [20]), (2, 8, [8, 20]), (5, 8, [8, 8, 20, 20, 20]), (2, None, [20, 20])],
+)
+def test_the_first_half_of_the_epochs_can_have_another_size(epochs, first, sizes):
     witness = Witness()
-    dataset = TensorDataset(PICTURES, torch.arange(COUNT))
-    train.fit(witness, dataset, dataset, replace(PLAIN, image_size=20))
-    assert {images.shape[2:] for images in witness.learned + witness.asked} == {(20, 20)}
-
-
-@pytest.mark.parametrize(("epochs", "sizes"), [(1, [20]), (2, [8, 20]), (5, [8, 8, 20, 20, 20])])
-def test_the_first_half_of_the_epochs_can_have_another_size(epochs, sizes):
-    witness = Witness()
-    dataset = TensorDataset(PICTURES, torch.arange(COUNT))
-    recipe = replace(PLAIN, epochs=epochs, batch_size=COUNT, image_size=20, first_size=8)
-    train.fit(witness, dataset, dataset, recipe)
+    recipe = replace(PLAIN, epochs=epochs, batch_size=COUNT, image_size=20, first_size=first)
+    train.fit(witness, DATASET, DATASET, recipe)
     assert [images.shape[2] for images in witness.learned] == sizes
     assert {images.shape[2] for images in witness.asked} == {20}
 

@@ -21,7 +21,7 @@ THEME = {"label-content-name-mismatch", "region"}  # rules that the theme itself
 WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 UNSEEN = "() => [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
 
-pytestmark = pytest.mark.needs("sphinx")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("sphinx")]
 
 
 def build(builder, folder):

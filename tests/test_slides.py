@@ -3,7 +3,7 @@
 import lectures
 import pytest
 
-pytestmark = pytest.mark.needs("sphinx", "chromium")
+pytestmark = [pytest.mark.slow, pytest.mark.needs("sphinx", "chromium")]
 
 WIDTH, HEIGHT = 1280, 720
 LOWEST = """() => Math.max(...[...Reveal.getCurrentSlide().children]

@@ -11,7 +11,7 @@ import psutil
 import pytest
 import torch
 
-from inception_course import records, studies, train
+from inception_course import data, records, studies, train
 from inception_course.machine import usable_cores
 from inception_course.studies import bench, comparison, ensembles, experiment
 from inception_course.studies.study import Study
@@ -65,6 +65,18 @@ def test_a_study_says_what_it_is_and_tells_what_it_measured(study):
         assert "accuracy 0." in sentence
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("study", studies.STUDIES.values(), ids=list(studies.STUDIES))
+def test_a_record_is_complete_and_that_of_the_code(study):
+    record = studies.load(study.name)
+    assert record.settings.keys() == study.settings().keys()
+    assert not list(study.differences(record))
+    assert [each.unit for each in record.trainings] == study.units()
+    known = ("device", "train_images", "val_images", "classes")
+    now = study.environment()
+    assert all(now[name] == record.environment.get(name, now[name]) for name in known)
+
+
 class Cores(NamedTuple):
     unit: tuple
     usable: int
@@ -80,8 +92,8 @@ class CountCores(Study):
     def settings(self):
         return {}
 
-    def environment(self):
-        return {"threads": usable_cores()}
+    def images(self):
+        return 2 * (data.fashion_mnist("val", sample=10),)
 
     def units(self):
         return [("cores", 0), ("cores", 1)]
@@ -97,7 +109,7 @@ def test_measurements_side_by_side_share_the_cores():
     result = studies.run(CountCores(), workers=2)
     assert [each.usable for each in result.trainings] == [part, part]
     assert all(each.threads <= part for each in result.trainings)
-    assert result.environment == {"threads": part}
+    assert result.environment["threads"] == part
     assert [each.usable for each in studies.run(CountCores()).trainings] == [whole, whole]
     assert usable_cores() == whole
 

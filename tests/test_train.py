@@ -86,19 +86,7 @@ def test_a_recipe_may_learn_from_the_first_images_only():
     assert torch.equal(weights(some), weights(the_first))
 
 
-# Learning rate, loss, precision
-
-
-@pytest.mark.parametrize(
-    ("changes", "rates"),
-    [
-        ({"schedule": "one-cycle", "epochs": 4}, {0: 0, 0.5: 1, 1: 2, 2: 1.5, 2.5: 1, 4: 0}),
-        ({"schedule": "step"}, {0: 2, 7.9: 2, 8: 1.92, 100: 2 * 0.96**12}),
-    ],
-)
-def test_the_learning_rate_within_an_epoch(changes, rates):
-    recipe = replace(TINY, learning_rate=2.0, **changes)
-    assert {epoch: train.learning_rate(recipe, epoch) for epoch in rates} == pytest.approx(rates)
+# Loss, precision
 
 
 def test_auxiliary_losses_weigh_three_tenths():
@@ -112,15 +100,7 @@ def test_auxiliary_losses_weigh_three_tenths():
     assert loss.item() == pytest.approx(plain.item())
 
 
-def test_a_net_with_auxiliary_heads_trains():
-    torch.manual_seed(0)
-    net = models.create("googlenet_bn", stem="small", width=0.125, aux=True, image_size=40)
-    before = net.auxiliary["4d"].linear.weight.clone()
-    run = train.fit(net, dots(16), dots(16), replace(TINY, epochs=1, image_size=40))
-    assert not torch.equal(net.auxiliary["4d"].linear.weight, before)
-    assert math.isfinite(run.last.val_loss)
-
-
+@pytest.mark.slow
 def test_the_recipe_of_2014_trains_the_net_of_2014():
     recipe = replace(train.RECIPES["paper_2014"], epochs=1, precision="float32")
     torch.manual_seed(0)
@@ -191,10 +171,24 @@ def test_a_loss_that_is_no_number_stops_with_the_place_and_the_record():
         ({"optimizer": "adam"}, "adamw"),
         ({"precision": "half"}, "bfloat16"),
         ({"ema_decay": 1.5}, "from 0 to 1"),
+        ({"warmup": -0.1}, "from 0 to below 1"),
+        ({"warmup": 1.0}, "from 0 to below 1"),
         ({"epochs": 0}, "at least one epoch"),
         ({"learning_rate": 0.0}, "learning rate above 0"),
         ({"train_images": 0}, "train_images is 1 or more, or None, not 0"),
         ({"first_size": 0}, "first_size is 1 pixel or more, or None, not 0"),
+        ({"epochs": 1.5}, "epochs is a whole number, 1 or more, not 1.5"),
+        ({"batch_size": 0}, "batch_size is 1 or more, not 0"),
+        ({"image_size": 0}, "image_size is 1 or more, not 0"),
+        ({"learning_rate": math.nan}, "learning rate above 0"),
+        ({"learning_rate": math.inf}, "learning_rate is a finite number, 0 or more, not inf"),
+        ({"momentum": 3}, "momentum is from 0 to 1, not 3"),
+        ({"weight_decay": math.nan}, "weight_decay is a finite number, 0 or more, not nan"),
+        ({"label_smoothing": 5}, "label_smoothing is from 0 to 1, not 5"),
+        ({"auxiliary_weight": -0.1}, "auxiliary_weight is 0 or more, not -0.1"),
+        ({"translate": -1}, "translate is 0 or more, not -1"),
+        ({"cutout": 2.0}, "cutout is a whole number, 0 or more, not 2.0"),
+        ({"seed": -1}, "seed is 0 or more, not -1"),
     ],
 )
 def test_an_impossible_recipe_is_refused(change, message):
@@ -257,12 +251,6 @@ def test_a_run_that_went_on_elsewhere_says_where_it_was():
 
 def test_the_largest_seed_of_the_command_line_trains():
     train.fit(small_net(), TRAIN, VAL, replace(TINY, seed=2**63 - 1))
-
-
-@pytest.mark.parametrize("warmup", [-0.1, 1.0])
-def test_a_warmup_is_a_part_of_the_run(warmup):
-    with pytest.raises(ValueError, match="from 0 to below 1"):
-        replace(TINY, warmup=warmup)
 
 
 def test_every_named_recipe_fits_its_network():

@@ -39,6 +39,7 @@ def answers(model, images):
     return logits.detach(), images.grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("theirs", "options", "name", "size"), PAIRS)
 def test_the_same_weights_give_the_same_answers(theirs, options, name, size):
     torch.manual_seed(0)

@@ -34,7 +34,7 @@ EXPLORERS = {
         "one image of each class",
         lambda: widgets.browse(data.fashion_mnist("val", sample=20)),
     ),
-    "wiring": ("4 active 400 of 400 hidden units", widgets.wiring),
+    "wiring": ("4 active 399 of 400 hidden units", widgets.wiring),
     "sigmoid_input": ("mean 4 and standard deviation 1: 98%", widgets.sigmoid_input),
     "gain": ("BN, gain 16 0.2% saturated", widgets.gain),
     "block_widths": ("128 million multiply-adds", widgets.block_widths),
@@ -77,15 +77,17 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
         assert repr(explorer()) == widgets.NO_WIDGETS
 
 
+@pytest.mark.slow
 def test_the_wiring_panel_recovers_what_its_sliders_say():
     ones, half_degree, samples, picture = widgets.wiring().children
-    assert [ones.value, half_degree.value, samples.value] == [1, 4, 4000]
+    assert [ones.value, half_degree.value, samples.value] == [1, 4, 8000]
     easy = picture.value
     assert int(re.search(r"(\d+) of 400", easy)[1]) > 380
     ones.value = 30
     assert int(re.search(r"(\d+) of 400", picture.value)[1]) < 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_wiring_panel_can_be_moved_to_its_ends(end):
     *sliders, picture = widgets.wiring().children
@@ -103,6 +105,7 @@ def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():
     assert "256 channels, 240 million multiply-adds" in picture.value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", [0, -1])
 def test_the_panel_of_widths_can_be_moved_to_its_ends(end):
     *sliders, picture = widgets.block_widths().children
@@ -161,6 +164,16 @@ def test_in_a_notebook_one_line_and_one_picture_are_redrawn(notebook, monkeypatc
     assert guesses == [0.7, 0.7]
     assert len(picture.contents) == 2
     assert all("image/png" in content for content in picture.contents)
+
+
+def test_after_a_resume_it_counts_what_is_left(notebook, monkeypatch):
+    clock = iter(range(100))
+    monkeypatch.setattr(widgets.time, "perf_counter", lambda: float(next(clock)))
+    batches = data.Batches(GARMENTS, 5)  # four of them
+    batches.epoch, batches.start = 1, 2
+    list(widgets.LiveCurves(RECIPE).progress(batches))
+    (line,) = notebook
+    assert line.contents[1]["text/plain"] == "epoch 2 of 3, 5 s left"  # 1/4 took 1 s, 5/4 are left
 
 
 def test_the_line_is_not_redrawn_at_every_batch(notebook):
