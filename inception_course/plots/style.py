@@ -9,7 +9,7 @@ in the course's own settings, whatever the reader's are, and leave those as they
 import base64
 import html
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from math import lcm
 from statistics import mean
 from typing import Any, TypeVar
@@ -252,9 +252,15 @@ SPOTS = (
 
 
 def name_points(
-    figure: Picture, axes: Axes, points: Mapping[str, tuple[float, float]]
+    figure: Picture,
+    axes: Axes,
+    points: Mapping[str, tuple[float, float]],
+    spare: Container[str] = (),
 ) -> dict[str, Annotation]:
-    """Write each name beside its point, where it hides no mark of the axes and no other name."""
+    """Write each name beside its point, where it hides no mark of the axes and no other name.
+
+    Of the names in `spare`, those that would lie on another name are left out.
+    """
     figure.draw_without_rendering()
     places = axes.transData.transform(np.concatenate([line.get_xydata() for line in axes.lines]))
     taken = [Bbox.from_bounds(x - 9, y - 9, 18, 18) for x, y in places]
@@ -275,6 +281,9 @@ def name_points(
             else:
                 text.remove()
         assert best is not None
+        if name in spare and any(best[2].overlaps(each) for each in taken[len(places) :]):
+            best[1].remove()
+            continue
         taken.append(best[2])
         names[name] = best[1]
     return names

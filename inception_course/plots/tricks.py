@@ -83,7 +83,8 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
     """Draw accuracy against the work of a training: ways to spend it, and the ladder's rungs.
 
     A small mark is one seed, a large one their mean. Those whose mean is below `lowest` are named,
-    but not drawn. `guess` names one of the ways.
+    but not drawn; a rung's name is left out where it would lie on another. `guess` names one of
+    the ways.
     """
     series = {
         "ways to spend the work": _by_work(record, FRONTIER),
@@ -123,7 +124,7 @@ def frontier(record: Contest, rungs: Contest, lowest: float = 0.84, guess: Any =
         {name: (x, mean(values)) for name, (x, values) in points.items() if name not in below}
         for points in series.values()
     )
-    names = name_points(figure, axes, ways | steps)
+    names = name_points(figure, axes, ways | steps, spare=steps)
     mark_choice(figure, axes, guess, {name: names[name] for name in ways})
     return figure
 
