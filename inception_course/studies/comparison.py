@@ -1,10 +1,9 @@
 """Comparisons of recipes: networks trained by `fit`, each by its own recipe, with several seeds."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from statistics import mean, stdev
 from typing import Any, ClassVar, NamedTuple
@@ -34,15 +33,17 @@ class Contender(NamedTuple):
     build: Callable[[], nn.Module]
 
     def multiply_adds(self, images: int) -> int:
-        """Return the multiply-adds of all forward passes, if there are so many training images."""
-        with torch.device("meta"):
-            network = self.build()
-        sizes = Counter(self.recipe.size_in(n + 1) for n in range(self.recipe.epochs))
-        per_image = sum(
-            passes * cost.table(network, (1, size, size)).multiply_adds
-            for size, passes in sizes.items()
-        )
+        """Return the multiply-adds of all forward passes over `images` training images."""
+        sizes = (self.recipe.size_in(n + 1) for n in range(self.recipe.epochs))
+        per_image = sum(multiply_adds(self.build, size) for size in sizes)
         return per_image * (self.recipe.train_images or images)
+
+
+@cache
+def multiply_adds(build: Callable[[], nn.Module], size: int) -> int:
+    """Count the multiply-adds of a network for one gray image of `size` x `size` pixels."""
+    with torch.device("meta"):
+        return cost.table(build(), (1, size, size)).multiply_adds
 
 
 @dataclass(frozen=True, slots=True)
