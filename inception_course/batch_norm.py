@@ -279,6 +279,7 @@ def fully_connected(
     width: int = 100,
     norm: Callable[[int], nn.Module] | None = None,
     act: Callable[[], nn.Module] = nn.Sigmoid,
+    norm_after: bool = False,
     spread: float | None = None,
     gain: float = 1.0,
 ) -> nn.Sequential:
@@ -286,17 +287,20 @@ def fully_connected(
 
     Weights are Gaussian with standard deviation `spread`, or 1 / sqrt(fan-in) if None, so that a
     layer's inputs to its units are as spread out as what it gets; biases start at zero. Layers
-    that feed a batch norm have none. All initial weights are multiplied by `gain`.
+    that feed a batch norm have none. With `norm_after` the norm stands after the activation, not
+    before it. All initial weights are multiplied by `gain`.
 
     Shape: [B, 1, 28, 28] -> [B, 10]
     """
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     c_in = 28 * 28
     for number in range(1, depth + 1):
-        layers[f"linear{number}"] = nn.Linear(c_in, width, bias=norm is None)
-        if norm is not None:
+        layers[f"linear{number}"] = nn.Linear(c_in, width, bias=norm is None or norm_after)
+        if norm is not None and not norm_after:
             layers[f"norm{number}"] = norm(width)
         layers[f"unit{number}"] = act()
+        if norm is not None and norm_after:
+            layers[f"norm{number}"] = norm(width)
         c_in = width
     layers["output"] = nn.Linear(c_in, 10)
     for layer in layers.values():

@@ -8,8 +8,6 @@ The functions below make the statistics. Each describes a layer's input, its out
 gradient of the loss with respect to its output.
 """
 
-import copy
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +15,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Statistic(NamedTuple):
@@ -141,39 +138,3 @@ def _without_gradients(compute: Callable[[Tensor], Any], x: Tensor) -> Any:
 
 def _fill(values: list, index: int, compute: Callable[[Tensor], Any], gradient: Tensor) -> None:
     values[index] = _without_gradients(compute, gradient)
-
-
-def along_gradient(
-    model: nn.Module, images: Tensor, labels: Tensor, rates: Iterable[float]
-) -> tuple[list[float], list[float]]:
-    """Return the loss after a step down the gradient, and how much the gradient has changed.
-
-    A copy of the model takes one step for each learning rate in `rates`, always from the same
-    weights and along the gradient of this batch. The loss is the cross-entropy in nats; the change
-    is the distance between the gradients after and before the step, divided by the length of the
-    one before. The idea is that of Santurkar et al. 2018, arXiv:1805.11604.
-    """
-    model = copy.deepcopy(model)
-    start = [parameter.detach().clone() for parameter in model.parameters()]
-    _, before = _loss_and_gradient(model, images, labels)
-    losses, changes = [], []
-    for rate in rates:
-        with torch.no_grad():
-            for parameter, value, slope in zip(model.parameters(), start, before, strict=True):
-                parameter.copy_(value - rate * slope)
-        loss, after = _loss_and_gradient(model, images, labels)
-        losses.append(loss)
-        change = _length(b - a for a, b in zip(before, after, strict=True))
-        changes.append(change / _length(before))
-    return losses, changes
-
-
-def _loss_and_gradient(
-    model: nn.Module, images: Tensor, labels: Tensor
-) -> tuple[float, tuple[Tensor, ...]]:
-    loss = F.cross_entropy(model(images), labels)
-    return loss.item(), torch.autograd.grad(loss, list(model.parameters()))
-
-
-def _length(tensors: Iterable[Tensor]) -> float:
-    return math.sqrt(sum(tensor.square().sum().item() for tensor in tensors))

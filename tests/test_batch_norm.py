@@ -420,6 +420,15 @@ def test_the_first_experiments_net_has_the_papers_parameters():
     assert count(fully_connected(3, norm=nn.BatchNorm1d)) == 99_710 + 600 - 300
 
 
+def test_the_norm_stands_before_the_activation_or_after_it():
+    before = fully_connected(1, norm=nn.BatchNorm1d)
+    after = fully_connected(1, norm=nn.BatchNorm1d, norm_after=True)
+    assert list(before._modules) == ["flatten", "linear1", "norm1", "unit1", "output"]
+    assert list(after._modules) == ["flatten", "linear1", "unit1", "norm1", "output"]
+    assert before.linear1.bias is None
+    assert after.linear1.bias is not None  # the activation comes first and needs it
+
+
 def test_weights_are_as_spread_out_as_asked():
     torch.manual_seed(0)
     wide, default = fully_connected(2, spread=0.5), fully_connected(2)

@@ -144,7 +144,6 @@ NEVER = {
     "break_even": ZEROS,
     "over_work": ZEROS,
     "signal_by_layer": ZEROS,
-    "ranking": BROKEN | ZEROS,
     "with_and_without": ZEROS,
     "with_and_without, slower with": ZEROS,
 }
@@ -200,11 +199,6 @@ def of_values(values):
                 for column in ("params", "ops")
             }
         ),
-        "along_the_step": lambda: plots.along_the_step(
-            {name: [(0, v) for v in each] for name, each in two(values).items()},
-            {name: [(0, v) for v in each] for name, each in two(values).items()},
-            range(25, 25 * len(two(values)["plain"]) + 1, 25),
-        ),
         "bench": lambda: plots.bench(
             replace(drawn.BENCH, timings=tuple(timings), races=tuple(races))
         ),
@@ -223,13 +217,6 @@ def of_values(values):
         "channels_along": lambda: plots.channels_along(two((1, *values)), NINE),
         "gradient_norms": lambda: plots.gradient_norms(
             {name: dict(zip(NINE, each, strict=True)) for name, each in two(values).items()}
-        ),
-        "ranking": lambda: plots.ranking(
-            {
-                name: [(team, v, v > 1) for team, v in zip(NINE, each, strict=True)]
-                for name, each in two(values).items()
-            },
-            "top-5 error, %",
         ),
         "rule_lengths": lambda: plots.rule_lengths(
             {name: torch.tensor(each) for name, each in two(values).items()}

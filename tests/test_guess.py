@@ -70,7 +70,6 @@ TAKES = {
     "bench": (lambda g: plots.bench(BENCH, guess=g), 2, "2"),
     "block_shares": (lambda g: plots.block_shares(*PLACE, guess=g), "5x5", "5x5"),
     "break_even": (lambda g: plots.break_even([TIMES], guess=g), "1/4", "0.25"),
-    "by_networks": (lambda g: plots.by_networks(TABLE, guess=g), "7.5 %", "7.5 %"),
     "channel_rows": (
         lambda g: plots.channel_rows({"row": (MAP[0], MAP[0] / 2)}, 0.6, guess=g), 0.4, "0.4"
     ),
@@ -166,7 +165,6 @@ TAKES = {
         "die",
     ),
     "thinned": (lambda g: plots.thinned(THINNED, guess=g), 80, "80 %"),
-    "window_coverage": (lambda g: plots.window_coverage(CORRELATED, guess=g), "half 0.5", "0.5"),
     "wiring": (
         lambda g: plots.wiring(hebbian.recover(n=50, ones=2, samples=300), guess=g),
         40,

@@ -326,21 +326,6 @@ def test_correlation_falls_with_distance_to_the_floor_of_chance(local_maps):
     assert floor.max() < 0.06
 
 
-def test_windows_cover_what_is_near(local_maps):
-    found = hebbian.center_correlations(local_maps[:, :2])
-    covered = hebbian.coverage(found, strongest=0.06)  # about 10 of 162 units
-    assert covered[2] == 1
-    assert covered[1] > 0.99
-    assert covered[0] == pytest.approx(0.1, abs=0.01)  # 1 of 10: the other channel
-    shuffled = hebbian.center_correlations(local_maps[:, :2], shuffled=True)
-    assert hebbian.coverage(shuffled)[2] < 0.7
-
-
-def test_chance_is_the_windows_part_of_the_map():
-    assert hebbian.chance_coverage(7, 7).tolist() == pytest.approx([1 / 49, 9 / 49, 25 / 49])
-    assert hebbian.chance_coverage(3, 3).tolist() == pytest.approx([1 / 9, 1, 1])
-
-
 def test_zeros_are_counted():
     values = torch.tensor([0.0, 0.0, 1e-4, -2.0])
     assert hebbian.zero_share(values) == 0.5

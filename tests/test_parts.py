@@ -193,13 +193,8 @@ def test_maps_are_asked_with_normalization_that_has_seen_images():
     net = maps.network()
     assert net.stem.conv1.norm.num_batches_tracked == 20
     rows = maps.correlations(net, VAL)
-    by_ring = {block: [] for block in maps.BY_DISTANCE}
-    by_window = {block: [] for block in maps.LAYERS}
+    by_ring = {block: [] for block in maps.LAYERS}
     for row in rows:
-        if "ring" in row:
-            assert row["ring"] == len(by_ring[row["block"]])
-            by_ring[row["block"]].append(row["r"])
-        else:
-            by_window[row["block"]].append(row["inside"])
+        assert row["ring"] == len(by_ring[row["block"]])
+        by_ring[row["block"]].append(row["r"])
     assert by_ring["3a"][0] > by_ring["3a"][-1]
-    assert all(a < b < c <= 1 for a, b, c in by_window.values())

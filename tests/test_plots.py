@@ -138,7 +138,6 @@ def of_hebbian():
         "pruning": plots.pruning({"the smallest": {0.0: 0.9, 0.5: 0.8}}),
         "one_convolution": plots.one_convolution(stacked_kernel()),
         "wiring": plots.wiring(hebbian.recover(n=200, ones=4, samples=2000)),
-        "wirings": plots.wirings({"4 active": hebbian.recover(n=200, ones=4, samples=2000)}),
         "phase_transition": plots.phase_transition(
             {"threshold 1/3": {0.02: [1.0, 0.9], 0.4: [0.2, 0.0]}},
             {"200 units": {0.02: [0.0, 0.1], 0.4: [0.7, 0.9]}},
@@ -178,11 +177,6 @@ def of_batch_norm():
             {"plain": {1: [0.8, 0.7], 6: [0.1, 0.1]}, "BN": {1: [0.8, 0.8], 6: [0.7, 0.8]}}
         ),
         "correlations": plots.correlations({"before": torch.ones(3, 3), "after": torch.eye(3)}),
-        "along_the_step": plots.along_the_step(
-            {"plain": [[1.0, 3.0], [1.0, 2.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
-            {"plain": [[2.0, 4.0], [3.0, 5.0]], "BN": [[1.0, 1.1], [1.0, 1.2]]},
-            steps=(25, 50),
-        ),
     }
 
 
@@ -307,14 +301,10 @@ THINNED = answers(
 CORRELATED = answers(
     {
         "net": [
-            {"block": block, "trained": trained, kind: place}
+            {"block": block, "trained": trained, "ring": ring}
             for trained in (False, True)
-            for kind, blocks, places in (
-                ("ring", maps.BY_DISTANCE, (0, 1)),
-                ("window", maps.LAYERS, hebbian.WINDOWS),
-            )
-            for block in blocks
-            for place in places
+            for block in maps.LAYERS
+            for ring in (0, 1)
         ]
     }
 )
@@ -329,7 +319,6 @@ def of_parts():
         "activation_states": plots.activation_states(ACTIVATED),
         "equal_cost": plots.equal_cost(EQUAL),
         "map_correlations": plots.map_correlations(CORRELATED),
-        "window_coverage": plots.window_coverage(CORRELATED),
         "overfit": plots.overfit(contest({"neither": (0.8, 0.82), "crops": (0.79, 0.8)})),
         "shift": plots.shift(SHIFTED),
         "thinned": plots.thinned(THINNED),
@@ -472,14 +461,10 @@ def of_evaluation(image):
     sure = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]])
     judged = evaluate.calibration(sure, torch.tensor([0, 0, 1, 1]))
     return {
-        "by_networks": plots.by_networks(TABLE),
         "calibration_errors": plots.calibration_errors({"made": (0.05, [0.01, 0.02, 0.03])}),
         "crop_boxes": plots.crop_boxes(picture, small),
         "crops_and_networks": plots.crops_and_networks(paper_tables.TABLE_3, {"made": TABLE}),
         "mosaic": plots.mosaic(image, evaluate.FASHION[10], [True] * 7 + [False] * 3),
-        "ranking": plots.ranking(
-            {"made": [("VGG", 7.3, False), ("GoogLeNet", 6.7, True)]}, "error, %"
-        ),
         "reliability": plots.reliability({"one": judged, "again": judged}),
         "same_start": plots.same_start(GROUPS),
         "squares": plots.squares(picture, small),
@@ -714,11 +699,9 @@ WITH_NINE = {
     "accuracy_by_rate": lambda: plots.accuracy_by_rate(nine({1: [0.8], 6: [0.1]})),
     "against_paper": lambda: plots.against_paper(nine({"3a": (2, 1)})),
     "aliasing": lambda: plots.aliasing(MAP, {step: MAP[::step] for step in range(1, 11)}, 3),
-    "along_the_step": lambda: plots.along_the_step(nine([[1.0, 3.0]]), nine([[2.0, 4.0]]), [25]),
     "bench": lambda: plots.bench(nine_profiles()),
     "best_and_late": lambda: plots.best_and_late(nine_trainings(), lowest=0.0),
     "break_even": lambda: plots.break_even([replace(TIMES, size=size) for size in range(1, 10)]),
-    "by_networks": lambda: plots.by_networks(nine_rows()),
     "calibration_errors": lambda: plots.calibration_errors(nine((0.05, [0.01, 0.03]))),
     "channel_rows": lambda: plots.channel_rows(nine((MAP[0] + 1, MAP[0])), 1.0),
     "channels_along": lambda: plots.channels_along(nine([192, 256]), ["3a"]),
@@ -749,7 +732,6 @@ WITH_NINE = {
     "percentile_bands": lambda: plots.percentile_bands(nine_trainings(), "unit3"),
     "pruning": lambda: plots.pruning(nine({0.0: 0.9, 0.5: 0.8})),
     "race": lambda: plots.race(nine(RUN), {"a mark": 0.8}),
-    "ranking": lambda: plots.ranking(nine([("VGG", 7.3, False)]), "error, %"),
     "receptive_fields": lambda: plots.receptive_fields(COSTS["alexnet"], NINE, 64),
     "reliability": lambda: plots.reliability(
         nine(evaluate.calibration(torch.tensor([[0.9, 0.1]]), torch.tensor([0])))
@@ -766,7 +748,6 @@ WITH_NINE = {
     "strongest": lambda: plots.strongest(
         SAMPLE.tensors[0], MAP.expand(10, 10, 6, 6), range(1, 10), stride=4, first=1.5, side=8
     ),
-    "wirings": lambda: plots.wirings(nine(hebbian.recover(n=50, samples=100))),
     "sigmoid_inputs": lambda: plots.sigmoid_inputs([(n, 1) for n in range(1, 10)]),
 }
 NAMES = {
@@ -774,7 +755,6 @@ NAMES = {
     "aliasing": [f"stride {step}" for step in range(2, 11)],
     "bench": [f"{size} pixels, width" for size in range(31, 40)],
     "break_even": [f"CSR, {size}x{size}" for size in range(1, 10)],
-    "by_networks": [f"{count} view" for count in range(1, 10)],
     "crops_and_networks": [f"{count} network" for count in range(1, 10)],
     "sigmoid_inputs": [f"mean {mean}" for mean in range(1, 10)],
     "strongest": [f"map {channel}" for channel in range(1, 10)],
@@ -787,7 +767,7 @@ NOT_SERIES = {
     "map_correlations",
     "mixed_colors", "mosaic", "phase_transition", "resolutions", "same_start",
     "saturation_heat_map", "smoothing", "squares", "thinned", "turning", "two_orders",
-    "window_coverage", "with_and_without", "work_and_time", "zeros",
+    "with_and_without", "work_and_time", "zeros",
 }  # fmt: skip
 
 
@@ -896,7 +876,6 @@ def test_sentences_tell_what_is_drawn(figures):
     assert "params: 1 of 2 rows agree" in figures["against_paper"].description
     assert "GoogLeNet 2014 from NiN" in figures["family_tree"].description
     assert "6.67 % with 7 and 144; made: 10.00% with 1" in figures["crops_and_networks"].description
-    assert "10 views 8.00% to 5.00%" in figures["by_networks"].description
     assert "wrong in 3 of them" in figures["mosaic"].description
     assert "3 of 91, 3 of 103" in figures["squares"].description
     assert "expected calibration error 0.400" in figures["reliability"].description
@@ -1070,7 +1049,6 @@ def test_batch_norm_figures_say_what_they_show(figures):
     assert "unit3 get: plain 2.5, BN 2.5" in figures["percentile_bands"].description
     assert "plain 0.75 at 1, 0.10 at 6" in figures["accuracy_by_rate"].description
     assert "before 1.00; after 0.00" in figures["correlations"].description
-    assert "plain loss 1.5, gradient 4.5" in figures["along_the_step"].description
 
 
 def test_the_figures_of_saturation_say_what_was_measured(figures):

@@ -2,7 +2,6 @@
 
 import builtins
 import inspect
-import re
 import sys
 
 import pytest
@@ -34,7 +33,6 @@ EXPLORERS = {
         "one image of each class",
         lambda: widgets.browse(data.fashion_mnist("val", sample=20)),
     ),
-    "wiring": ("4 active 399 of 400 hidden units", widgets.wiring),
     "sigmoid_input": ("mean 4 and standard deviation 1: 98%", widgets.sigmoid_input),
     "gain": ("BN, gain 16 0.2% saturated", widgets.gain),
     "block_widths": ("128 million multiply-adds", widgets.block_widths),
@@ -72,28 +70,9 @@ def test_without_widgets_a_sentence_stands_in(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without_ipywidgets)
     assert repr(widgets.browse(data.fashion_mnist("val", sample=5))) == widgets.NO_WIDGETS
-    for name in ("wiring", "sigmoid_input", "gain", "block_widths"):
+    for name in ("sigmoid_input", "gain", "block_widths"):
         _, explorer = EXPLORERS[name]
         assert repr(explorer()) == widgets.NO_WIDGETS
-
-
-@pytest.mark.slow
-def test_the_wiring_panel_recovers_what_its_sliders_say():
-    ones, half_degree, samples, picture = widgets.wiring().children
-    assert [ones.value, half_degree.value, samples.value] == [1, 4, 8000]
-    easy = picture.value
-    assert int(re.search(r"(\d+) of 400", easy)[1]) > 380
-    ones.value = 30
-    assert int(re.search(r"(\d+) of 400", picture.value)[1]) < 40
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("end", [0, -1])
-def test_the_wiring_panel_can_be_moved_to_its_ends(end):
-    *sliders, picture = widgets.wiring().children
-    for slider in sliders:
-        slider.value = (slider.min, slider.max)[end]
-    assert "of 400 hidden units" in picture.value
 
 
 def test_the_panel_of_widths_starts_at_3a_and_counts_what_its_sliders_say():

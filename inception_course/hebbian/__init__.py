@@ -7,11 +7,8 @@ from it, `correlation` looks for it in a trained network, `products` measures wh
 # ruff: noqa: F401 - what is imported here is what the package offers
 
 from .correlation import (
-    WINDOWS,
     by_distance,
     center_correlations,
-    chance_coverage,
-    coverage,
     feature_maps,
     rings,
     zero_share,

@@ -13,8 +13,6 @@ from torch.utils.data import TensorDataset
 
 from ..evaluate import predict
 
-WINDOWS = (1, 3, 5)  # the sides of an Inception block's convolutions
-
 
 def feature_maps(
     model: nn.Module, dataset: TensorDataset, layers: Sequence[str]
@@ -83,27 +81,6 @@ def by_distance(correlations: Tensor) -> Tensor:
     pairs = pairs * correlations.shape[0] ** 2
     pairs[0] -= correlations.shape[0]  # a unit is not compared with itself
     return sums / pairs.clamp_min(1)
-
-
-def coverage(correlations: Tensor, strongest: float = 0.01) -> Tensor:
-    """Return the part of a center unit's most strongly correlated units that each window contains.
-
-    `strongest` says which part of all units of the map counts as these; at least 8 units do.
-
-    Shape: [C, C, H, W] -> [windows], a mean over the C units, from 0 to 1
-    """
-    height, width = correlations.shape[2:]
-    strength = correlations.abs().flatten(1)
-    count = max(8, round(strongest * strength.shape[1]))
-    places = strength.topk(count, dim=1).indices % (height * width)
-    ring = rings(height, width).flatten()[places]
-    return torch.tensor([(ring <= window // 2).float().mean() for window in WINDOWS])
-
-
-def chance_coverage(height: int, width: int) -> Tensor:
-    """Return the coverage of units at random positions: each window's part of the map."""
-    ring = rings(height, width)
-    return torch.tensor([(ring <= window // 2).float().mean() for window in WINDOWS])
 
 
 def zero_share(values: Tensor) -> float:

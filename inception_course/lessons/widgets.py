@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from .. import hebbian, plots
+from .. import plots
 from ..data import CLASSES
 from ..models.googlenet import InceptionSpec
 from ..studies import saturation
@@ -42,22 +42,6 @@ def browse(dataset: TensorDataset):
         caption="Which two classes would you mix up?",
     )
     return panel({"image": range(len(labels))}, show, twin)
-
-
-def wiring():
-    """Make sliders for sparsity, degree and samples of a planted network; draw its recovery."""
-
-    def show(ones: int, half_degree: int, samples: int) -> plots.Picture:
-        degree = 2 * half_degree
-        return plots.wiring(hebbian.recover(ones=ones, degree=degree, samples=samples))
-
-    sliders = {
-        "active units": range(1, 31),
-        "excited by each": range(2, 9),
-        "samples": range(250, 8001, 250),
-    }
-    twin = plots.wirings({f"{ones} active": hebbian.recover(ones=ones) for ones in (4, 9, 16)})
-    return panel(sliders, show, twin, start={"excited by each": 4, "samples": 8000})
 
 
 def sigmoid_input():

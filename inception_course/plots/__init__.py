@@ -7,12 +7,10 @@ from .benchmark import bench
 from .blocks_drawn import block, blocks
 from .diagram import lanes, strip
 from .evaluation import (
-    by_networks,
     calibration_errors,
     crop_boxes,
     crops_and_networks,
     mosaic,
-    ranking,
     reliability,
     same_start,
     squares,
@@ -28,7 +26,6 @@ from .hebb import (
     rule_lengths,
     turning,
     wiring,
-    wirings,
     zeros,
 )
 from .images import classes, confusion, descents, image, mistakes, pixels
@@ -43,7 +40,6 @@ from .lineage import (
 )
 from .normalization import (
     accuracy_by_rate,
-    along_the_step,
     correlations,
     percentile_bands,
     sigmoid_input,
@@ -67,7 +63,6 @@ from .parts import (
     overfit,
     shift,
     thinned,
-    window_coverage,
 )
 from .residual import (
     degradation,

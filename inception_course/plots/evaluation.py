@@ -15,7 +15,7 @@ from ..evaluate import Box, Calibration, Protocol, crops, resize, resized
 from ..studies.ensembles import Table
 from ..studies.paper_tables import Crops
 from ..studies.same_start import STARTS, Groups
-from .guess import mark_choice, mark_y, series
+from .guess import mark_choice
 from .style import (
     BLACK,
     BLUE,
@@ -26,11 +26,7 @@ from .style import (
     VERMILION,
     Picture,
     Style,
-    emphasis,
     in_style,
-    integers,
-    legend,
-    lines,
     styled,
 )
 
@@ -192,31 +188,6 @@ def _outline(axes: Axes, box: Box, outline: Style, inset: float) -> None:
 
 
 @in_style
-def ranking(tables: Mapping[str, Sequence[tuple[str, float, bool]]], unit: str) -> Picture:
-    """Draw printed tables as bars; each row is a name, a number, and whether to highlight it."""
-    printed = "; ".join(
-        f"{name}: " + ", ".join(f"{team} {value:g}" for team, value, _ in rows)
-        for name, rows in tables.items()
-    )
-    most = max(map(len, tables.values()))
-    figure = Picture(
-        13.5,
-        0.5 * most + 1.6,
-        f"{unit}. {printed}",
-        caption="How far apart are neighbors in a list, and where do the hatched bars stand?",
-    )
-    panels = figure.subplots(1, len(tables), squeeze=False)[0]
-    for axes, (name, rows) in zip(panels, tables.items(), strict=True):
-        teams, values, pointed_out = zip(*rows, strict=True)
-        bars = axes.barh(range(len(rows)), values, **emphasis(pointed_out))
-        axes.bar_label(bars, [f" {value:g}" for value in values])
-        axes.set_yticks(range(len(rows)), teams)
-        axes.invert_yaxis()
-        axes.set(title=name, xlabel=unit, xlim=(0, 1.2 * max(values)))
-    return figure
-
-
-@in_style
 def crops_and_networks(
     printed: Sequence[Crops], ours: Mapping[str, Table], guess: Any = None
 ) -> Picture:
@@ -280,42 +251,6 @@ def crops_and_networks(
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' if count > 1 else ''}"
-
-
-@in_style
-def by_networks(table: Table, guess: Any = None) -> Picture:
-    """Draw the error against the number of networks, a line for each number of views.
-
-    Each band reaches from the best to the worst choice of that many networks.
-
-    `guess` is the expected error of all networks, in per cent.
-    """
-    counts = sorted({row.crops for row in table.rows})
-    ends = "; ".join(
-        f"{_counted(count, 'view')} {table.row(1, count).error:.2%} to "
-        f"{table.row(table.models, count).error:.2%}"
-        for count in counts
-    )
-    figure = Picture(
-        11,
-        5.2,
-        f"error with 1 network and with {table.models}: {ends}",
-        caption="How much does the second network buy, and how much the last?",
-    )
-    axes = figure.subplots()
-    errors = {}
-    for count, style in styled(counts):
-        rows = [row for row in table.rows if row.crops == count]
-        models = [row.models for row in rows]
-        low, high = ([100 * getattr(r, end) for r in rows] for end in ("lowest", "highest"))
-        axes.fill_between(models, low, high, color=style["color"], alpha=0.2, lw=0)
-        errors[_counted(count, "view")] = models, [100 * row.error for row in rows]
-    lines(axes, errors, xlabel="networks", ylabel="top-1 error, %")
-    axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
-    integers(axes.xaxis)
-    legend(axes, columns=5)
-    mark_y(figure, axes, guess, series(axes), whole=100)
-    return figure
 
 
 @in_style

@@ -127,27 +127,7 @@ def wiring(recovery: Recovery, units: int = 9, guess: Any = None) -> Picture:
     return figure
 
 
-@in_style
-def wirings(recoveries: Mapping[str, Recovery]) -> Picture:
-    """Draw several recoveries side by side, each as in `wiring`."""
-    figure = Picture(
-        13.5, 4.6, caption="From left to right, how many of the hidden units are recovered?"
-    )
-    panels = figure.subplots(1, len(recoveries), squeeze=False)[0]
-    parts = []
-    for axes, (name, recovery) in zip(panels, recoveries.items(), strict=True):
-        counts = draw_wiring(axes, recovery, 4, words=axes is panels[0])
-        exact = f"{recovery.exact} of {len(recovery.truth)}"
-        axes.set_title(f"{name}:\n{exact} recovered exactly")
-        parts.append(f"with {name} {exact} hidden units, and of the edges drawn {counts}")
-    handles, labels = axes.get_legend_handles_labels()
-    kinds = [label.split(":")[0] for label in labels]
-    figure.legend(handles, kinds, loc="outside lower center", ncols=5, fontsize=13)
-    figure.description = f"recovered exactly are {'; '.join(parts)}"
-    return figure
-
-
-def draw_wiring(axes: Axes, recovery: Recovery, units: int, *, words: bool = True) -> str:
+def draw_wiring(axes: Axes, recovery: Recovery, units: int) -> str:
     """Draw the wiring of the first units; return how many edges were found, missed or wrong."""
     truth, found = recovery.truth[:units], np.zeros_like(recovery.truth[:units])
     for unit, mine in enumerate(truth):
@@ -176,9 +156,8 @@ def draw_wiring(axes: Axes, recovery: Recovery, units: int, *, words: bool = Tru
         edgecolors=VERMILION, linewidths=2, zorder=3, label="not exact",
     )  # fmt: skip
     axes.scatter(range(len(below)), [0] * len(below), 40, BLACK, zorder=3)
-    if words:
-        axes.text(-1.5, 1, "hidden", ha="right", va="center")
-        axes.text(-1.5, 0, "seen", ha="right", va="center")
+    axes.text(-1.5, 1, "hidden", ha="right", va="center")
+    axes.text(-1.5, 0, "seen", ha="right", va="center")
     axes.set(ylim=(-0.15, 1.15))
     axes.set_axis_off()
     return counts

@@ -223,39 +223,3 @@ def correlations(matrices: Mapping[str, Tensor]) -> Picture:
     panels[0].set(ylabel="feature")
     figure.colorbar(shown, ax=list(panels), label="correlation")
     return figure
-
-
-@in_style
-def along_the_step(
-    losses: Mapping[str, Sequence[Sequence[float]]],
-    changes: Mapping[str, Sequence[Sequence[float]]],
-    steps: Sequence[int],
-) -> Picture:
-    """Draw, along the direction of a step, the range of the loss and the gradient's largest change.
-
-    Each network has a row for each of the `steps` of its training, with a value for each length of
-    the step.
-    """
-    spans = {name: [max(row) - min(row) for row in rows] for name, rows in losses.items()}
-    peaks = {name: [max(row) for row in rows] for name, rows in changes.items()}
-    summary = "; ".join(
-        f"{name} loss {mean(spans[name]):.2g}, gradient {mean(peaks[name]):.2g}" for name in losses
-    )
-    figure = Picture(
-        13,
-        4.6,
-        f"mean range of the loss and largest change of the gradient: {summary}",
-        caption="Lower is smoother. Which network has the lower lines?",
-    )
-    panels = zip(
-        figure.subplots(1, 2),
-        (spans, peaks),
-        ("range of the loss, nats", "change of the gradient / its size"),
-        strict=True,
-    )
-    for axes, values, label in panels:
-        curves = {name: (steps, each) for name, each in values.items()}
-        lines(axes, curves, xlabel="step of the training", ylabel=label)
-        axes.set_ylim(bottom=0)
-    legend(axes)
-    return figure

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from .. import hebbian
 from ..studies import equal_cost as equal
 from ..studies import maps, parts
 from ..studies.comparison import Answers, Contest
@@ -17,7 +16,6 @@ from .style import (
     MARKED,
     Picture,
     Style,
-    bars,
     in_style,
     integers,
     legend,
@@ -282,13 +280,13 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
     `guess` is an expected |r|.
     """
     figure = Picture(13, 5.2, caption="Does training make the correlations, or were they there?")
-    panels = figure.subplots(1, len(maps.BY_DISTANCE), sharey=True)
-    answers = [row for row in record.rows if "ring" in row]
+    panels = figure.subplots(1, len(maps.LAYERS), sharey=True)
     told = []
-    for axes, block in zip(panels, maps.BY_DISTANCE, strict=True):
+    for axes, block in zip(panels, maps.LAYERS, strict=True):
         runs = {}
         for name, trained in (("trained", True), ("untrained", False)):
-            rows = [row for row in answers if (row["block"], row["trained"]) == (block, trained)]
+            asked = (block, trained)
+            rows = [row for row in record.rows if (row["block"], row["trained"]) == asked]
             rings = sorted({row["ring"] for row in rows})
             by_ring = [[row["r"] for row in rows if row["ring"] == ring] for ring in rings]
             runs[name] = list(zip(*by_ring, strict=True))
@@ -296,7 +294,7 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
         bands(axes, runs, first=0)
         axes.set(title=f"into {block}", xlabel="distance from the center, in positions")
         integers(axes.xaxis)
-    floor = mean(row["chance"] for row in answers if row["trained"])
+    floor = mean(row["chance"] for row in record.rows if row["trained"])
     for axes in panels:
         axes.axhline(floor, color=BLACK, ls=":", label="images shuffled: chance")
         axes.set_ylim(bottom=0)
@@ -307,45 +305,4 @@ def map_correlations(record: Answers, guess: Any = None) -> Picture:
         + "; ".join(told)
     )
     mark_y(figure, panels[0], guess, whole=1)
-    return figure
-
-
-@in_style
-def window_coverage(record: Answers, guess: Any = None) -> Picture:
-    """Draw which part of the strongest partners the windows contain, for each block.
-
-    Bars are trained networks, diamonds the same ones before training; both are means over seeds.
-    `guess` is the part that is expected inside a window.
-    """
-    figure = Picture(13, 5, caption="Where does a bar rise above its diamond, and where not?")
-    axes = figure.subplots()
-    blocks = list(maps.LAYERS)
-    answers = [row for row in record.rows if "window" in row]
-
-    def over_seeds(column: str, window: int, trained: bool) -> list[float]:
-        """Return the mean over the seeds for each block."""
-        rows = [row for row in answers if (row["window"], row["trained"]) == (window, trained)]
-        return [mean(row[column] for row in rows if row["block"] == block) for block in blocks]
-
-    before, after, chance = (
-        {window: over_seeds(column, window, trained) for window in hebbian.WINDOWS}
-        for column, trained in (("inside", False), ("inside", True), ("chance", True))
-    )
-    drawn = bars(axes, blocks, {f"{window}x{window}": after[window] for window in after})
-    dot: Style = {"color": "white", "marker": "D", "ls": "", "markeredgecolor": BLACK, "mew": 2}
-    for window, patches in zip(after, drawn.values(), strict=True):
-        left, width = np.array([patch.get_x() for patch in patches]), patches[0].get_width()
-        axes.hlines(chance[window], left, left + width, BLACK, lw=3)
-        axes.plot(left + width / 2, before[window], **dot)
-    axes.plot([], [], color=BLACK, lw=3, label="by chance")
-    axes.plot([], [], **dot, label="before training")
-    axes.set(xlabel="block", ylabel="fraction of the strongest 1 %", ylim=(0, 1.04))
-    axes.legend(ncols=5, loc="lower center", bbox_to_anchor=(0.5, 1))
-    pairs = zip(blocks, before[3], after[3], strict=True)
-    told = [f"{block} {untaught:.2f} and {taught:.2f}" for block, untaught, taught in pairs]
-    figure.description = (
-        "part of the strongest partners inside 3x3, mean over seeds, before training and after: "
-        + "; ".join(told)
-    )
-    mark_y(figure, axes, guess, whole=1)
     return figure
