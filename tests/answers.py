@@ -206,7 +206,7 @@ WRONG = {
     "ch03.q5": [
         ((18, 84, 108), "contains the 3x3"),
         ((18, 66, 24), "108 of 120"),
-        ((40, 40, 40), "ignore the curve"),
+        ((40, 40, 40), "ignore the numbers"),
         ("20, 27, 73", "part of 120 / 0.9"),
         (torch.tensor([10, 10, 10]), "sum to 30"),
         ((20, 100), "three widths"),

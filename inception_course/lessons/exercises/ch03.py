@@ -175,7 +175,7 @@ q5 = Open(
         (
             list,
             _unlike(40, 40, 40),
-            "equal widths ignore the curve: the windows add 0.15, 0.55 and 0.2.",
+            "equal widths ignore the numbers: the windows add 0.15, 0.55 and 0.2.",
         ),
         (
             list,
