@@ -351,6 +351,7 @@ BATCHES = Comparison(
 
 ONE_PASS = replace(RECIPES["quick"], precision="float32")
 TWO_PASSES = replace(ONE_PASS, epochs=2)
+AS_MODERN = replace(RECIPES["modern"], precision="float32")
 THIRDS = 36_700  # two passes over them take as long as one of small images and one of large ones
 QUICK_NAME, QUICK_OPTIONS = NETWORKS["quick"]
 QUICK_NET = partial(models.create, QUICK_NAME, **QUICK_OPTIONS)
@@ -359,7 +360,7 @@ TWICE_AS_WIDE = partial(QUICK_NET, width=2 * QUICK_OPTIONS["width"])  # about th
 FRONTIER = Comparison(
     "frontier",
     "What a few minutes of one core are best spent on: new images, more passes, smaller images "
-    "first, or a wider network (32 trainings, 390 minutes).",
+    "first, or a wider network (36 trainings, 510 minutes).",
     (
         Contender("one pass", ONE_PASS, QUICK_NET),
         Contender("one at 16 pixels, one at 28", replace(TWO_PASSES, first_size=16), QUICK_NET),
@@ -370,6 +371,7 @@ FRONTIER = Comparison(
         Contender("three passes", replace(ONE_PASS, epochs=3), QUICK_NET),
         Contender("six passes", replace(ONE_PASS, epochs=6), QUICK_NET),
         Contender("six passes, mirrored", replace(ONE_PASS, epochs=6, flip=True), QUICK_NET),
+        Contender("six passes, as modern", AS_MODERN, QUICK_NET),
         Contender("one pass, twice the width", ONE_PASS, TWICE_AS_WIDE),
     ),
     seeds=(0, 1, 2, 3),
