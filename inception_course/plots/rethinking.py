@@ -136,7 +136,7 @@ def smoothing(record: Answers, guess: Any = None) -> Picture:
 
 @in_style
 def additions(record: Contest, guess: Any = None) -> Picture:
-    """Draw accuracy against the number of blocks after the first pass and after the last.
+    """Draw the accuracy on the images being learned against the blocks, in the first and last pass.
 
     `guess` names "with additions" or "without additions".
     """
@@ -144,24 +144,27 @@ def additions(record: Contest, guess: Any = None) -> Picture:
     figure = Picture(
         13, 5, caption="Left: early. Right: at the end. Where are the two lines far apart?"
     )
-    panels = figure.subplots(1, 2)
+    panels = figure.subplots(1, 2, sharey=True)
     told = []
     for axes, when, at in zip(panels, ("first", "last"), (0, -1), strict=True):
         found = {
             kind: {
-                depth: [each.accuracies[at] for each in record.of(f"{depth} blocks, {kind}")]
+                depth: [each.train_accuracies[at] for each in record.of(f"{depth} blocks, {kind}")]
                 for depth in studies.DEPTHS
                 if record.of(f"{depth} blocks, {kind}")
             }
             for kind in kinds
         }
-        means(axes, found, xlabel="Inception blocks", title=f"after the {when} pass")
+        means(axes, found, xlabel="Inception blocks", title=f"in the {when} pass")
         axes.set_xticks(studies.DEPTHS)
         for kind, points in found.items():
             ends = ", ".join(f"{summary(points[depth])} at {depth}" for depth in points)
-            told.append(f"after the {when} pass {kind} {ends} blocks")
-    panels[0].set_ylabel("validation accuracy")
-    figure.description = f"accuracy, mean and standard error over seeds: {'; '.join(told)}"
+            told.append(f"in the {when} pass {kind} {ends} blocks")
+    panels[0].set_ylabel("accuracy on the images being learned")
+    figure.description = (
+        "accuracy on the images being learned, mean and standard error over seeds: "
+        + "; ".join(told)
+    )
     legend(panels[0], columns=2)
     mark_y(figure, panels[0], guess, series(panels[0]))
     return figure

@@ -118,9 +118,9 @@ q4 = Open(
             "windows of 3 pixels only; yours are {}.",
         ),
         (
-            lambda chain: min(stride for _, stride in chain),
-            lambda stride: stride >= 1,
-            "a stride is 1 or more, and one of yours is {}.",
+            lambda chain: {stride for _, stride in chain},
+            lambda strides: strides <= {1, 2, 3},
+            "strides of 1, 2 or 3 (a longer one skips pixels between its windows); yours are {}.",
         ),
         (
             receptive_field,
@@ -133,9 +133,8 @@ q4 = Open(
     hints=(
         "Without strides each window adds 2 pixels. After one layer with stride 2, how many does "
         "the next window add?",
-        "With stride 2 everywhere the windows add 2, 4, 8 ...: continue, and add the pixel that "
-        "you begin with.",
+        "The stride of a layer multiplies what each window after it adds. Where does it help most?",
     ),
     because="Four windows of 3 with stride 2 see 1 + 2 + 4 + 8 + 16 = 31 pixels, and without "
-    "strides 9. A larger stride sees further still, and leaves fewer positions:",
+    "strides 9. Stride 3 sees further still, and leaves fewer positions:",
 )

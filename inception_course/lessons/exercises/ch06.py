@@ -134,7 +134,8 @@ q3 = Open(
         ),
     ),
     hints=(
-        "Which gain was best for 20 layers in the figure? With more layers, is the gap wider?",
+        "Which gain was best for 20 layers? With more layers, do more gains keep the ratio near 1, "
+        "or fewer?",
         "Ratios multiply from layer to layer. Between a gain that fades and one that grows, halve "
         "the distance, and halve it again.",
     ),
