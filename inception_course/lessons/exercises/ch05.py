@@ -172,7 +172,7 @@ q4 = Choice(
     },
     hints=(
         "Follow the line of the 3x3 branch until it crosses the dotted one.",
-        "A 3x3 window adds two steps of the grid. How many pixels is a step in 4a to 4e?",
+        "A 3x3 window adds two steps of the grid. How many pixels is a step after pool3?",
     ),
     because="'4e': 203 + 2 x 16 = 235 pixels, more than 224.",
 )

@@ -191,7 +191,7 @@ q3 = Open(
     hints=(
         "Training mode subtracts from every channel its mean over the batch. In which batch does "
         "that mean hold what is typical of your image?",
-        "val_set.tensors[1] holds the classes; `(labels == 2).nonzero()` finds the rows of one.",
+        "val_set.tensors[1] holds the classes. Try companies that differ in them.",
     ),
     because="Twenty images of one class, for example. What they have in common is in the mean of "
     "the batch, which is subtracted:",

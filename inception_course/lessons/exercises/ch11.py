@@ -181,8 +181,8 @@ q4 = Open(
     hints=(
         "Without normalization every block makes the sum larger, and the gradient too. Which "
         "weights decide how much a block adds?",
-        "Look at `net.named_parameters()` and find the last convolution of each block. Multiply "
-        "its initial weights by a number, inside torch.no_grad(). What about smaller than 1/2?",
+        "Find the last convolution of each block in `net.named_parameters()`, and multiply its "
+        "initial weights by a number. Which numbers make a block add less?",
     ),
     because="Blocks whose last weights start small add little at first, so that the net starts "
     "close to one that only passes its input on:",
